@@ -1,0 +1,49 @@
+"""Every Redis key and channel, built in one place.
+
+The braces are the hash tag: all keys of a project live in one slot of a cluster, and a script touches one project.
+"""
+
+from dataclasses import dataclass
+
+PROJECTS = "progress:projects"
+"""Set of every project that ever had a job here."""
+
+
+def project_of(job_id: str) -> str:
+    """Return the key that says which project a job belongs to."""
+    return f"progress:project-of:{job_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectKeys:
+    """The keys of one project.
+
+    `changed` orders job ids by rev, `created` and `updated` by time, `active` the unfinished ones by creation,
+    `idle` those by last progress; `rev` is a hash of epoch, run and rev, `counts` one of jobs by type and status,
+    `outbox` the stream of timeline events, `gone` the deleted ids by when their tombstone may go.
+    """
+
+    project: str
+
+    def job(self, job_id: str) -> str:
+        """Return the key of one job's document."""
+        return f"progress:{{{self.project}}}:job:{job_id}"
+
+    def indexes(self) -> list[str]:
+        """Return the keys that every script takes after those of the documents, in the order that it expects."""
+        names = ("rev", "changed", "outbox", "created", "updated", "active", "idle", "counts", "gone")
+        return [self.index(name) for name in names]
+
+    def index(self, name: str) -> str:
+        """Return the key of one index."""
+        return f"progress:{{{self.project}}}:{name}"
+
+    @property
+    def channel(self) -> str:
+        """Return the channel on which changes of this project are told."""
+        return f"progress:{{{self.project}}}"
+
+
+def project_of_channel(channel: str) -> str:
+    """Return the project whose channel this is."""
+    return channel.removeprefix("progress:{").removesuffix("}")

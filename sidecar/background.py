@@ -1,0 +1,40 @@
+"""Loops that must never end: started once, logged and counted when they crash, and started again."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+
+from sidecar.ports import Metrics
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 5.0
+HEALTHY_SECONDS = 10.0
+"""A loop that ran this long begins with the first pause again."""
+
+
+async def supervise(name: str, loop: Callable[[], Awaitable[None]], metrics: Metrics) -> None:
+    """Run `loop` for ever: when it crashes or returns, log and count that, pause (0.1 s doubling to 5 s), run it again.
+
+    Ends only by cancellation.
+    """
+    clock = asyncio.get_running_loop().time
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        began = clock()
+        try:
+            await loop()
+        except Exception as error:  # noqa: BLE001 - the one place that catches whatever a loop can raise
+            metrics.loop_crashed(name)
+            logger.warning("a background loop crashed", extra={"fields": {"loop": name, "error": _told(error)}})
+            logger.debug("the crash", exc_info=error)
+        if clock() - began > HEALTHY_SECONDS:
+            pause = FIRST_PAUSE_SECONDS
+        await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+        pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,230 @@
+"""The nouns: an update, a job and what it is made of. Frozen values without behaviour."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from typing import Any
+
+from sidecar.core.ledger import Ledger
+from sidecar.core.peaks import Number, Peaks, Rank
+
+Json = Any
+"""A JSON value: None, bool, int, float, str, list or dict of these."""
+
+
+class Status(StrEnum):
+    """Where a job is in its life; the last four are finished ones, in the order that decides a tie."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    BLOCKED = "blocked"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more is expected (a lost job alone may come back)."""
+        return self in FINISHED
+
+
+FINISHED = (Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.LOST)
+
+
+class Reason(StrEnum):
+    """What became of an update."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    STALE_ATTEMPT = "stale_attempt"
+    LATE = "late"
+    OUT_OF_ORDER = "out_of_order"
+    TOO_OLD = "too_old"
+    CONFLICT = "conflict"
+
+
+class Request(Enum):
+    """What an operator may ask of a worker."""
+
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStage:
+    """A stage that the worker announces; weights are relative to each other."""
+
+    name: str
+    weight: float = 1.0
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """One report of a worker, checked in form but not yet against the job.
+
+    `identity` is unique to the request and ranks an update without `seq`; `key` is the client's idempotency key;
+    `digest` tells two bodies under one identity apart. `words` are the newest-wins fields of an attempt that were
+    given (`status`, `message`, `detail`, `blocked_on`, `error`, `result`, `total`, `total_growing`), `facts` those
+    that outlive an attempt (`unit`, `labels`, `resume`, `parent_id`, `trace_id`, `interval_seconds`,
+    `deadline_at`, `max_runtime_seconds`); a given null is a word too. `said` is all that was
+    given beyond who reports (empty for a heartbeat): it goes on the timeline when it comes too late to count.
+    """
+
+    job_id: str
+    identity: str
+    writer: str = ""
+    seq: int | None = None
+    key: str | None = None
+    digest: str = ""
+    project: str | None = None
+    job_type: str | None = None
+    attempt: int | None = None
+    plan: tuple[PlannedStage, ...] | None = None
+    stage: str | None = None
+    stage_completed: bool = False
+    rewind: bool = False
+    current: Number | None = None
+    percent: float | None = None
+    stage_percent: float | None = None
+    items: Mapping[str, Number] = field(default_factory=dict)
+    add_current: int | None = None
+    add_items: Mapping[str, int] = field(default_factory=dict)
+    words: Mapping[str, Json] = field(default_factory=dict)
+    facts: Mapping[str, Json] = field(default_factory=dict)
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+    event: "WorkerEvent | None" = None
+    said: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether nothing was said but that the worker lives."""
+        return not self.said
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerEvent:
+    """A line that a worker wants on the timeline."""
+
+    type: str
+    details: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A line of the timeline; `number` counts within the job, `id` is the same wherever the event is made."""
+
+    id: str
+    number: int
+    type: str
+    at: float
+    attempt: int
+    details: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """A newest-wins value and the rank of the update that gave it."""
+
+    rank: Rank
+    value: Json
+
+
+Registers = Mapping[str, Register]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What was reported of one stage; the stage named "" holds what was reported of the job itself.
+
+    `first` and `named` are the lowest and highest ranks that named it, `ended` the highest that completed it.
+    """
+
+    first: Rank
+    named: Rank
+    current: Peaks = ()
+    percent: Peaks = ()
+    words: Registers = field(default_factory=dict)
+    ended: Rank | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """How an attempt ended."""
+
+    at: float
+    status: Status
+    error: Json = None
+    result: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A moment at which the job had moved: job percent (0-100) and the count of the stage then running."""
+
+    at: float
+    percent: float
+    count: Number | None
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The largest percent shown since the rewind with the rank `since`."""
+
+    since: Rank | None = None
+    percent: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at the job: all that starts again when the work does."""
+
+    number: int
+    newest: Rank
+    writers: Mapping[str, Ledger] = field(default_factory=dict)
+    keys: Ledger = field(default_factory=Ledger)
+    added: Mapping[str, int] = field(default_factory=dict)
+    words: Registers = field(default_factory=dict)
+    worked: Rank | None = None
+    stages: Mapping[str, Stage] = field(default_factory=dict)
+    percent: Peaks = ()
+    items: Mapping[str, Peaks] = field(default_factory=dict)
+    rewound: Rank | None = None
+    shown: Shown = field(default_factory=Shown)
+    points: tuple[Point, ...] = ()
+    final: Final | None = None
+    lost_at: float | None = None
+    cancel_requested: bool = False
+    pause_asked: int = 0
+    started_at: float | None = None
+    sampled_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run of some work, as stored: registers and maxima from which everything shown is derived.
+
+    Times are Unix seconds of the server's clock. `lineage` names the store that now owns the job, `version`
+    counts its visible changes, `event_count` its timeline.
+    """
+
+    job_id: str
+    project: str
+    job_type: str
+    attempt: Attempt
+    created_at: float
+    updated_at: float
+    last_contact_at: float
+    last_progress_at: float
+    facts: Registers = field(default_factory=dict)
+    metadata: Registers = field(default_factory=dict)
+    plan: Register | None = None
+    lineage: str = ""
+    version: int = 0
+    event_count: int = 0

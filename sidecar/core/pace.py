@@ -1,0 +1,81 @@
+"""How fast a job moves and when it may end, from its last ten points."""
+
+from dataclasses import dataclass
+from statistics import fmean, pstdev
+
+from sidecar.core.job import Point
+from sidecar.core.peaks import Number
+
+POINTS_KEPT = 10
+LEAST_SPACING_SECONDS = 1.0
+"""Points closer than this replace each other, so that a hundred reports a second still span ten seconds."""
+
+WHOLE = 100.0
+
+LONGEST_SECONDS = 100 * 365 * 86400.0
+"""An estimate beyond a hundred years is no estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Eta:
+    """Seconds until the end as of the last change, with the range that the recent pace allows."""
+
+    seconds: float
+    low_seconds: float
+    high_seconds: float
+    finish_at: float
+
+
+def moved(points: tuple[Point, ...], point: Point) -> tuple[Point, ...]:
+    """Return the window with one more point, if the job moved at all."""
+    if points:
+        last = points[-1]
+        if (last.percent, last.count, last.stage) == (point.percent, point.count, point.stage):
+            return points
+        if point.at < last.at:
+            return points
+    if len(points) > 1 and point.at - points[-2].at < LEAST_SPACING_SECONDS and points[-1].stage == point.stage:
+        points = points[:-1]
+    return (*points, point)[-POINTS_KEPT:]
+
+
+def rate(points: tuple[Point, ...]) -> float | None:
+    """Return units per second of the stage now running, or None before two of its points."""
+    same = [(p.at, p.count) for p in points if p.stage == points[-1].stage and p.count is not None]
+    if len(same) < 2 or same[-1][0] <= same[0][0]:  # noqa: PLR2004 - two points make a line
+        return None
+    return max(0.0, _slope(same[0], same[-1]))
+
+
+def eta(points: tuple[Point, ...], percent: float, started_at: float, now: float) -> Eta | None:
+    """Return the moving-average estimate, else elapsed / share, or None before anything moved.
+
+    The average runs to `now`, so that a job which stands still does not keep an old promise. The range is one
+    standard deviation of the speeds between neighbouring points, at most four times the estimate.
+    """
+    if percent >= WHOLE:
+        return Eta(0.0, 0.0, 0.0, now)
+    left = WHOLE - percent
+    line = [(p.at, p.percent) for p in points]
+    if len(line) > 1 and now > line[0][0] and line[-1][1] > line[0][1]:
+        speed = (line[-1][1] - line[0][1]) / (now - line[0][0])
+        spread = _spread(line)
+        low, high = left / (speed + spread), left / max(speed - spread, speed / 4)
+    elif percent > 0 and now > started_at:
+        speed = percent / (now - started_at)
+        low, high = left / speed / 2, left / speed * 2
+    else:
+        return None
+    seconds = left / speed
+    if high > LONGEST_SECONDS:
+        return None
+    return Eta(round(seconds, 2), round(low, 2), round(high, 2), now + seconds)
+
+
+def _slope(a: tuple[float, Number], b: tuple[float, Number]) -> float:
+    return (b[1] - a[1]) / (b[0] - a[0])
+
+
+def _spread(line: list[tuple[float, float]]) -> float:
+    speeds = [_slope(a, b) for a, b in zip(line, line[1:], strict=False) if b[0] > a[0]]
+    return pstdev(speeds) if len(speeds) > 1 else fmean(speeds or [0.0]) / 2

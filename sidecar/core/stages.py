@@ -1,0 +1,175 @@
+"""Stages: their order, the share of each that is done, and the percent of the whole.
+
+The percent of a job with a plan is the weight of the stages before the running one plus that stage's own share:
+`100 * (before + weight * share) / sum of weights`, so that a stage always ends at its exact upper bound.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from sidecar.core.job import Attempt, Job, PlannedStage, Register, Registers, Stage
+from sidecar.core.peaks import Number, Rank, merged, peak
+
+T = TypeVar("T", float, Rank)
+
+JOB = ""
+"""The name under which a job keeps what was reported outside any stage."""
+
+UNFINISHED_CAP = 99.99
+
+
+def latest(a: T | None, b: T | None) -> T | None:
+    """Return the larger of the two, or the one that is there."""
+    return max((value for value in (a, b) if value is not None), default=None)
+
+
+def earliest(a: float | None, b: float | None) -> float | None:
+    """Return the smaller of the two, or the one that is there."""
+    return min((value for value in (a, b) if value is not None), default=None)
+
+
+def newest(a: Register | None, b: Register | None) -> Register | None:
+    """Return the register with the higher rank; equal ranks are one update, seen with two bodies at worst."""
+    if a is None or b is None:
+        return a or b
+    return max(a, b, key=lambda register: (register.rank, repr(register.value)))
+
+
+def newest_of_each(a: Registers, b: Registers) -> dict[str, Register]:
+    """Return every register of either side, the newest where both have one."""
+    return {**a, **{name: newest(a.get(name), register) or register for name, register in b.items()}}
+
+
+def joined(a: Stage, b: Stage) -> Stage:
+    """Return what either side was told of one stage."""
+    return Stage(
+        first=min(a.first, b.first),
+        named=max(a.named, b.named),
+        current=merged(a.current, b.current),
+        percent=merged(a.percent, b.percent),
+        words=newest_of_each(a.words, b.words),
+        ended=latest(a.ended, b.ended),
+        started_at=earliest(a.started_at, b.started_at),
+        finished_at=earliest(a.finished_at, b.finished_at),
+    )
+
+
+def plan_of(job: Job) -> tuple[PlannedStage, ...]:
+    """Return the declared plan, empty if there is none."""
+    return job.plan.value if job.plan else ()
+
+
+def ordered(plan: tuple[PlannedStage, ...], stages: Mapping[str, Stage]) -> tuple[PlannedStage, ...]:
+    """Return the plan followed by the stages that it does not name, weightless, by who was named first."""
+    planned = {stage.name for stage in plan}
+    others = sorted((stage.first, name) for name, stage in stages.items() if name not in planned and name != JOB)
+    return (*plan, *(PlannedStage(name, 0.0) for _, name in others))
+
+
+def running(order: tuple[PlannedStage, ...], attempt: Attempt) -> str:
+    """Return the name of the furthest stage reported since the last rewind, or JOB."""
+    for planned in reversed(order):
+        stage = attempt.stages.get(planned.name)
+        if stage is not None and _counts(stage.named, attempt.rewound):
+            return planned.name
+    return JOB
+
+
+def count(name: str, attempt: Attempt) -> Number | None:
+    """Return how far a stage has counted: its largest report plus its increments; None if it never did."""
+    stage = attempt.stages.get(name)
+    added = attempt.added.get(f"current:{name}")
+    if added is None and (stage is None or not stage.current):
+        return None
+    largest = peak(stage.current, attempt.rewound) if stage is not None else None
+    return (largest or 0) + (added or 0)
+
+
+def items(attempt: Attempt) -> dict[str, Number]:
+    """Return the counts by kind; a kind that was ever reported stays, at least at 0."""
+    sums = {name.partition(":")[2]: n for name, n in attempt.added.items() if name.startswith("items:")}
+    return {
+        kind: (peak(attempt.items.get(kind, ()), attempt.rewound) or 0) + sums.get(kind, 0)
+        for kind in sorted(attempt.items.keys() | sums.keys())
+    }
+
+
+def word(registers: Registers, name: str) -> object:
+    """Return the newest value given under this name, or None."""
+    register = registers.get(name)
+    return None if register is None else register.value
+
+
+def share(name: str, attempt: Attempt) -> float | None:
+    """Return the share of a stage that is done, 0 to 1, or None while it is indeterminate."""
+    stage = attempt.stages.get(name)
+    if stage is None:
+        return None
+    if _ended(stage, attempt):
+        return 1.0
+    stated = peak(stage.percent, attempt.rewound)
+    parts = [] if stated is None else [stated / 100]
+    total, done = word(stage.words, "total"), count(name, attempt)
+    if isinstance(total, int | float) and total > 0 and done is not None and not is_growing(name, attempt):
+        parts.append(min(1.0, done / total))
+    return max(parts, default=None)
+
+
+def has_ended(name: str, attempt: Attempt) -> bool:
+    """Whether a report said that this stage is completed, and no rewind came after it."""
+    return _ended(attempt.stages.get(name), attempt)
+
+
+def is_growing(name: str, attempt: Attempt) -> bool:
+    """Whether the total of this stage is still being discovered."""
+    stage = attempt.stages.get(name)
+    return stage is not None and word(stage.words, "total_growing") is True
+
+
+def percent(order: tuple[PlannedStage, ...], attempt: Attempt) -> float:
+    """Return the percent of the whole that the reports amount to, 0 to 99.99, before what was shown is held."""
+    stated = peak(attempt.percent, attempt.rewound) or 0.0
+    now = running(order, attempt)
+    whole = sum(stage.weight for stage in order)
+    own = share(now, attempt) or 0.0
+    if now == JOB:
+        derived = 100 * own
+    elif whole > 0:
+        names = [stage.name for stage in order]
+        index = names.index(now)
+        before = sum(stage.weight for stage in order[:index])
+        derived = 100 * (before + order[index].weight * own) / whole
+    else:
+        derived = 0.0
+    return min(UNFINISHED_CAP, round(max(stated, derived), 2))
+
+
+def stamped(order: tuple[PlannedStage, ...], attempt: Attempt, now: float) -> dict[str, Stage]:
+    """Return the stages with the times at which they began and ended, as far as the server saw it."""
+    current = running(order, attempt)
+    names = [planned.name for planned in order]
+    reached = names.index(current) if current != JOB else -1
+    stamps = dict(attempt.stages)
+    for index, name in enumerate(names):
+        stage = stamps.get(name)
+        if stage is not None:
+            stamps[name] = _stamp(stage, index - reached, attempt, now)
+    return stamps
+
+
+def _stamp(stage: Stage, offset: int, attempt: Attempt, now: float) -> Stage:
+    if offset > 0:
+        return replace(stage, started_at=None, finished_at=None)
+    over = offset < 0 or attempt.final is not None or _ended(stage, attempt)
+    reopened = not over and stage.finished_at is not None
+    started_at = now if stage.started_at is None or reopened else stage.started_at
+    return replace(stage, started_at=started_at, finished_at=(stage.finished_at or now) if over else None)
+
+
+def _ended(stage: Stage | None, attempt: Attempt) -> bool:
+    return stage is not None and stage.ended is not None and _counts(stage.ended, attempt.rewound)
+
+
+def _counts(rank: Rank, since: Rank | None) -> bool:
+    return since is None or rank >= since

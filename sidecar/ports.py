@@ -1,0 +1,202 @@
+"""What the sidecar needs of the world: interfaces, their guarantees and their errors."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from sidecar.core.job import Event, Job, Json
+from sidecar.core.merge import Outcome
+from sidecar.core.view import View
+
+ChangeJob = Callable[[Job | None], Outcome]
+"""Decides what becomes of a job (None: there is none yet). Pure; may be called again when somebody was faster."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cursor:
+    """A position in a project's order of changes; comparable only within one epoch. Written `EPOCH-REV`."""
+
+    epoch: str
+    rev: int
+
+    def __str__(self) -> str:
+        """Return the form that clients see."""
+        return f"{self.epoch}-{self.rev}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A job as a store holds it, and where in its project's order it last changed."""
+
+    view: View
+    cursor: Cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a change came to, and the job's cursor after it."""
+
+    outcome: Outcome
+    cursor: Cursor
+
+
+class Order(StrEnum):
+    """How a list of jobs is sorted; ties are broken by id."""
+
+    NEWEST_CREATED = "-created_at"
+    OLDEST_CREATED = "created_at"
+    NEWEST_UPDATED = "-updated_at"
+    OLDEST_UPDATED = "updated_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page ended: the sort value (Unix seconds) and id of its last job."""
+
+    at: float
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Which jobs to list. `may_see` tells whether the reader may see a project; None in a filter means any."""
+
+    may_see: Callable[[str], bool]
+    project: str | None = None
+    job_type: str | None = None
+    statuses: frozenset[str] = frozenset()
+    active: bool | None = None
+    stalled: bool | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    parent_id: str | None = None
+    updated_since: float | None = None
+    order: Order = Order.NEWEST_CREATED
+    limit: int = 100
+    after: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Jobs in the asked order; `next` is where the following page begins, None at the end.
+
+    A page may be shorter than its limit and still have a next: a store bounds how much it reads for one. `cursor`
+    is the project's position before the page was read, if one project was asked for.
+    """
+
+    jobs: tuple[Stored, ...]
+    next: Place | None
+    cursor: Cursor | None
+
+
+class LiveStore(Protocol):
+    """What is true now of every job.
+
+    Every method raises `StoreUnavailable` when the store does not answer within its deadline and `StoreRefused`
+    when it answers but takes no writes. Implementations pass `tests/contract_live_store.py`.
+    """
+
+    async def update(self, job_id: str, change: ChangeJob) -> Written:
+        """Apply `change` to the job atomically and durably; errors of `change` pass through and store nothing.
+
+        Nothing is written if the outcome's job is the one passed in. With a new version the project's rev rises
+        by one and every listener hears of it, in the order of the revs; with the same one neither happens.
+        Events go to the outbox in either case.
+        """
+        ...
+
+    async def get(self, job_id: str) -> Stored | None:
+        """Return the job, at least as new as any update acknowledged before the call."""
+        ...
+
+    async def page(self, query: Query) -> Page:
+        """Return jobs that match, in order; paging repeats none and misses none that did not change meanwhile."""
+        ...
+
+    async def timeline(self, job_id: str, after: int, limit: int) -> list[Event]:
+        """Return the job's events numbered above `after`, oldest first, as far as the outbox still has them."""
+        ...
+
+    async def delete(self, job_id: str, check: Callable[[Job], None]) -> bool:
+        """Forget the job and tell the listeners; False if there was none. `check` may refuse by raising."""
+        ...
+
+
+class Census(Protocol):
+    """Counts kept beside the jobs, so that nobody reads every job to count them."""
+
+    async def counts(self) -> Mapping[tuple[str, str], int]:
+        """Return the number of jobs by (job_type, status) over all projects. Raises `StoreUnavailable`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Word that a job changed: its brief row (without cursor), or `row` None when it is gone."""
+
+    project: str
+    job_id: str
+    cursor: Cursor
+    version: int
+    row: Mapping[str, Json] | None
+
+
+class Line(Protocol):
+    """An open connection to the broker, listening to the projects that were added."""
+
+    async def add(self, project: str) -> None:
+        """Listen to a project; on return every later change of it will be heard."""
+        ...
+
+    async def remove(self, project: str) -> None:
+        """Stop listening to a project."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[Notice]:
+        """Yield notices, those of one project in ascending rev; raises `StoreUnavailable` when the line breaks."""
+        ...
+
+
+class Broker(Protocol):
+    """Carries word of changes to every replica."""
+
+    def connect(self) -> AbstractAsyncContextManager[Line]:
+        """Open a line; it hears nothing until a project is added. Raises `StoreUnavailable`."""
+        ...
+
+
+class Metrics(Protocol):
+    """What is counted, as verbs. Cheap, never raises, never blocks."""
+
+    def pushed(self, job_type: str, result: str) -> None:
+        """Count an update by what became of it (a `Reason`, or `rejected`)."""
+        ...
+
+    def rejected(self, reason: str) -> None:
+        """Count a refused request: validation, auth, too_large, conflict or unavailable."""
+        ...
+
+    def stage_finished(self, job_type: str, stage: str, outcome: str, seconds: float) -> None:
+        """Record how long a stage took."""
+        ...
+
+    def request_finished(self, method: str, route: str, code: int, seconds: float) -> None:
+        """Record a finished HTTP request by its route template; streams are not reported here."""
+        ...
+
+    def stream_opened(self, transport: str) -> None:
+        """Count a stream that opened (`sse`)."""
+        ...
+
+    def stream_closed(self, transport: str, reason: str) -> None:
+        """Count a stream that ended: client, done, slow_consumer, shutdown or error."""
+        ...
+
+    def stream_missed(self) -> None:
+        """Count a stream read for which the live store held nothing."""
+        ...
+
+    def loop_crashed(self, loop: str) -> None:
+        """Count the crash of a supervised loop."""
+        ...

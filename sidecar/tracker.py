@@ -1,0 +1,113 @@
+"""The use cases: push, read, list, ask, forget. What may be done is asked of `may`, a predicate on projects."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sidecar.core import changes, merge
+from sidecar.core.errors import Conflict, Forbidden, UnknownJob
+from sidecar.core.job import Event, Job, Request, Update
+from sidecar.core.merge import Outcome
+from sidecar.core.view import view
+from sidecar.ports import LiveStore, Metrics, Page, Query, Stored, Written
+
+MayUse = Callable[[str], bool]
+Clock = Callable[[], float]
+
+FORBIDDEN = "the token does not reach this project"
+
+SPACING_SECONDS = 0.1
+BURST_SECONDS = 1.0
+JOBS_PACED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What became of an update, and how long the worker should wait before the next one (seconds)."""
+
+    written: Written
+    next_update_after_seconds: float
+
+
+class Tracker:
+    """Every use case in one place; it knows neither HTTP nor Redis."""
+
+    def __init__(self, live: LiveStore, metrics: Metrics, clock: Clock) -> None:
+        """Keep the ports; `clock` gives Unix seconds."""
+        self._live = live
+        self._metrics = metrics
+        self._clock = clock
+        self._due: OrderedDict[str, float] = OrderedDict()
+
+    async def push(self, update: Update, may: MayUse) -> Pushed:
+        """Report progress. Raises `InvalidUpdate`, `Conflict`, `Forbidden` or an `Unavailable`."""
+        before: list[Job | None] = [None]
+
+        def change(job: Job | None) -> Outcome:
+            project = job.project if job is not None else update.project or "default"
+            if not may(project):
+                raise Forbidden(FORBIDDEN)
+            before[0] = job
+            return merge.apply(job, update, self._clock())
+
+        written = await self._live.update(update.job_id, change)
+        self._count(before[0], written.outcome)
+        return Pushed(written, self._slow_down(update.job_id))
+
+    async def get(self, job_id: str, may: MayUse) -> Stored:
+        """Return a job. Raises `UnknownJob` also for one that the reader may not see."""
+        stored = await self._live.get(job_id)
+        if stored is None or not may(stored.view.job.project):
+            raise UnknownJob(f"there is no job {job_id!r}")
+        return stored
+
+    async def page(self, query: Query) -> Page:
+        """Return a page of jobs. Raises `Forbidden` when a project is asked for that may not be seen."""
+        if query.project is not None and not query.may_see(query.project):
+            raise Forbidden(FORBIDDEN)
+        return await self._live.page(query)
+
+    async def timeline(self, job_id: str, after: int, limit: int, may: MayUse) -> list[Event]:
+        """Return a job's events numbered above `after`. Raises `UnknownJob`."""
+        await self.get(job_id, may)
+        return await self._live.timeline(job_id, after, limit)
+
+    async def ask(self, job_id: str, request: Request, may: MayUse) -> Written:
+        """Note an operator's wish for the worker. Raises `UnknownJob`, or `Conflict` on a finished job."""
+
+        def change(job: Job | None) -> Outcome:
+            if job is None or not may(job.project):
+                raise UnknownJob(f"there is no job {job_id!r}")
+            return merge.control(job, request, self._clock())
+
+        return await self._live.update(job_id, change)
+
+    async def forget(self, job_id: str, may: MayUse, *, force: bool) -> None:
+        """Delete a finished job, with `force` any. Raises `UnknownJob` or `Conflict`."""
+
+        def check(job: Job) -> None:
+            if not may(job.project):
+                raise UnknownJob(f"there is no job {job_id!r}")
+            status = view(job).status
+            if not (force or status.is_finished):
+                raise Conflict(f"the job is {status}; only a finished one is deleted (or with force=true)")
+
+        if not await self._live.delete(job_id, check):
+            raise UnknownJob(f"there is no job {job_id!r}")
+
+    def _count(self, before: Job | None, outcome: Outcome) -> None:
+        job_type = outcome.job.job_type
+        self._metrics.pushed(job_type, outcome.reason)
+        if outcome.applied:
+            for stage in changes.ended_stages(view(before) if before else None, outcome.view):
+                seconds = (stage.finished_at or 0.0) - (stage.started_at or 0.0)
+                self._metrics.stage_finished(job_type, stage.name, stage.status, seconds)
+
+    def _slow_down(self, job_id: str) -> float:
+        """Return how far a job is ahead of ten updates a second, once a burst of ten is used up."""
+        now = self._clock()
+        due = max(now, self._due.pop(job_id, now)) + SPACING_SECONDS
+        self._due[job_id] = due
+        if len(self._due) > JOBS_PACED:
+            self._due.popitem(last=False)
+        return max(0.0, round(due - now - BURST_SECONDS, 3))
