@@ -1,32 +1,44 @@
 """The connection to Redis: a few connections, a deadline on everything, and our own errors."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.commands.core import AsyncScript
-from redis.exceptions import BusyLoadingError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import (
+    BusyLoadingError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from sidecar.core.errors import StoreRefused, StoreUnavailable
 
 CONNECTIONS = 8
-REFUSALS = ("OOM", "MISCONF", "READONLY", "NOREPLICAS", "NOAUTH", "NOPERM")
+REFUSALS = (OutOfMemoryError, ReadOnlyError, NoPermissionError)
+REFUSAL_CODES = ("OOM", "MISCONF", "NOREPLICAS")
+"""Refusals for which the library has no class of its own."""
 
 
-@dataclass(slots=True)
-class ServerRun:
-    """The run id of the server that the newest connection reached; another one means that it was restarted."""
+class Script:
+    """A Lua script that lies beside this module, and the digest under which servers remember it."""
 
-    run_id: str = ""
+    def __init__(self, name: str) -> None:
+        """Read the script."""
+        self.text = files("sidecar.adapters").joinpath(name).read_bytes()
+        self.digest = hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
 
 
 class RedisLink:
@@ -35,7 +47,7 @@ class RedisLink:
     def __init__(self, url: str, timeout_seconds: float) -> None:
         """Prepare the pools; nothing connects before the first command."""
         self.timeout_seconds = timeout_seconds
-        self._run = ServerRun()
+        self._run_ids: WeakKeyDictionary[AbstractConnection, str] = WeakKeyDictionary()
         options: dict[str, Any] = {
             "retry": Retry(NoBackoff(), 0),
             "socket_timeout": timeout_seconds,
@@ -52,14 +64,23 @@ class RedisLink:
         )
         self.subscriptions = Redis.from_url(url, health_check_interval=10, **options)
 
-    @property
-    def run_id(self) -> str:
-        """Return the run id of the server, empty before the first connection."""
-        return self._run.run_id
+    async def evaluate(self, script: Script, keys: Sequence[str], arguments: Callable[[str], Sequence[Any]]) -> Any:
+        """Run a script. `arguments` is given the run id of the very server that will run it.
 
-    def script(self, name: str) -> AsyncScript:
-        """Return the Lua script that lies beside this module."""
-        return self.commands.register_script(files("sidecar.adapters").joinpath(name).read_bytes())
+        That is why the connection comes first: one that was lost is opened anew before the arguments are made.
+        """
+        pool = self.commands.connection_pool
+        connection = await pool.get_connection()
+        try:
+            parts = [len(keys), *keys, *arguments(self._run_ids.get(connection, ""))]
+            await connection.send_command("EVALSHA", script.digest, *parts)
+            try:
+                return await connection.read_response()
+            except NoScriptError:
+                await connection.send_command("EVAL", script.text, *parts)
+                return await connection.read_response()
+        finally:
+            await pool.release(connection)
 
     @asynccontextmanager
     async def deadline(self) -> AsyncIterator[None]:
@@ -73,12 +94,10 @@ class RedisLink:
         except (RedisConnectionError, BusyLoadingError, OSError) as error:
             message = f"Redis is away: {_first_line(error)}"
             raise StoreUnavailable(message) from error
-        except ReadOnlyError as error:
-            raise StoreRefused(_first_line(error)) from error
         except ResponseError as error:
-            if not str(error).startswith(REFUSALS):
+            if not (isinstance(error, REFUSALS) or str(error).startswith(REFUSAL_CODES)):
                 raise
-            raise StoreRefused(_first_line(error)) from error
+            raise StoreRefused(f"Redis takes no writes: {_first_line(error)}") from error
 
     async def ping(self) -> None:
         """Raise `StoreUnavailable` unless the server answers, `StoreRefused` if it asks for other credentials."""
@@ -109,7 +128,7 @@ class RedisLink:
         await connection.send_command("INFO", "server")
         info = _text(await connection.read_response())
         lines = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
-        self._run.run_id = lines.get("run_id", "")
+        self._run_ids[connection] = lines.get("run_id", "")
 
 
 def _text(value: bytes | str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sidecar.adapters import keys
 from sidecar.adapters.codec import decode_event, decode_job, encode_event, encode_job, encode_row
 from sidecar.adapters.keys import ProjectKeys
-from sidecar.adapters.redis_link import RedisLink
+from sidecar.adapters.redis_link import RedisLink, Script
 from sidecar.adapters.redis_listing import read_page
 from sidecar.core.document import row
 from sidecar.core.errors import SidecarError
@@ -66,8 +66,8 @@ class RedisLive:
         self._link = link
         self._clock = clock
         self._redis = link.commands
-        self._write_script = link.script("live.lua")
-        self._delete_script = link.script("delete.lua")
+        self._write_script = Script("live.lua")
+        self._delete_script = Script("delete.lua")
         self._held: Recent[str, Held] = Recent(JOBS_CACHED)
         self._projects: Recent[str, str] = Recent(JOBS_CACHED * 4)
 
@@ -163,9 +163,10 @@ class RedisLive:
         job = outcome.job
         place = ProjectKeys(job.project)
         tag = held.tag + 1 if held else secrets.randbits(48)
-        answer = await self._write_script(
-            keys=[*place.indexes(), place.job(job.job_id)],
-            args=[secrets.token_hex(4), self._link.run_id, OUTBOX_ENTRIES, *_arguments(held, outcome, tag)],
+        answer = await self._link.evaluate(
+            self._write_script,
+            [*place.indexes(), place.job(job.job_id)],
+            lambda run_id: [secrets.token_hex(4), run_id, OUTBOX_ENTRIES, *_arguments(held, outcome, tag)],
         )
         epoch, result = answer[0].decode(), answer[1]
         if result[0] == 0:
@@ -180,9 +181,10 @@ class RedisLive:
         job, now = held.job, self._clock()
         place = ProjectKeys(job.project)
         event = Event(f"{job.lineage}/{job.event_count + 1}", job.event_count + 1, "deleted", now, job.attempt.number)
-        answer = await self._delete_script(
-            keys=[*place.indexes(), place.job(job.job_id)],
-            args=[
+        answer = await self._link.evaluate(
+            self._delete_script,
+            [*place.indexes(), place.job(job.job_id)],
+            lambda _: [
                 *(job.job_id, held.tag, _count_field(view(job)), encode_event(event), OUTBOX_ENTRIES),
                 *(encode_row(job.version + 1, None), now, now + TOMBSTONE_SECONDS),
             ],

@@ -1,0 +1,46 @@
+"""A real Valkey, and what the tests of the Redis adapters build on it."""
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from sidecar.adapters.data_dir import DataDirectory
+from sidecar.adapters.embedded import EmbeddedValkey
+from sidecar.adapters.redis_link import RedisLink
+from sidecar.adapters.redis_live import RedisLive
+
+
+@pytest.fixture
+async def valkey(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
+    """Return a running Valkey of this test's own."""
+    directory = DataDirectory(tmp_path)
+    await directory.acquire()
+    valkey = EmbeddedValkey(directory)
+    await valkey.start()
+    yield valkey
+    await valkey.stop()
+    directory.release()
+
+
+@pytest.fixture
+async def link(valkey: EmbeddedValkey) -> AsyncIterator[RedisLink]:
+    """Return a link to a Valkey of this test's own."""
+    link = RedisLink(valkey.url, timeout_seconds=2.0)
+    yield link
+    await link.close()
+
+
+@pytest.fixture
+def store(link: RedisLink) -> RedisLive:
+    """Return a live store."""
+    return RedisLive(link, time.time)
+
+
+@pytest.fixture
+async def replica(valkey: EmbeddedValkey) -> AsyncIterator[RedisLive]:
+    """Return a second live store over the same data, as of another process."""
+    link = RedisLink(valkey.url, timeout_seconds=2.0)
+    yield RedisLive(link, time.time)
+    await link.close()

@@ -1,0 +1,86 @@
+"""Word of changes over a real Valkey."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from sidecar.adapters.embedded import EmbeddedValkey
+from sidecar.adapters.redis_broker import RedisBroker
+from sidecar.adapters.redis_link import RedisLink
+from sidecar.adapters.redis_live import RedisLive
+from sidecar.core.errors import StoreUnavailable
+from sidecar.ports import Line, Notice
+from tests.adapters.updates import push, update
+
+
+@pytest.fixture
+async def line(link: RedisLink) -> AsyncIterator[Line]:
+    """Return an open line that hears nothing yet."""
+    async with RedisBroker(link).connect() as line:
+        yield line
+
+
+async def heard(line: Line, count: int) -> list[Notice]:
+    """Return the next notices."""
+    notices: list[Notice] = []
+    async with asyncio.timeout(5):
+        async for notice in line:
+            notices.append(notice)
+            if len(notices) == count:
+                break
+    return notices
+
+
+async def test_every_change_after_adding_is_heard_in_ascending_rev(line: Line, store: RedisLive) -> None:
+    await line.add("default")
+    for number in range(20):
+        await store.update(f"job-{number % 3}", push(update(f"job-{number % 3}", current=number)))
+    notices = await heard(line, 20)
+    assert [notice.cursor.rev for notice in notices] == list(range(1, 21))
+    assert [notice.row["current"] for notice in notices if notice.row] == list(range(20))
+
+
+async def test_other_projects_are_not_heard(line: Line, store: RedisLive) -> None:
+    await line.add("mine")
+    await store.update("theirs", push(update("theirs", project="theirs")))
+    await store.update("mine", push(update("mine", project="mine")))
+    assert [notice.job_id for notice in await heard(line, 1)] == ["mine"]
+
+
+async def test_removed_project_is_heard_no_more(line: Line, store: RedisLive) -> None:
+    await line.add("one")
+    await line.add("two")
+    await line.remove("one")
+    await store.update("a", push(update("a", project="one")))
+    await store.update("b", push(update("b", project="two")))
+    assert [notice.job_id for notice in await heard(line, 1)] == ["b"]
+
+
+async def test_project_may_be_added_again(line: Line, store: RedisLive) -> None:
+    await line.add("one")
+    await line.remove("one")
+    await line.add("one")
+    await store.update("a", push(update("a", project="one")))
+    assert [notice.job_id for notice in await heard(line, 1)] == ["a"]
+
+
+async def test_deletion_is_heard_as_gone(line: Line, store: RedisLive) -> None:
+    await line.add("default")
+    await store.update("a", push(update("a")))
+    await store.delete("a", lambda _: None)
+    assert [notice.row is None for notice in await heard(line, 2)] == [False, True]
+
+
+async def test_broken_line_says_so(line: Line, valkey: EmbeddedValkey) -> None:
+    await line.add("default")
+    await valkey.stop()
+    with pytest.raises(StoreUnavailable):
+        await heard(line, 1)
+
+
+async def test_line_to_nowhere_is_unavailable(valkey: EmbeddedValkey, link: RedisLink) -> None:
+    await valkey.stop()
+    with pytest.raises(StoreUnavailable):
+        async with RedisBroker(link).connect():
+            pass

@@ -1,0 +1,107 @@
+"""The live store over a real Valkey: the contract, and what only Redis can show."""
+
+import asyncio
+import sys
+
+import pytest
+
+from sidecar.adapters import keys
+from sidecar.adapters.embedded import EmbeddedValkey
+from sidecar.adapters.redis_link import RedisLink
+from sidecar.adapters.redis_live import RedisLive
+from sidecar.core.errors import StoreRefused, StoreUnavailable
+from sidecar.core.job import Status
+from tests.adapters.contract_live_store import LiveStoreContract, viewed
+from tests.adapters.updates import finish, push, update
+
+HAMMERS = 2
+INCREMENTS = 150
+
+
+class TestRedisLive(LiveStoreContract):
+    """`RedisLive` keeps the contract."""
+
+
+async def test_two_processes_hammering_one_job_lose_nothing_and_count_nothing_twice(
+    store: RedisLive, valkey: EmbeddedValkey
+) -> None:
+    command = [sys.executable, "-m", "tests.adapters.hammer", valkey.url, "job-1"]
+    processes = [
+        await asyncio.create_subprocess_exec(*command, f"w{n}", str(INCREMENTS), stdout=asyncio.subprocess.PIPE)
+        for n in range(HAMMERS)
+    ]
+    outputs = await asyncio.wait_for(asyncio.gather(*(process.communicate() for process in processes)), 60)
+    assert [int(out) for out, _ in outputs] == [INCREMENTS] * HAMMERS
+    shown = await viewed(store)
+    assert shown.current == HAMMERS * INCREMENTS
+    assert shown.items == {f"w{n}": 2 * INCREMENTS for n in range(HAMMERS)}
+    assert shown.job.version == HAMMERS * INCREMENTS
+
+
+async def test_usual_update_is_one_command(store: RedisLive, link: RedisLink) -> None:
+    await store.update("job-1", push(update(seq=1, current=1)))
+    before = await link.commands.info("commandstats")
+    for seq in range(2, 12):
+        await store.update("job-1", push(update(seq=seq, current=seq)))
+    after = await link.commands.info("commandstats")
+    assert after["cmdstat_evalsha"]["calls"] - before["cmdstat_evalsha"]["calls"] == 10
+    assert after["cmdstat_get"]["calls"] == before["cmdstat_get"]["calls"]
+
+
+async def test_counts_follow_types_and_statuses(store: RedisLive) -> None:
+    await store.update("a", push(update("a", job_type="x")))
+    await store.update("b", push(update("b", job_type="x", project="other")))
+    await store.update("b", finish("b", Status.FAILED))
+    await store.update("c", push(update("c", job_type="y")))
+    await store.delete("c", lambda _: None)
+    assert await store.counts() == {("x", "running"): 1, ("x", "failed"): 1}
+
+
+async def test_all_keys_of_a_project_share_a_hash_tag(store: RedisLive, link: RedisLink) -> None:
+    await store.update("job-1", push(update(project="uni")))
+    names = {name.decode() for name in await link.commands.keys("progress:*")}
+    assert names - {keys.PROJECTS, keys.project_of("job-1")} == {
+        name for name in names if name.startswith("progress:{uni}:")
+    }
+
+
+async def test_unfinished_job_never_expires(store: RedisLive, link: RedisLink) -> None:
+    await store.update("job-1", push(update()))
+    for name in await link.commands.keys("*"):
+        assert await link.commands.ttl(name) == -1
+
+
+async def test_restarted_server_begins_a_new_epoch(store: RedisLive, valkey: EmbeddedValkey) -> None:
+    before = await store.update("job-1", push(update(seq=1)))
+    await valkey.stop()
+    await valkey.start()
+    after = await store.update("job-1", push(update(seq=3)))
+    assert after.cursor.epoch != before.cursor.epoch
+    assert after.cursor.rev > before.cursor.rev
+
+
+async def test_server_that_is_away_is_unavailable(store: RedisLive, valkey: EmbeddedValkey) -> None:
+    await store.update("job-1", push(update(seq=1)))
+    await valkey.stop()
+    with pytest.raises(StoreUnavailable):
+        await store.get("job-1")
+    with pytest.raises(StoreUnavailable):
+        await store.update("job-1", push(update(seq=2)))
+
+
+async def test_full_server_refuses_with_its_reason(store: RedisLive, link: RedisLink) -> None:
+    await store.update("job-1", push(update(seq=1)))
+    await link.commands.config_set("maxmemory", "1mb")
+    with pytest.raises(StoreRefused, match="maxmemory"):
+        await store.update("job-1", push(update(seq=2)))
+    assert (await viewed(store)).job.version == 1
+
+
+async def test_cancelled_update_leaves_the_store_usable(store: RedisLive) -> None:
+    for seq in range(20):
+        pushing = asyncio.create_task(store.update("job-1", push(update(seq=seq, add_current=1))))
+        await asyncio.sleep(0)
+        pushing.cancel()
+        await asyncio.gather(pushing, return_exceptions=True)
+    await store.update("job-1", push(update(seq=100, add_current=1)))
+    assert ((await viewed(store)).current or 0) >= 1

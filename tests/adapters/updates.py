@@ -1,0 +1,36 @@
+"""Updates and changes as the tests of the stores need them."""
+
+import secrets
+from typing import Any
+
+from sidecar.core import merge
+from sidecar.core.job import Job, Request, Status, Update
+from sidecar.core.merge import Outcome
+from sidecar.ports import ChangeJob
+
+NOON = 1_700_000_000.0
+
+
+def update(job_id: str = "job-1", **fields: Any) -> Update:
+    """Return an update that says at least something."""
+    return Update(job_id=job_id, identity=secrets.token_hex(8), said={"said": True}, **fields)
+
+
+def push(given: Update, now: float = NOON) -> ChangeJob:
+    """Return the change that applies an update at a time."""
+    return lambda job: merge.apply(job, given, now)
+
+
+def finish(job_id: str = "job-1", status: Status = Status.COMPLETED, now: float = NOON) -> ChangeJob:
+    """Return the change that finishes a job."""
+    return push(update(job_id, words={"status": status.value}), now)
+
+
+def ask(request: Request, now: float = NOON) -> ChangeJob:
+    """Return the change that notes an operator's wish."""
+
+    def change(job: Job | None) -> Outcome:
+        assert job is not None
+        return merge.control(job, request, now)
+
+    return change
