@@ -1,0 +1,5 @@
+"""Progress of jobs: workers push it, browsers watch it, Prometheus alerts on it."""
+
+from importlib.metadata import version
+
+__version__ = version("progress-sidecar")

@@ -23,7 +23,7 @@ from sidecar.adapters.prometheus import PrometheusMetrics, register_process
 from sidecar.adapters.redis_broker import RedisBroker
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
-from sidecar.background import supervise
+from sidecar.background import ended, supervise
 from sidecar.core.errors import StartError, Unavailable
 from sidecar.http import routes
 from sidecar.http.auth import Gate
@@ -202,8 +202,7 @@ async def _looping(name: str, loop: Loop, metrics: Metrics) -> AsyncIterator[Non
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait({task})
+        await ended(task)
 
 
 @asynccontextmanager

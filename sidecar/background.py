@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from sidecar.ports import Metrics
 
@@ -14,27 +16,42 @@ LONGEST_PAUSE_SECONDS = 5.0
 HEALTHY_SECONDS = 10.0
 """A loop that ran this long begins with the first pause again."""
 
+CANCEL_AGAIN_SECONDS = 0.2
 
-async def supervise(name: str, loop: Callable[[], Awaitable[None]], metrics: Metrics) -> None:
+
+async def supervise(
+    name: str,
+    loop: Callable[[], Awaitable[None]],
+    metrics: Metrics,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
     """Run `loop` for ever: when it crashes or returns, log and count that, pause (0.1 s doubling to 5 s), run it again.
 
     Ends only by cancellation.
     """
-    clock = asyncio.get_running_loop().time
     pause = FIRST_PAUSE_SECONDS
     while True:
         began = clock()
         try:
             await loop()
-        except Exception as error:  # noqa: BLE001 - the one place that catches whatever a loop can raise
+        except Exception as error:  # the one place that catches whatever a loop can raise
             metrics.loop_crashed(name)
             logger.warning("a background loop crashed", extra={"fields": {"loop": name, "error": _told(error)}})
             logger.debug("the crash", exc_info=error)
         if clock() - began > HEALTHY_SECONDS:
             pause = FIRST_PAUSE_SECONDS
-        await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+        await sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
         pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
 
 
 def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+async def ended(task: "asyncio.Task[Any]") -> None:
+    """Cancel a task and wait for its end; asked again and again, as a library may swallow a cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=CANCEL_AGAIN_SECONDS)

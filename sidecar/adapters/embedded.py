@@ -220,7 +220,8 @@ class _Server(asyncio.SubprocessProtocol):
             logger.warning("the embedded Valkey did not stop when asked and is killed")
         finally:
             self._send(signal.SIGKILL)
-        await self.ended()
+        async with asyncio.timeout(TERMINATE_SECONDS):
+            await self.ended()
 
     async def failure(self) -> str:
         """Tell an operator why it could not be used."""

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from sidecar.adapters.codec import decode_row
 from sidecar.adapters.keys import ProjectKeys, project_of_channel
 from sidecar.adapters.redis_link import RedisLink
+from sidecar.background import ended
 from sidecar.core.errors import StoreUnavailable
 from sidecar.ports import Cursor, Line, Notice
 
@@ -104,8 +105,6 @@ class RedisBroker:
         try:
             yield line
         finally:
-            reading.cancel()
-            with suppress(asyncio.CancelledError):
-                await reading
+            await ended(reading)
             with suppress(RedisError, OSError):
                 await pubsub.aclose()

@@ -1,89 +1,51 @@
 """The live store in Redis: compare-and-set in one script, with every index, the outbox and the word to listeners."""
 
-import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from sidecar.adapters import keys
-from sidecar.adapters.codec import decode_event, decode_job, encode_event, encode_job, encode_row
+from sidecar.adapters.codec import decode_event, encode_event, encode_row
 from sidecar.adapters.keys import ProjectKeys
+from sidecar.adapters.redis_combiner import OUTBOX_ENTRIES, Combiner, MovedError
+from sidecar.adapters.redis_documents import Held, Recent, count_field, read
 from sidecar.adapters.redis_link import RedisLink, Script
 from sidecar.adapters.redis_listing import read_page
-from sidecar.core.document import row
-from sidecar.core.errors import SidecarError
 from sidecar.core.job import Event, Job
-from sidecar.core.merge import Outcome, fork
-from sidecar.core.view import View, view
-from sidecar.ports import ChangeJob, Cursor, Page, Query, Stored, Written
+from sidecar.ports import ChangeJob, Page, Query, Stored, Written
 
-JOBS_CACHED = 4_096
-OUTBOX_ENTRIES = 100_000
-"""Timeline events kept of each project, approximately."""
-
+PROJECTS_CACHED = 16_384
 OUTBOX_CHUNK = 1_000
 TOMBSTONE_SECONDS = 3_600.0
 
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A job as it stands in Redis; `tag` changes with every write."""
-
-    job: Job
-    tag: int
-    cursor: Cursor
-
-
-class Recent(OrderedDict[K, V]):
-    """A bounded mapping that forgets what was set longest ago."""
-
-    def __init__(self, most: int) -> None:
-        """Keep at most `most` entries."""
-        super().__init__()
-        self._most = most
-
-    def __setitem__(self, key: K, value: V) -> None:
-        """Set and keep the bound."""
-        super().__setitem__(key, value)
-        self.move_to_end(key)
-        if len(self) > self._most:
-            self.popitem(last=False)
-
 
 class RedisLive:
-    """`LiveStore` and `Census` over Redis or Valkey.
-
-    What this process last wrote is remembered, so that the usual update is one round trip. Only a write proves that
-    the memory was right: anything decided without one is decided again on what Redis holds.
-    """
+    """`LiveStore` and `Census` over Redis or Valkey."""
 
     def __init__(self, link: RedisLink, clock: Callable[[], float]) -> None:
         """Keep the link; `clock` gives Unix seconds for tombstones and deletions."""
         self._link = link
         self._clock = clock
         self._redis = link.commands
-        self._write_script = Script("live.lua")
+        self._combiner = Combiner(link)
         self._delete_script = Script("delete.lua")
-        self._held: Recent[str, Held] = Recent(JOBS_CACHED)
-        self._projects: Recent[str, str] = Recent(JOBS_CACHED * 4)
+        self._projects: Recent[str, str] = Recent(PROJECTS_CACHED)
 
     async def update(self, job_id: str, change: ChangeJob) -> Written:
         """Apply `change` atomically; see `LiveStore`."""
         async with self._link.deadline():
-            while True:
-                written = await self._try_update(job_id, change)
-                if written is not None:
-                    return written
+            known = self._projects.get(job_id)
+            if known is not None:
+                try:
+                    return await self._combiner.submit(known, job_id, change, is_entered=False)
+                except MovedError:
+                    self._projects.pop(job_id, None)
+            project = await self._look_up(job_id) or await self._claim(job_id, change(None).job.project)
+            return await self._combiner.submit(project, job_id, change, is_entered=True)
 
     async def get(self, job_id: str) -> Stored | None:
         """Return the job as Redis holds it now."""
         async with self._link.deadline():
             held = await self._read(job_id)
-        return None if held is None else Stored(view(held.job), held.cursor)
+        return None if held is None else Stored(held.view, held.cursor)
 
     async def page(self, query: Query) -> Page:
         """Return a page of jobs; see `LiveStore`."""
@@ -114,7 +76,7 @@ class RedisLive:
             while (held := await self._read(job_id)) is not None:
                 check(held.job)
                 if await self._try_delete(held):
-                    self._held.pop(job_id, None)
+                    self._combiner.forget(job_id)
                     self._projects.pop(job_id, None)
                     await self._redis.delete(keys.project_of(job_id))
                     return True
@@ -135,47 +97,13 @@ class RedisLive:
                 totals[job_type, status] = totals.get((job_type, status), 0) + int(number)
         return totals
 
-    async def _try_update(self, job_id: str, change: ChangeJob) -> Written | None:
-        """Decide on what is remembered, or else on what Redis holds; None if somebody was faster."""
-        remembered = self._held.pop(job_id, None)
-        held = remembered or await self._read(job_id)
-        try:
-            outcome = change(held and held.job)
-        except SidecarError:
-            if remembered is None:
-                raise
-            return None
-        if held is not None and outcome.job is held.job:
-            return Written(outcome, held.cursor) if remembered is None else None
-        if held is None and not await self._claim(job_id, outcome.job.project):
-            return None
-        return await self._write(held, outcome)
-
-    async def _claim(self, job_id: str, project: str) -> bool:
-        """Enter which project a new id belongs to; False if another project has it."""
+    async def _claim(self, job_id: str, project: str) -> str:
+        """Enter a new id for a project and return it, or the project that somebody else was faster to enter."""
         owner = await self._redis.set(keys.project_of(job_id), project, nx=True, get=True)
-        self._projects[job_id] = owner.decode() if owner else project
         if owner is None:
             await self._redis.sadd(keys.PROJECTS, project)
-        return self._projects[job_id] == project
-
-    async def _write(self, held: Held | None, outcome: Outcome) -> Written | None:
-        job = outcome.job
-        place = ProjectKeys(job.project)
-        tag = held.tag + 1 if held else secrets.randbits(48)
-        answer = await self._link.evaluate(
-            self._write_script,
-            [*place.indexes(), place.job(job.job_id)],
-            lambda run_id: [secrets.token_hex(4), run_id, OUTBOX_ENTRIES, *_arguments(held, outcome, tag)],
-        )
-        epoch, result = answer[0].decode(), answer[1]
-        if result[0] == 0:
-            if result[2] is not None:
-                self._hold(result[1:], epoch)
-            return None
-        cursor = Cursor(epoch, int(result[1]))
-        self._held[job.job_id] = Held(fork(job, epoch), tag, cursor)
-        return Written(outcome, cursor)
+        self._projects[job_id] = owner.decode() if owner else project
+        return self._projects[job_id]
 
     async def _try_delete(self, held: Held) -> bool:
         job, now = held.job, self._clock()
@@ -185,7 +113,7 @@ class RedisLive:
             self._delete_script,
             [*place.indexes(), place.job(job.job_id)],
             lambda _: [
-                *(job.job_id, held.tag, _count_field(view(job)), encode_event(event), OUTBOX_ENTRIES),
+                *(job.job_id, held.tag, count_field(held.view), encode_event(event), OUTBOX_ENTRIES),
                 *(encode_row(job.version + 1, None), now, now + TOMBSTONE_SECONDS),
             ],
         )
@@ -193,18 +121,13 @@ class RedisLive:
 
     async def _read(self, job_id: str) -> Held | None:
         """Read a job; an id whose remembered project has no such job is looked up once more."""
-        remembered = self._projects.get(job_id)
-        for project in (remembered, None):
-            project = project or await self._look_up(job_id)
+        for remembered in (self._projects.get(job_id), None):
+            project = remembered or await self._look_up(job_id)
             if project is None:
                 return None
-            place = ProjectKeys(project)
-            async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.hmget(place.job(job_id), ["tag", "document", "rev"])
-                pipe.hget(place.index("rev"), "epoch")
-                stored, epoch = await pipe.execute()
-            if stored[1] is not None:
-                return self._hold(stored, epoch.decode())
+            held = (await read(self._link, project, [job_id]))[0]
+            if held is not None:
+                return held
             self._projects.pop(job_id, None)
         return None
 
@@ -214,25 +137,3 @@ class RedisLive:
             return None
         self._projects[job_id] = owner.decode()
         return self._projects[job_id]
-
-    def _hold(self, stored: list[Any], epoch: str) -> Held:
-        job = fork(decode_job(stored[1]), epoch)
-        held = self._held[job.job_id] = Held(job, int(stored[0]), Cursor(epoch, int(stored[2])))
-        return held
-
-
-def _arguments(held: Held | None, outcome: Outcome, tag: int) -> list[Any]:
-    job, shown = outcome.job, outcome.view
-    is_told = held is None or held.job.version != job.version
-    return [
-        *(job.job_id, held.tag if held else "", tag, encode_job(job)),
-        encode_row(job.version, row(shown)) if is_told else b"",
-        *(_count_field(view(held.job)) if held else "", _count_field(shown)),
-        *(job.created_at, job.updated_at, job.last_progress_at),
-        *(int(not shown.is_finished), int(is_told), len(outcome.events)),
-        *(encode_event(event) for event in outcome.events),
-    ]
-
-
-def _count_field(shown: View) -> str:
-    return f"{shown.job.job_type}|{shown.status}"

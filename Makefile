@@ -1,0 +1,50 @@
+# Everything that a checkout needs: `make` lists it. Nothing is installed outside .venv.
+PYTHON ?= python3
+WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench docs lock clean
+
+help:  ## List these targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+# `exec`: no shell stands between a signal and the server. (make passes SIGTERM on; Ctrl-C reaches both.)
+run: .venv/run.stamp  ## Set up and serve on http://127.0.0.1:8650
+	@exec .venv/bin/sidecar serve
+
+test: check  ## Set up, then check and run every test; a skipped one fails
+	@rm -f .coverage .coverage.*
+	.venv/bin/pytest -n $(WORKERS) --cov --cov-report=
+	@.venv/bin/coverage report --format=total --include='sidecar/core/*' --fail-under=100 >/dev/null \
+	    || { .venv/bin/coverage report --include='sidecar/core/*' --fail-under=100; exit 1; }
+
+check: .venv/dev.stamp  ## Lint, format, types, layers, and whether generated files are fresh
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/python tools/settings_page.py --check
+
+bench: .venv/dev.stamp  ## Measure
+	.venv/bin/python bench/run.py
+
+docs: .venv/dev.stamp  ## Write docs/settings.md anew
+	.venv/bin/python tools/settings_page.py
+
+lock:  ## Pin what .venv gets; make lock UPGRADE=--upgrade takes the newest
+	PYTHON=$(PYTHON) tools/lock $(UPGRADE)
+
+clean:  ## Remove what the targets above have made; .sidecar-data, which has your jobs, stays
+	rm -rf .venv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/dev.stamp: .venv/run.stamp
+.venv/%.stamp: requirements/%.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo 'The sidecar needs Python 3.11 or later: make PYTHON=python3.12, say.' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	    || { echo 'This Python cannot make virtual environments. On Debian: apt-get install python3-venv' >&2; exit 1; }
+	@[ -x .venv/bin/pip ] || $(PYTHON) -m venv --clear .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

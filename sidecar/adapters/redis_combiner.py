@@ -1,0 +1,227 @@
+"""Many updates in one call: what arrives while a call is under way goes out together in the next one."""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
+
+from sidecar.adapters.keys import ProjectKeys
+from sidecar.adapters.redis_documents import Held, Recent, held, read, write_arguments
+from sidecar.adapters.redis_link import RedisLink, Script
+from sidecar.core.errors import Conflict, SidecarError, StoreUnavailable
+from sidecar.core.job import Event
+from sidecar.core.merge import Outcome, fork
+from sidecar.core.view import View
+from sidecar.ports import ChangeJob, Cursor, Written
+
+JOBS_A_CALL = 128
+CHANGES_A_CALL = 512
+BYTES_A_CALL = 256 * 1024
+"""A longer script would hold up everybody else's commands."""
+
+CHANGES_IN_FLIGHT = 4_096
+"""Beyond it callers wait for a place, with the deadline of a store call."""
+
+JOBS_CACHED = 4_096
+OUTBOX_ENTRIES = 100_000
+"""Timeline events kept of each project, approximately."""
+
+NOWHERE = Cursor("", 0)
+
+
+class MovedError(Exception):
+    """The job is no longer in the project where it was looked for."""
+
+
+@dataclass(slots=True)
+class Change:
+    """A change that waits for its call. `is_entered`: the id was just seen to belong to this project."""
+
+    job_id: str
+    change: ChangeJob
+    is_entered: bool
+    answer: asyncio.Future[Written]
+
+
+@dataclass(slots=True)
+class Decision:
+    """What the changes of one job come to: the job before and after, its timeline, and each caller's answer."""
+
+    known: Held | None
+    changes: list[Change]
+    view: View | None
+    events: list[Event] = field(default_factory=list)
+    outcomes: list[tuple[Change, Outcome | SidecarError]] = field(default_factory=list)
+
+    @property
+    def is_write(self) -> bool:
+        """Whether there is anything to store."""
+        return self.view is not (self.known.view if self.known else None)
+
+    def answer(self, cursor: Cursor) -> None:
+        """Give each caller its answer; one that has gone away is passed over."""
+        for change, outcome in self.outcomes:
+            if change.answer.done():
+                continue
+            if isinstance(outcome, SidecarError):
+                change.answer.set_exception(outcome)
+            else:
+                change.answer.set_result(Written(outcome, cursor))
+
+
+class Combiner:
+    """Writes the changes of each project, one call at a time; a caller that goes away harms nobody.
+
+    What was last written is remembered, so that the usual change is one round trip. Only a write proves that the
+    memory was right: what is decided without one is decided again on what Redis holds.
+    """
+
+    def __init__(self, link: RedisLink) -> None:
+        """Keep the link."""
+        self._link = link
+        self._script = Script("live.lua")
+        self._held: Recent[str, Held] = Recent(JOBS_CACHED)
+        self._places = asyncio.Semaphore(CHANGES_IN_FLIGHT)
+        self._queues: dict[str, deque[Change]] = {}
+        self._flushes: set[asyncio.Task[None]] = set()
+
+    def forget(self, job_id: str) -> None:
+        """Drop what is remembered of a job."""
+        self._held.pop(job_id, None)
+
+    async def submit(self, project: str, job_id: str, change: ChangeJob, *, is_entered: bool) -> Written:
+        """Apply a change with the next call; raises what the change raises, `MovedError`, or an `Unavailable`."""
+        async with self._places:
+            answer: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+            self._queue(project).append(Change(job_id, change, is_entered, answer))
+            return await answer
+
+    def _queue(self, project: str) -> deque[Change]:
+        """Return the project's queue; a new one is emptied by a task of its own, which ends with it."""
+        queue = self._queues.get(project)
+        if queue is None:
+            queue = self._queues[project] = deque()
+            flush = asyncio.create_task(self._flush_until_empty(project, queue), name=f"flush-{project}")
+            self._flushes.add(flush)
+            flush.add_done_callback(self._flushes.discard)
+        return queue
+
+    async def _flush_until_empty(self, project: str, queue: deque[Change]) -> None:
+        batch: list[Change] = []
+        try:
+            while queue:
+                batch = _batch(queue)
+                try:
+                    async with self._link.deadline():
+                        await self._flush(project, batch, queue)
+                except SidecarError as error:
+                    self._fail(batch, error)
+        finally:
+            del self._queues[project]
+            self._fail(chain(batch, queue), StoreUnavailable("the write broke off"))
+
+    def _fail(self, changes: Iterable[Change], error: SidecarError) -> None:
+        for change in changes:
+            if not change.answer.done():
+                self._held.pop(change.job_id, None)
+                change.answer.set_exception(error)
+
+    async def _flush(self, project: str, batch: list[Change], queue: deque[Change]) -> None:
+        """Decide and write one batch; what must be decided again goes back to the front of the queue."""
+        by_job: dict[str, list[Change]] = {}
+        for change in batch:
+            by_job.setdefault(change.job_id, []).append(change)
+        missing = [job_id for job_id in by_job if job_id not in self._held]
+        fresh = dict(zip(missing, await read(self._link, project, missing) if missing else (), strict=True))
+        again: list[Change] = []
+        writes: list[tuple[Decision, list[Any]]] = []
+        size = 0
+        for job_id, changes in by_job.items():
+            if size > BYTES_A_CALL:
+                again += changes
+                continue
+            known = fresh[job_id] if job_id in fresh else self._held[job_id]
+            decision = _decided(project, known, changes)
+            if decision.view is not None and decision.is_write:
+                writes.append((decision, arguments := _arguments(decision, decision.view)))
+                size += sum(len(argument) for argument in arguments if isinstance(argument, bytes))
+            elif job_id in fresh:
+                decision.answer(known.cursor if known else NOWHERE)
+            else:
+                self._held.pop(job_id)
+                again += changes
+        queue.extendleft(reversed(again))
+        if writes:
+            await self._write(project, writes, queue)
+
+    async def _write(self, project: str, writes: list[tuple[Decision, list[Any]]], queue: deque[Change]) -> None:
+        place = ProjectKeys(project)
+        keys = [*place.indexes(), *(place.job(decision.changes[0].job_id) for decision, _ in writes)]
+        answers = await self._link.evaluate(
+            self._script,
+            keys,
+            lambda run_id: [
+                *(secrets.token_hex(4), run_id, OUTBOX_ENTRIES),
+                *chain.from_iterable(arguments for _, arguments in writes),
+            ],
+        )
+        epoch = answers[0].decode()
+        for (decision, arguments), result in zip(writes, answers[1:], strict=True):
+            job_id = decision.changes[0].job_id
+            if result[0] == 1 and decision.view is not None:
+                cursor = Cursor(epoch, int(result[1]))
+                self._held[job_id] = Held(_owned(decision.view, epoch), arguments[2], cursor)
+                decision.answer(cursor)
+            else:
+                self._held.pop(job_id, None)
+                if result[2] is not None:
+                    self._held[job_id] = held(result[1:], epoch)
+                queue.extendleft(reversed(decision.changes))
+
+
+def _batch(queue: deque[Change]) -> list[Change]:
+    """Take what goes out in one call, leaving out those whose callers have gone."""
+    taken: list[Change] = []
+    job_ids: set[str] = set()
+    while queue and len(job_ids) < JOBS_A_CALL and len(taken) < CHANGES_A_CALL:
+        change = queue.popleft()
+        if not change.answer.done():
+            taken.append(change)
+            job_ids.add(change.job_id)
+    return taken
+
+
+def _decided(project: str, known: Held | None, changes: list[Change]) -> Decision:
+    """Apply the changes of one job one after another; a first one may only create it in this project."""
+    decision = Decision(known, changes, known.view if known else None)
+    for change in changes:
+        if decision.view is None and not change.is_entered:
+            change.answer.set_exception(MovedError())
+            continue
+        job = decision.view.job if decision.view else None
+        try:
+            outcome = change.change(job)
+            if outcome.job.project != project:
+                raise Conflict("the job has another project; a job never changes it")
+        except SidecarError as error:
+            decision.outcomes.append((change, error))
+            continue
+        decision.outcomes.append((change, outcome))
+        decision.events += outcome.events
+        if outcome.job is not job:
+            decision.view = outcome.view
+    return decision
+
+
+def _arguments(decision: Decision, shown: View) -> list[Any]:
+    tag = decision.known.tag + 1 if decision.known else secrets.randbits(48)
+    return write_arguments(decision.known, shown, tag, decision.events)
+
+
+def _owned(shown: View, epoch: str) -> View:
+    """Return the view of a job that counts on in the lineage of the epoch."""
+    job = fork(shown.job, epoch)
+    return shown if job is shown.job else replace(shown, job=job)

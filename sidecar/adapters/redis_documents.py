@@ -1,0 +1,86 @@
+"""Jobs as they stand in Redis: read many at once, and the arguments of the scripts that write them."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sidecar.adapters.codec import decode_job, encode_event, encode_job, encode_row
+from sidecar.adapters.keys import ProjectKeys
+from sidecar.adapters.redis_link import RedisLink
+from sidecar.core.document import row
+from sidecar.core.job import Event, Job
+from sidecar.core.merge import fork
+from sidecar.core.view import View, view
+from sidecar.ports import Cursor
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A job as it stands in Redis; `tag` changes with every write."""
+
+    view: View
+    tag: int
+    cursor: Cursor
+
+    @property
+    def job(self) -> Job:
+        """Return the job itself."""
+        return self.view.job
+
+
+class Recent(OrderedDict[K, V]):
+    """A bounded mapping that forgets what was set longest ago."""
+
+    def __init__(self, most: int) -> None:
+        """Keep at most `most` entries."""
+        super().__init__()
+        self._most = most
+
+    def __setitem__(self, key: K, value: V) -> None:
+        """Set and keep the bound."""
+        super().__setitem__(key, value)
+        self.move_to_end(key)
+        if len(self) > self._most:
+            self.popitem(last=False)
+
+
+def held(stored: Sequence[Any], epoch: str) -> Held:
+    """Return the job of a stored tag, document and rev; it counts on in the lineage of the epoch."""
+    job = fork(decode_job(stored[1]), epoch)
+    return Held(view(job), int(stored[0]), Cursor(epoch, int(stored[2])))
+
+
+async def read(link: RedisLink, project: str, job_ids: Sequence[str]) -> list[Held | None]:
+    """Return jobs of one project as they stand now, None for those that are not there, in one round trip."""
+    place = ProjectKeys(project)
+    async with link.commands.pipeline(transaction=True) as pipe:
+        pipe.hget(place.index("rev"), "epoch")
+        for job_id in job_ids:
+            pipe.hmget(place.job(job_id), ["tag", "document", "rev"])
+        epoch, *answers = await pipe.execute()
+    return [None if stored[1] is None else held(stored, epoch.decode()) for stored in answers]
+
+
+def write_arguments(known: Held | None, shown: View, tag: int, events: Sequence[Event]) -> list[Any]:
+    """Return what `live.lua` takes for one job: as it was known, as it is to be, its new tag and timeline lines."""
+    job = shown.job
+    is_told = known is None or known.job.version != job.version
+    return [
+        *(job.job_id, known.tag if known else "", tag, encode_job(job)),
+        encode_row(job.version, row(shown)) if is_told else b"",
+        *(count_field(known.view) if known else "", count_field(shown)),
+        *(job.created_at, job.updated_at, job.last_progress_at),
+        *(int(not shown.is_finished), int(is_told), len(events)),
+        *map(encode_event, events),
+    ]
+
+
+def count_field(shown: View) -> str:
+    """Return the field of `counts` that a job is counted in."""
+    return f"{shown.job.job_type}|{shown.status}"
+
+

@@ -1,0 +1,104 @@
+"""What the API says: one pure function for each message on the wire."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+
+from sidecar.core import document
+from sidecar.core.job import Event, Json
+from sidecar.core.view import View, is_pause_requested
+from sidecar.http import wire
+from sidecar.ports import Cursor, Page, Stored, Written
+
+Show = Callable[[View, Cursor], dict[str, Json]]
+"""One of the two forms in which a job is shown."""
+
+CSV_HEADER_LINE = b"number,at,type,attempt,details\r\n"
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def pushed(written: Written, next_update_after_seconds: float) -> dict[str, Json]:
+    """Return the answer to a push, and to an operator's request."""
+    outcome = written.outcome
+    shown, attempt = outcome.view, outcome.job.attempt
+    return {
+        "job_id": outcome.job.job_id,
+        "applied": outcome.applied,
+        "reason": outcome.reason,
+        "version": outcome.job.version,
+        "cursor": str(written.cursor),
+        "status": shown.status,
+        "percent": shown.percent,
+        "attempt": attempt.number,
+        "cancel_requested": attempt.cancel_requested,
+        "pause_requested": is_pause_requested(attempt),
+        "next_update_after_seconds": next_update_after_seconds,
+    }
+
+
+def full(shown: View, cursor: Cursor) -> dict[str, Json]:
+    """Return the whole job."""
+    return {**document.document(shown), "cursor": str(cursor)}
+
+
+def brief(shown: View, cursor: Cursor) -> dict[str, Json]:
+    """Return the flat row of a job."""
+    return {**document.row(shown), "cursor": str(cursor)}
+
+
+VIEWS: dict[str, Show] = {"full": full, "brief": brief}
+
+
+def etag(stored: Stored, view: str) -> str:
+    """Return the entity tag of a job in one view, without its quotes."""
+    return f"{stored.cursor.epoch}-{stored.view.job.version}-{view}"
+
+
+def page(found: Page, show: Show, following: str | None) -> dict[str, Json]:
+    """Return a page of jobs; `following` is the token of the next one."""
+    return {
+        "jobs": [show(stored.view, stored.cursor) for stored in found.jobs],
+        "next": following,
+        "cursor": None if found.cursor is None else str(found.cursor),
+    }
+
+
+def event(line: Event) -> dict[str, Json]:
+    """Return one line of a timeline."""
+    return {
+        "number": line.number,
+        "at": document.rfc3339(line.at),
+        "type": line.type,
+        "attempt": line.attempt,
+        "details": dict(line.details),
+    }
+
+
+def ndjson(lines: Iterable[Event]) -> bytes:
+    """Return lines of a timeline as NDJSON."""
+    return b"".join(wire.encode(event(line)) + b"\n" for line in lines)
+
+
+def csv_rows(lines: Iterable[Event]) -> bytes:
+    """Return lines of a timeline as CSV, without the header."""
+    return _csv(
+        (
+            line.number,
+            document.rfc3339(line.at),
+            line.type,
+            line.attempt,
+            wire.encode(dict(line.details)).decode(),
+        )
+        for line in lines
+    )
+
+
+def _csv(rows: Iterable[tuple[Json, ...]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows([_harmless(cell) for cell in row] for row in rows)
+    return text.getvalue().encode()
+
+
+def _harmless(cell: Json) -> Json:
+    """Return a cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell

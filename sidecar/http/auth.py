@@ -1,0 +1,124 @@
+"""Who may do what: tokens into principals, principals into rights; and the defences of a sidecar without tokens."""
+
+import hmac
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import ip_address
+
+from sidecar.core.errors import Forbidden
+from sidecar.http.problem import Unauthorized
+from sidecar.tokens import EVERY_PROJECT, Role, Token, digest
+
+HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(:\d*)?")
+
+
+class Right(Enum):
+    """What a request does."""
+
+    PUSH = "push"
+    READ = "read"
+    CONTROL = "control"
+    DELETE = "delete"
+
+
+RIGHTS = {
+    Role.WORKER: frozenset({Right.PUSH, Right.READ}),
+    Role.READER: frozenset({Right.READ}),
+    Role.OPERATOR: frozenset({Right.READ, Right.CONTROL}),
+    Role.ADMIN: frozenset(Right),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whoever sends a request: a role, and the projects that it reaches (`*` is every one)."""
+
+    role: Role
+    projects: frozenset[str]
+
+    def may(self, right: Right) -> Callable[[str], bool]:
+        """Return a predicate on projects. Raises `Forbidden` if the role has no such right anywhere."""
+        if right not in RIGHTS[self.role]:
+            raise Forbidden(f"the token's role, {self.role}, does not allow this")
+        return self._reaches
+
+    def _reaches(self, project: str) -> bool:
+        return EVERY_PROJECT in self.projects or project in self.projects
+
+
+ANYONE = Principal(Role.ADMIN, frozenset({EVERY_PROJECT}))
+"""Whoever reaches a sidecar without tokens."""
+
+
+class Gate:
+    """The tokens now in force. With none required, anyone is an admin, but only by a loopback name."""
+
+    def __init__(self, tokens: Iterable[Token], *, is_token_required: bool, metrics_token: str | None = None) -> None:
+        """Keep the tokens; they can be replaced while serving."""
+        self._tokens = tuple(tokens)
+        self._is_token_required = is_token_required
+        self._metrics_digest = None if metrics_token is None else digest(metrics_token)
+
+    @property
+    def is_token_required(self) -> bool:
+        """Whether a request needs a token."""
+        return self._is_token_required
+
+    def replace(self, tokens: Iterable[Token]) -> None:
+        """Take other tokens from now on."""
+        self._tokens = tuple(tokens)
+
+    def principal(self, authorization: str | None) -> Principal:
+        """Return who sends this Authorization header. Raises `Unauthorized`."""
+        if not self._is_token_required:
+            return ANYONE
+        found = self._find(digest(_secret(authorization)))
+        if found is None:
+            raise Unauthorized("the token is not known here")
+        return Principal(found.role, frozenset(found.projects))
+
+    def check_scrape(self, authorization: str | None, *, is_open: bool) -> None:
+        """Refuse a scrape without a right; on an open listener only a metrics token, if there is one, is asked for."""
+        if self._metrics_digest is None and (is_open or not self._is_token_required):
+            return
+        given = digest(_secret(authorization))
+        is_metrics_token = self._metrics_digest is not None and hmac.compare_digest(self._metrics_digest, given)
+        if self._find(given) is None and not is_metrics_token:
+            raise Unauthorized("the token is not known here")
+
+    def _find(self, given: str) -> Token | None:
+        """Return the token of this digest; every one is compared, so that the time tells nothing."""
+        matching = [token for token in self._tokens if hmac.compare_digest(token.digest, given)]
+        return matching[0] if matching else None
+
+
+def check_host(host: str | None) -> None:
+    """Refuse a Host header that is no loopback name: behind it may be a web page that rebound its own name to us."""
+    match = HOST.fullmatch(host or "")
+    if match is None or not _is_loopback(match[1].lower()):
+        raise Forbidden("without tokens the sidecar answers to localhost, 127.0.0.1 or [::1] only")
+
+
+def check_origin(origin: str | None, host: str | None) -> None:
+    """Refuse what another site's page sends: a browser names the page's origin in every write."""
+    if origin is None:
+        return
+    site = origin.partition("://")[2].lower()
+    if not site or site != (host or "").lower():
+        raise Forbidden("pages of another origin may not write here")
+
+
+def _secret(authorization: str | None) -> str:
+    scheme, _, secret = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise Unauthorized("a token is needed: Authorization: Bearer SECRET")
+    return secret.strip()
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return name == "localhost" or ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,129 @@
+"""Around every handler: the request id, who sends it, errors into problems, and what is counted."""
+
+import asyncio
+import logging
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from aiohttp import ClientPayloadError, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from sidecar import log
+from sidecar.core.errors import SidecarError
+from sidecar.http import auth, problem, wire
+from sidecar.http.problem import NotReadable
+from sidecar.http.services import IS_STARTED, PRINCIPAL, REQUEST_ID, SERVICES
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+PUSHES = frozenset({"/v1/jobs", "/v1/jobs/{job_id}", "/v1/updates"})
+OPEN_ROUTES = frozenset({"/", "/healthz", "/readyz", "/metrics"})
+"""Served without a token; /metrics asks for its own."""
+
+BROKEN_BODY = (HttpProcessingError, ClientPayloadError, web.RequestPayloadError)
+
+
+@web.middleware
+async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every request: what goes wrong becomes a problem document, once and here."""
+    services = request.app[SERVICES]
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    given = request.headers.get("X-Request-Id", "")
+    request_id = request[REQUEST_ID] = given if SANE_ID.fullmatch(given) else secrets.token_hex(8)
+    with log.bound(request_id=request_id):
+        response = await _response(request, handler)
+    if response.content_type != "text/event-stream":
+        seconds = clock() - began
+        services.metrics.request_finished(request.method, _route(request), response.status, seconds)
+    return response
+
+
+@web.middleware
+async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let in who may come in, and note who it is."""
+    gate = request.app[SERVICES].gate
+    headers = request.headers
+    if not gate.is_token_required:
+        auth.check_host(headers.get("Host"))
+    if request.method not in SAFE_METHODS:
+        auth.check_origin(headers.get("Origin"), headers.get("Host"))
+    if _route(request) not in OPEN_ROUTES:
+        request[PRINCIPAL] = gate.principal(headers.get("Authorization"))
+    return await handler(request)
+
+
+async def label(request: web.Request, response: web.StreamResponse) -> None:
+    """Put on every response what all of them carry; the signal comes before a stream's first byte too."""
+    request[IS_STARTED] = True
+    response.headers["Server"] = "progress-sidecar"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if REQUEST_ID in request:
+        response.headers["X-Request-Id"] = request[REQUEST_ID]
+
+
+def rejection(status: int) -> str:
+    """Return the reason under which a refused push is counted."""
+    match status:
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            return "auth"
+        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return "too_large"
+        case HTTPStatus.CONFLICT:
+            return "conflict"
+        case HTTPStatus.SERVICE_UNAVAILABLE:
+            return "unavailable"
+        case _:
+            return "validation"
+
+
+async def _response(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except SidecarError as error:
+        return _problem(request, error)
+    except web.HTTPException as error:
+        return _problem(request, problem.of_aiohttp(error, request.method))
+    except BROKEN_BODY as error:
+        return _problem(request, NotReadable(f"the body is broken: {_first_line(error)}"))
+    except ConnectionError:
+        logger.debug("the client went away")
+        raise
+    except Exception:
+        if IS_STARTED in request:
+            logger.exception("a response broke off")
+            raise ConnectionResetError from None
+        logger.exception("a request failed")
+        return _json_problem(problem.unexpected(request[REQUEST_ID]), HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _problem(request: web.Request, error: SidecarError) -> web.Response:
+    status = problem.status_of(error)
+    if IS_STARTED in request:
+        logger.debug("a response broke off", extra={"fields": {"error": str(error)}})
+        raise ConnectionResetError from None
+    if request.method == "POST" and _route(request) in PUSHES:
+        request.app[SERVICES].metrics.rejected(rejection(status))
+    logger.debug("a request was refused", extra={"fields": {"status": status.value, "error": str(error)}})
+    response = _json_problem(problem.document(error, request[REQUEST_ID]), status)
+    response.headers.update(problem.headers_of(error))
+    return response
+
+
+def _json_problem(document: dict[str, object], status: HTTPStatus) -> web.Response:
+    return web.Response(body=wire.encode(document), status=status, content_type=problem.CONTENT_TYPE)
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return "unmatched" if resource is None else resource.canonical
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

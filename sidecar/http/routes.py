@@ -1,0 +1,61 @@
+"""Every URL, on one screen."""
+
+from aiohttp import web
+
+from sidecar.core.job import Request
+from sidecar.http import jobs, sse
+from sidecar.http import ops as operating
+from sidecar.http.middleware import admitted, answered, label
+from sidecar.http.services import SERVICES, Services
+
+JOB = "/v1/jobs/{job_id:[^/]+}"
+"""Any id comes through, so that one against the contract is told so."""
+
+
+def api(services: Services) -> web.Application:
+    """Return the application of the main listener."""
+    app = web.Application(middlewares=[answered, admitted])
+    app[SERVICES] = services
+    app.add_routes(
+        [
+            web.get("/", operating.welcome),
+            web.get("/healthz", operating.healthz),
+            web.get("/readyz", operating.readyz),
+            web.get("/metrics", operating.metrics(is_open=False)),
+            web.get("/v1/jobs", jobs.listing),
+            web.post("/v1/jobs", jobs.create),
+            web.get(JOB, jobs.read),
+            web.post(JOB, jobs.push),
+            web.delete(JOB, jobs.forget),
+            web.post(JOB + "/cancel", jobs.asking(Request.CANCEL)),
+            web.post(JOB + "/pause", jobs.asking(Request.PAUSE)),
+            web.post(JOB + "/resume", jobs.asking(Request.RESUME)),
+            web.get(JOB + "/timeline", jobs.timeline),
+            web.get(JOB + "/events", sse.watch),
+            web.post("/v1/updates", jobs.push_many),
+        ]
+    )
+    app.on_response_prepare.append(label)
+    app.on_shutdown.append(_end_streams)
+    return app
+
+
+def ops(services: Services) -> web.Application:
+    """Return the application of the second listener, which needs no tokens and has nothing to hide."""
+    app = web.Application(middlewares=[answered])
+    app[SERVICES] = services
+    app.add_routes(
+        [
+            web.get("/healthz", operating.healthz),
+            web.get("/readyz", operating.readyz),
+            web.get("/metrics", operating.metrics(is_open=True)),
+        ]
+    )
+    app.on_response_prepare.append(label)
+    return app
+
+
+async def _end_streams(app: web.Application) -> None:
+    services = app[SERVICES]
+    services.streams.close()
+    services.hub.close()

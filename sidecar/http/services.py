@@ -1,0 +1,98 @@
+"""What the handlers need, in one place; the app fills it in."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from sidecar.http.auth import Gate, Principal
+from sidecar.hub import EndedError, Hub
+from sidecar.ports import Metrics
+from sidecar.tracker import Tracker
+
+Render = Callable[[str | None, float], Awaitable[tuple[bytes, str]]]
+"""Renders the metrics for an Accept header within seconds: the bytes, and their Content-Type."""
+
+Probe = Callable[[], Awaitable[bool]]
+"""Tells whether a part can take work; raising, or taking too long, means that it cannot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamTimes:
+    """The waits of an event stream, in seconds."""
+
+    heartbeat: float = 15.0
+    check: float = 0.5
+    """How long a reconnect waits to hear whether it has missed anything at all."""
+
+    store: float = 0.4
+    """How long the first word waits for the store; with the check before, it must leave within a second."""
+
+    poll: float = 1.0
+    unknown: float = 30.0
+    """How long a stream waits for a job that nobody knows."""
+
+    write: float = 30.0
+
+
+class Streams:
+    """How many event streams are open, and whether they are to end."""
+
+    def __init__(self, most: int) -> None:
+        """Allow at most `most` at once."""
+        self._most = most
+        self._open = 0
+        self._closing = asyncio.Event()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether another one would be too many."""
+        return self._open >= self._most
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Count one while it is open."""
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
+
+    def close(self) -> None:
+        """Ask those that wait for a job to end; the hub ends the others."""
+        self._closing.set()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait; raises `EndedError` as soon as the streams are to end."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        if self._closing.is_set():
+            raise EndedError("shutdown")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything behind the routes."""
+
+    tracker: Tracker
+    hub: Hub
+    metrics: Metrics
+    gate: Gate
+    streams: Streams
+    render: Render
+    probes: Mapping[str, Probe]
+    version: str
+    clock: Callable[[], float] = time.time
+    max_update_bytes: int = 65_536
+    body_seconds: float = 30.0
+    times: StreamTimes = field(default_factory=StreamTimes)
+
+
+SERVICES = web.AppKey("services", Services)
+PRINCIPAL = web.RequestKey("principal", Principal)
+REQUEST_ID = web.RequestKey("request_id", str)
+IS_STARTED = web.RequestKey("is_started", bool)

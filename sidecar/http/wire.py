@@ -1,0 +1,267 @@
+"""What a client may say, checked field by field, and made into an `Update`. Limits are those of the API."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic_core import ErrorDetails, from_json, to_json
+
+from sidecar.core.errors import InvalidUpdate
+from sidecar.core.job import Json, PlannedStage, Update, WorkerEvent
+from sidecar.http import checks
+from sidecar.http.problem import FieldError, InvalidRequest, NotReadable
+
+MOST_ENTRIES = 100
+VALUE_BYTES = 16 * 1024
+ERRORS_TOLD = 20
+
+WHO = {"job_id", "project", "job_type", "attempt", "writer", "seq"}
+WORDS = ("status", "message", "detail", "blocked_on", "error", "result", "total", "total_growing")
+FACTS = ("unit", "labels", "resume", "parent_id", "trace_id", "interval_seconds", "max_runtime_seconds")
+
+NOT_GIVEN: Any = None
+"""The default of a field in which a null is a mistake; `model_fields_set` tells what was given."""
+
+
+def _small(value: Json) -> Json:
+    if len(encode(value)) > VALUE_BYTES:
+        raise ValueError(f"must be at most {VALUE_BYTES} bytes of JSON")
+    return value
+
+
+_COUNTER = checks.number(0, checks.MOST_COUNTED, f"must be a finite number from 0 to {checks.MOST_COUNTED}")
+_PERCENT = checks.number(0, 100, "must be a number from 0 to 100")
+_SECONDS = checks.number(1e-3, checks.MOST_SECONDS, f"must be seconds from 0.001 to {checks.MOST_SECONDS}")
+_PRINTABLE = AfterValidator(checks.printable)
+
+JobId = Annotated[str, AfterValidator(checks.job_id)]
+Name = Annotated[str, AfterValidator(checks.name)]
+Word = Annotated[str, Field(min_length=1, max_length=64), _PRINTABLE]
+Line32 = Annotated[str, Field(max_length=32), _PRINTABLE]
+Line128 = Annotated[str, Field(max_length=128), _PRINTABLE]
+Text256 = Annotated[str, Field(max_length=256)]
+Text1024 = Annotated[str, Field(max_length=1_024)]
+Text8192 = Annotated[str, Field(max_length=8_192)]
+Counter = Annotated[Any, PlainValidator(_COUNTER)]
+Percent = Annotated[Any, PlainValidator(_PERCENT)]
+Seconds = Annotated[Any, PlainValidator(_SECONDS)]
+Added = Annotated[Any, PlainValidator(checks.whole(0, checks.MOST_ADDED))]
+Attempt = Annotated[Any, PlainValidator(checks.whole(1, checks.MOST_ATTEMPTS))]
+Seq = Annotated[Any, PlainValidator(checks.whole(0, checks.MOST_COUNTED))]
+Time = Annotated[str, AfterValidator(checks.time)]
+AnyValue = Annotated[Any, AfterValidator(checks.nested)]
+SmallValue = Annotated[AnyValue, AfterValidator(_small)]
+SmallObject = Annotated[dict[str, Any], AfterValidator(checks.nested), AfterValidator(_small)]
+
+
+class Strict(BaseModel):
+    """No conversions, no unknown fields."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class StageFields(Strict):
+    """One stage of a plan."""
+
+    name: Word
+    weight: Counter = 1.0
+    label: Line128 | None = None
+
+
+class AddFields(Strict):
+    """Increments."""
+
+    current: Added = NOT_GIVEN
+    items: Annotated[dict[Word, Added], Field(max_length=MOST_ENTRIES)] = NOT_GIVEN
+
+
+class ErrorFields(Strict):
+    """Why a job failed, as its worker tells it."""
+
+    message: Text8192 | None = None
+    type: Text256 | None = None
+    context: SmallValue = None
+    stack: Annotated[str, Field(max_length=32_768)] | None = None
+
+
+class EventFields(Strict):
+    """A line for the timeline."""
+
+    type: Annotated[Name, AfterValidator(checks.own_event)]
+    details: SmallObject = NOT_GIVEN
+
+
+def _unique(stages: list[StageFields]) -> list[StageFields]:
+    if len({stage.name for stage in stages}) < len(stages):
+        raise ValueError("must have different names")
+    return stages
+
+
+class Report(Strict):
+    """The body of a push: the fields of the API, every one optional. Null clears where a null is allowed."""
+
+    job_id: JobId = NOT_GIVEN
+    project: Name = NOT_GIVEN
+    job_type: Name = NOT_GIVEN
+    attempt: Attempt = NOT_GIVEN
+    writer: Line128 = ""
+    seq: Seq = NOT_GIVEN
+    stages: Annotated[list[StageFields], Field(max_length=MOST_ENTRIES), AfterValidator(_unique)] = NOT_GIVEN
+    stage: Word = NOT_GIVEN
+    stage_status: Literal["running", "completed"] = NOT_GIVEN
+    rewind: bool = False
+    current: Counter = NOT_GIVEN
+    total: Counter | None = None
+    total_growing: bool = NOT_GIVEN
+    percent: Percent = NOT_GIVEN
+    stage_percent: Percent = NOT_GIVEN
+    items: Annotated[dict[Word, Counter], Field(max_length=MOST_ENTRIES)] = NOT_GIVEN
+    add: AddFields = NOT_GIVEN
+    message: Text1024 | None = None
+    detail: Text8192 | None = None
+    unit: Line32 | None = None
+    metadata: SmallObject = NOT_GIVEN
+    labels: Annotated[dict[Name, Line128], Field(max_length=16)] | None = None
+    resume: SmallValue = None
+    status: Literal["queued", "running", "paused", "blocked", "completed", "failed", "cancelled"] = NOT_GIVEN
+    error: ErrorFields | None = None
+    result: AnyValue = None
+    blocked_on: Text256 | None = None
+    event: EventFields = NOT_GIVEN
+    interval_seconds: Seconds | None = None
+    deadline_at: Time | None = None
+    max_runtime_seconds: Seconds | None = None
+    parent_id: JobId | None = None
+    trace_id: Line128 | None = None
+
+
+def report_from_json(body: bytes) -> Report:
+    """Return the report in a JSON body. Raises `NotReadable` or `InvalidRequest`."""
+    try:
+        return Report.model_validate_json(body)
+    except ValidationError as error:
+        raise _told(error) from None
+
+
+def report_from_value(value: Json) -> Report:
+    """Return the report in a value that has been parsed already. Raises `InvalidRequest`."""
+    try:
+        return Report.model_validate(value)
+    except ValidationError as error:
+        raise _told(error) from None
+
+
+def value_from_json(body: bytes | str) -> Json:
+    """Return any JSON value. Raises `NotReadable`."""
+    try:
+        return from_json(body)
+    except ValueError as error:
+        raise NotReadable(f"not JSON: {error}") from None
+
+
+def encode(value: Json) -> bytes:
+    """Return a value as JSON on one line."""
+    return to_json(value, inf_nan_mode="null")
+
+
+def new_id() -> str:
+    """Return an id for a job whose client gave none: 128 random bits."""
+    return secrets.token_hex(16)
+
+
+def update(report: Report, *, job_id: str, key: str | None = None) -> Update:
+    """Return what a report says of one job; `key` is its idempotency key. Raises `InvalidUpdate`."""
+    said = report.model_dump(exclude_unset=True, exclude=WHO)
+    _check_together(report, said, key)
+    add, event = said.get("add", {}), said.get("event")
+    return Update(
+        job_id=job_id,
+        identity=secrets.token_hex(8),
+        writer=report.writer,
+        seq=report.seq,
+        key=key,
+        digest=digest(said) if report.seq is not None or key is not None else "",
+        project=report.project,
+        job_type=report.job_type,
+        attempt=report.attempt,
+        plan=_plan(said),
+        stage=report.stage,
+        stage_completed=report.stage_status == "completed",
+        rewind=report.rewind,
+        current=report.current,
+        percent=report.percent,
+        stage_percent=report.stage_percent,
+        items=said.get("items", {}),
+        add_current=add.get("current"),
+        add_items=add.get("items", {}),
+        words={name: said[name] for name in WORDS if name in said},
+        facts=_facts(said),
+        metadata=said.get("metadata", {}),
+        event=WorkerEvent(event["type"], event.get("details", {})) if event else None,
+        said=said,
+    )
+
+
+def digest(said: Mapping[str, Json]) -> str:
+    """Return a short hash by which the same body sent twice is recognised, in whatever order its keys are."""
+    canonical = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
+
+
+def _check_together(report: Report, said: Mapping[str, Json], key: str | None) -> None:
+    if report.current is not None and report.total is not None and report.current > report.total:
+        raise InvalidUpdate("current", "must not exceed total")
+    if "add" in said and report.seq is None and key is None:
+        raise InvalidUpdate("add", "needs seq or an Idempotency-Key header, else a repeated request would count twice")
+
+
+def _plan(said: Mapping[str, Json]) -> tuple[PlannedStage, ...] | None:
+    if "stages" not in said:
+        return None
+    return tuple(PlannedStage(stage["name"], stage.get("weight", 1.0), stage.get("label")) for stage in said["stages"])
+
+
+def _facts(said: Mapping[str, Json]) -> dict[str, Json]:
+    facts = {name: said[name] for name in FACTS if name in said}
+    if "deadline_at" in said:
+        facts["deadline_at"] = None if said["deadline_at"] is None else checks.unix_seconds(said["deadline_at"])
+    return facts
+
+
+MESSAGES = {
+    "extra_forbidden": "is not a known field",
+    "missing": "is required",
+    "string_type": "must be a string",
+    "string_too_long": "must be at most {max_length} characters",
+    "string_too_short": "must not be empty",
+    "bool_type": "must be true or false",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "list_type": "must be a list",
+    "too_long": "must have at most {max_length} entries",
+    "literal_error": "must be {expected}",
+}
+"""What people are told, by the kind of error; the numbers come from the model."""
+
+
+def _told(error: ValidationError) -> NotReadable | InvalidRequest:
+    """Return a model's complaint in words for people, under the names that the client wrote."""
+    first = error.errors(include_url=False, include_input=False)[:ERRORS_TOLD]
+    if first[0]["type"] == "json_invalid":
+        return NotReadable(f"not JSON: {first[0]['ctx']['error']}")
+    return InvalidRequest(*(FieldError(_path(each["loc"]), _message(each)) for each in first))
+
+
+def _path(parts: tuple[int | str, ...]) -> str:
+    return ".".join(str(part)[:128] for part in parts if part != "[key]")
+
+
+def _message(error: ErrorDetails) -> str:
+    context = error.get("ctx", {})
+    if error["type"] == "value_error":
+        return str(context["error"])
+    return MESSAGES[error["type"]].format_map(context) if error["type"] in MESSAGES else error["msg"]

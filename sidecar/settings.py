@@ -1,0 +1,259 @@
+"""Settings: what each one means, and how the environment becomes a checked `Settings`."""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from sidecar.core.errors import SidecarError
+from sidecar.tokens import Token, check_secret, parse_list, read_file, united
+
+PREFIX = "SIDECAR_"
+
+OF_CLIENTS = frozenset({"SIDECAR_URL", "SIDECAR_TOKEN"})
+"""What workers read, which may share an environment with the sidecar."""
+
+INJECTED = re.compile(r"SIDECAR_(PORT_\d+_(TCP|UDP|SCTP)(_\w+)?|SERVICE_HOST|SERVICE_PORT(_\w+)?)")
+"""What Kubernetes sets in every pod beside a service called `sidecar`; SIDECAR_PORT, which it makes a URL, is apart."""
+
+
+class BadSettings(SidecarError):
+    """Some settings are wrong; `problems` has a line for each, which names the variable and repeats no secret."""
+
+    def __init__(self, *problems: str) -> None:
+        """Keep the lines."""
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Auth(StrEnum):
+    """How a request shows who sends it."""
+
+    NONE = "none"
+    TOKENS = "tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the documentation says of a setting where its type and default do not tell."""
+
+    default: str = ""
+    allowed: str = ""
+    is_secret: bool = False
+
+
+def _host(text: str) -> str:
+    if re.search(r"[\s/\[\]]", text) or (":" in text and not _is_address(text)):
+        raise ValueError("must be a host name or an IP address, without port or brackets")
+    return text
+
+
+def _redis_url(text: str) -> str:
+    if not _is_redis_url(text):
+        raise ValueError("must be redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH, a password %-encoded")
+    return text
+
+
+def _methods(given: str | frozenset[Auth]) -> str | frozenset[str]:
+    return frozenset(part.strip() for part in given.split(",")) if isinstance(given, str) else given
+
+
+def _tokens(given: str | tuple[Token, ...]) -> tuple[Token, ...]:
+    return parse_list(given) if isinstance(given, str) else given
+
+
+Host = Annotated[str, AfterValidator(_host), Said(allowed="host name or IP address")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+Secret = Annotated[str, AfterValidator(check_secret)]
+
+
+class Settings(BaseModel):
+    """What an operator can choose. The variable of a field is `SIDECAR_` and its name in capitals.
+
+    Made by `load` from the environment, or directly; contradictions raise `BadSettings` either way.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    listen_host: Host = Field(
+        default="127.0.0.1", description="Where the sidecar listens. Without tokens it must be a loopback address."
+    )
+    listen_port: Port = Field(default=8650, description="Its port; 0 takes any free one.")
+    data_dir: Annotated[Path, Said(allowed="path")] = Field(
+        default=Path(".sidecar-data"),
+        description="Directory of the embedded store, made if missing. Unused with `SIDECAR_REDIS_URL`.",
+    )
+    redis_url: Annotated[
+        RedisUrl | None, Said("an embedded Valkey", "`redis://`, `rediss://` or `unix://`", is_secret=True)
+    ] = Field(
+        default=None, repr=False, description="The Redis or Valkey to keep jobs in; several sidecars may share it."
+    )
+    auth: Annotated[
+        frozenset[Auth],
+        BeforeValidator(_methods),
+        Said("`tokens` when there are any, else `none`", "`none`, `tokens`"),
+    ] = Field(
+        default=frozenset(),
+        description="How a request shows who sends it; several are joined by commas."
+        " `none` lets everybody do everything, and is accepted on a loopback address only.",
+    )
+    tokens: Annotated[
+        tuple[Token, ...],
+        BeforeValidator(_tokens),
+        Said("none", "roles `worker`, `reader`, `operator`, `admin`; secrets of 16 characters or more", is_secret=True),
+    ] = Field(
+        default=(),
+        repr=False,
+        description="Tokens as `role:project,project:secret`, joined by `;`. `*` is every project."
+        " Only digests of the secrets are kept.",
+    )
+    tokens_file: Annotated[Path | None, Said("none", "path")] = Field(
+        default=None, description="File of tokens, one a line, `#` before a comment. Read again on SIGHUP."
+    )
+    metrics_token: Annotated[Secret | None, Said("none", "16 characters or more", is_secret=True)] = Field(
+        default=None,
+        repr=False,
+        description="What a scraper sends to `/metrics` as its bearer token. Unset, any token opens it,"
+        " and on the second listener none is needed.",
+    )
+    ops_host: Host = Field(
+        default="127.0.0.1",
+        description="Where a second listener with only `/metrics`, `/healthz` and `/readyz` listens; it may be"
+        " any address. Needs `SIDECAR_OPS_PORT`.",
+    )
+    ops_port: Annotated[Port | None, Said("no second listener", "0 to 65535")] = Field(
+        default=None, description="The second listener's port; 0 takes any free one."
+    )
+    heartbeat_seconds: float = Field(default=15, gt=0, le=3600, description="A stream sends a heartbeat this often.")
+    max_streams: int = Field(default=10_000, ge=1, description="Streams open at a time; one more is told `overloaded` and when to come back.")
+    drain_seconds: float = Field(default=10, ge=0, le=3600, description="How long a stop waits for what is under way.")
+    store_timeout_seconds: float = Field(
+        default=1, gt=0, le=60, description="How long a call waits for Redis before it has failed."
+    )
+    max_update_bytes: int = Field(
+        default=65_536, ge=1024, le=16_777_216, description="Size of one update; a larger one is answered 413."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severe lines that are logged."
+    )
+    log_format: Annotated[Literal["console", "json"] | None, Said("`console` on a terminal, else `json`")] = Field(
+        default=None, description="Lines for people, or one JSON object a line."
+    )
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether tokens are given, here or in a file."""
+        return bool(self.tokens) or self.tokens_file is not None
+
+    @property
+    def is_token_required(self) -> bool:
+        """Whether a request needs a token."""
+        return Auth.TOKENS in self.auth or (not self.auth and self.has_tokens)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if problems := tuple(_contradictions(self)):
+            raise BadSettings(*problems)
+        return self
+
+
+VARIABLES = {PREFIX + field.upper(): field for field in Settings.model_fields}
+"""Every variable, and the field that it sets."""
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Return the settings of an environment; an empty variable counts as unset. Raises `BadSettings`."""
+    given = {name: text for name, text in sorted(environ.items()) if name.startswith(PREFIX) and text}
+    known = {VARIABLES[name]: text for name, text in given.items() if name in VARIABLES}
+    problems = [_unknown(name) for name, text in given.items() if not _is_expected(name, text)]
+    try:
+        settings = Settings.model_validate(known)
+        tokens_in_force(settings)
+    except ValidationError as error:
+        problems += [_told(details, given) for details in error.errors()]
+    except BadSettings as error:
+        problems += error.problems
+    else:
+        if not problems:
+            return settings
+    raise BadSettings(*problems)
+
+
+def tokens_in_force(settings: Settings) -> tuple[Token, ...]:
+    """Return the valid tokens, with the file as it is now. Raises `BadSettings`; then the old ones should stay."""
+    if settings.tokens_file is None:
+        return settings.tokens
+    try:
+        tokens = united(settings.tokens, read_file(settings.tokens_file))
+    except ValueError as error:
+        raise BadSettings(f"SIDECAR_TOKENS_FILE: {error}") from None
+    if not tokens:
+        raise BadSettings("SIDECAR_TOKENS_FILE: holds no token, so nobody could come in")
+    return tokens
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    if Auth.NONE in settings.auth and (settings.has_tokens or len(settings.auth) > 1):
+        yield "SIDECAR_AUTH: none contradicts tokens; take one of them away"
+    elif Auth.TOKENS in settings.auth and not settings.has_tokens:
+        yield "SIDECAR_AUTH: tokens needs SIDECAR_TOKENS or SIDECAR_TOKENS_FILE"
+    if not settings.is_token_required and not _is_loopback(settings.listen_host):
+        yield (
+            f"SIDECAR_LISTEN_HOST: {settings.listen_host!r} can be reached from other machines, and without tokens"
+            " anyone there could do everything; set SIDECAR_TOKENS, or listen on 127.0.0.1, ::1 or localhost"
+        )
+    if settings.ops_port is None and "ops_host" in settings.model_fields_set:
+        yield "SIDECAR_OPS_HOST: needs SIDECAR_OPS_PORT"
+    if settings.ops_port == settings.listen_port != 0 and settings.ops_host == settings.listen_host:
+        yield "SIDECAR_OPS_PORT: must not be SIDECAR_LISTEN_PORT on the same host"
+
+
+def _is_expected(name: str, text: str) -> bool:
+    return name in VARIABLES or name in OF_CLIENTS or bool(INJECTED.fullmatch(name)) or (name == "SIDECAR_PORT" and "://" in text)
+
+
+def _unknown(name: str) -> str:
+    field = name.removeprefix(PREFIX).lower()
+    longer = [known for known in Settings.model_fields if field in known]
+    nearest = longer or difflib.get_close_matches(field, Settings.model_fields)
+    return f"{name}: is no setting" + (f"; did you mean {PREFIX}{nearest[0].upper()}?" if nearest else "")
+
+
+def _told(details: ErrorDetails, given: Mapping[str, str]) -> str:
+    field = str(details["loc"][0])
+    variable = PREFIX + field.upper()
+    said = [item for item in Settings.model_fields[field].metadata if isinstance(item, Said)]
+    value = "" if any(item.is_secret for item in said) else f" (it is {given[variable]!r})"
+    message = details["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    return f"{variable}: {message}{value}"
+
+
+def _is_redis_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        if url.scheme == "unix":
+            return bool(url.path)
+        return url.scheme in {"redis", "rediss"} and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_address(host) and ip_address(host).is_loopback)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

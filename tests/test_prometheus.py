@@ -1,0 +1,355 @@
+"""The metrics, judged by what a scrape of them says."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as from_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as from_text
+
+from sidecar.adapters.prometheus import PrometheusMetrics, register_process
+from sidecar.core.errors import StoreRefused, StoreUnavailable
+from sidecar.core.job import Reason
+from sidecar.ports import Census, Metrics
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+CONTRACT = ("sse_connections_total", "sse_redis_misses_total", "db_fallback_total", "sse_db_fallback_total")
+METRICS_PAGE = Path(__file__).parent.parent / "docs" / "metrics.md"
+
+
+class Counted:
+    """A census with these numbers."""
+
+    def __init__(self, counts: Mapping[tuple[str, str], int] | None = None) -> None:
+        self.numbers = dict(counts or {})
+
+    async def counts(self) -> Mapping[tuple[str, str], int]:
+        return self.numbers
+
+
+class Failing:
+    """A census whose store answers with an error."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def counts(self) -> Mapping[tuple[str, str], int]:
+        raise self.error
+
+
+class Silent:
+    """A census whose store never answers."""
+
+    async def counts(self) -> Mapping[tuple[str, str], int]:
+        await asyncio.Event().wait()
+        return {}
+
+
+class Exposition:
+    """What a scrape answered."""
+
+    def __init__(self, body: bytes, content_type: str) -> None:
+        self.content_type = content_type
+        self.text = body.decode()
+        parse = from_openmetrics if content_type.startswith("application/openmetrics-text") else from_text
+        self.families: list[Metric] = list(parse(self.text))
+        self._values = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in self.families
+            for sample in family.samples
+        }
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """Return the value of one series, None if it is not there."""
+        return self._values.get((name, frozenset(labels.items())))
+
+    def values(self, name: str, label: str) -> dict[str, float]:
+        """Return the sums of a name's series by the values of one of their labels."""
+        sums: dict[str, float] = {}
+        for (known, labels), value in self._values.items():
+            if known == name:
+                shown = dict(labels)[label]
+                sums[shown] = sums.get(shown, 0.0) + value
+        return sums
+
+
+def new_metrics(census: Census | None = None, **known: Iterable[str]) -> PrometheusMetrics:
+    registry = CollectorRegistry()
+    register_process(registry, version="1.2.3", revision="abc123")
+    return PrometheusMetrics(registry, census or Counted(), **{name: tuple(known[name]) for name in known})
+
+
+async def scraped(metrics: PrometheusMetrics, accept: str | None = None, timeout_seconds: float = 10.0) -> Exposition:
+    return Exposition(*await metrics.render(accept, timeout_seconds))
+
+
+def exercise(metrics: Metrics) -> None:
+    """Call every verb once."""
+    metrics.pushed("import", Reason.APPLIED)
+    metrics.rejected("auth")
+    metrics.stage_finished("import", "download", "completed", 2.0)
+    metrics.request_finished("POST", "/v1/jobs/{job_id}", 200, 0.004)
+    metrics.stream_opened("sse")
+    metrics.stream_closed("sse", "done")
+    metrics.stream_missed()
+    metrics.loop_crashed("hub")
+
+
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text"])
+async def test_the_four_contract_counters_are_there_as_0_before_anything_happened(accept: str) -> None:
+    exposition = await scraped(new_metrics(), accept)
+    assert {name: exposition.value(name) for name in CONTRACT} == dict.fromkeys(CONTRACT, 0.0)
+
+
+async def test_every_known_label_set_begins_at_0() -> None:
+    exposition = await scraped(new_metrics(loops=["hub"], job_types=["default", "import"]))
+    results = {*Reason, "rejected"}
+    assert exposition.values("progress_updates_total", "job_type") == {"default": 0, "import": 0, "other": 0}
+    assert exposition.values("progress_updates_total", "result") == dict.fromkeys(results, 0)
+    assert exposition.values("progress_updates_rejected_total", "reason") == dict.fromkeys(
+        ["validation", "auth", "too_large", "conflict", "unavailable"], 0
+    )
+    assert exposition.values("progress_stream_connections", "transport") == {"sse": 0}
+    assert exposition.values("progress_stream_disconnects_total", "reason") == dict.fromkeys(
+        ["client", "done", "slow_consumer", "shutdown", "error"], 0
+    )
+    assert exposition.values("progress_loop_crashes_total", "loop") == {"hub": 0}
+    assert exposition.values("progress_label_overflow_total", "label") == {"job_type": 0, "stage": 0}
+
+
+async def test_the_first_update_of_a_type_brings_its_other_results_at_0() -> None:
+    metrics = new_metrics()
+    metrics.pushed("import", Reason.APPLIED)
+    exposition = await scraped(metrics)
+    assert exposition.value("progress_updates_total", job_type="import", result="applied") == 1
+    assert exposition.value("progress_updates_total", job_type="import", result="rejected") == 0
+
+
+async def test_streams_count_while_they_are_open() -> None:
+    metrics = new_metrics()
+    for _ in range(3):
+        metrics.stream_opened("sse")
+    metrics.stream_closed("sse", "slow_consumer")
+    metrics.stream_missed()
+    exposition = await scraped(metrics)
+    assert exposition.value("progress_stream_connections", transport="sse") == 2
+    assert exposition.value("sse_connections_total") == 3
+    assert exposition.value("sse_redis_misses_total") == 1
+    closed = {"transport": "sse", "reason": "slow_consumer"}
+    assert exposition.value("progress_stream_disconnects_total", **closed) == 1
+
+
+async def test_refusals_and_crashes_count_by_their_reason() -> None:
+    metrics = new_metrics()
+    metrics.rejected("too_large")
+    metrics.loop_crashed("hub")
+    exposition = await scraped(metrics)
+    assert exposition.value("progress_updates_rejected_total", reason="too_large") == 1
+    assert exposition.value("progress_loop_crashes_total", loop="hub") == 1
+
+
+async def test_requests_are_timed_by_method_route_and_code() -> None:
+    metrics = new_metrics()
+    metrics.request_finished("POST", "/v1/jobs/{job_id}", 422, 0.004)
+    exposition = await scraped(metrics)
+    labels = {"method": "POST", "route": "/v1/jobs/{job_id}", "code": "422"}
+    name = "progress_http_request_duration_seconds"
+    assert exposition.value(f"{name}_count", **labels) == 1
+    assert exposition.value(f"{name}_sum", **labels) == pytest.approx(0.004)
+    assert exposition.value(f"{name}_bucket", le="0.0025", **labels) == 0
+    assert exposition.value(f"{name}_bucket", le="0.005", **labels) == 1
+
+
+async def test_methods_that_http_does_not_know_are_other() -> None:
+    metrics = new_metrics()
+    for number in range(100):
+        metrics.request_finished(f"BREW{number}", "/v1/jobs", 405, 0.001)
+    exposition = await scraped(metrics)
+    assert exposition.values("progress_http_request_duration_seconds_count", "method") == {"other": 100}
+
+
+async def test_the_buckets_are_those_of_the_contract() -> None:
+    metrics = new_metrics()
+    exercise(metrics)
+    exposition = await scraped(metrics)
+    requests = exposition.values("progress_http_request_duration_seconds_bucket", "le")
+    stages = exposition.values("progress_stage_duration_seconds_bucket", "le")
+    assert list(map(float, requests)) == [
+        *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+        float("inf"),
+    ]
+    assert list(map(float, stages)) == [
+        *(1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400),
+        float("inf"),
+    ]
+
+
+async def test_a_clock_that_was_set_back_takes_nothing_off_a_sum() -> None:
+    metrics = new_metrics()
+    for seconds in (5.0, -3.0, float("nan")):
+        metrics.stage_finished("default", "download", "completed", seconds)
+    exposition = await scraped(metrics)
+    labels = {"job_type": "default", "stage": "download", "outcome": "completed"}
+    assert exposition.value("progress_stage_duration_seconds_sum", **labels) == 5.0
+    assert exposition.value("progress_stage_duration_seconds_count", **labels) == 3
+
+
+async def test_an_inventing_client_gets_50_types_and_30_stages_each_and_the_rest_is_other() -> None:
+    metrics = new_metrics()
+    for job_type in range(1_000):
+        metrics.pushed(f"type-{job_type}", Reason.APPLIED)
+        for stage in range(100):
+            metrics.stage_finished(f"type-{job_type}", f"stage-{stage}", "completed", 1.0)
+    exposition = await scraped(metrics)
+    updates = exposition.values("progress_updates_total", "job_type")
+    assert updates == {"default": 0, "other": 950, **{f"type-{number}": 1 for number in range(50)}}
+    stages = exposition.values("progress_stage_duration_seconds_count", "stage")
+    assert stages == {"other": 70 * 1_000, **{f"stage-{number}": 1_000 for number in range(30)}}
+    assert len(exposition.values("progress_stage_duration_seconds_count", "job_type")) == 51
+    overflow = exposition.values("progress_label_overflow_total", "label")
+    assert overflow == {"job_type": 950 * 101, "stage": 70 * 1_000}
+
+
+async def test_declared_job_types_take_no_place_of_the_discovered() -> None:
+    metrics = new_metrics(job_types=["default", "import", "export"])
+    for number in range(50):
+        metrics.pushed(f"type-{number}", Reason.APPLIED)
+    metrics.pushed("import", Reason.APPLIED)
+    exposition = await scraped(metrics)
+    assert exposition.values("progress_updates_total", "job_type")["other"] == 0
+    assert exposition.values("progress_updates_total", "job_type")["import"] == 1
+
+
+async def test_a_stage_name_that_is_no_text_does_not_fail_the_scrape() -> None:
+    metrics = new_metrics()
+    metrics.stage_finished("default", 'a\ud800"\n', "completed", 1.0)
+    exposition = await scraped(metrics)
+    assert exposition.values("progress_stage_duration_seconds_count", "stage") == {'a?"\n': 1}
+
+
+async def test_active_jobs_are_the_unfinished_ones_of_the_census() -> None:
+    unfinished = {"queued": 1, "running": 20, "paused": 300, "blocked": 4_000}
+    finished = {"completed": 5, "failed": 5, "cancelled": 5, "lost": 5}
+    counts = {("import", status): number for status, number in (unfinished | finished).items()}
+    exposition = await scraped(new_metrics(Counted(counts)))
+    active = exposition.values("progress_jobs_active", "job_type")
+    assert active == {"default": 0, "other": 0, "import": 4_321}
+    assert exposition.value("progress_store_up", store="redis") == 1
+
+
+async def test_active_jobs_of_too_many_types_are_other_but_none_is_left_out() -> None:
+    counts = {(f"type-{number}", "running"): number + 1 for number in range(200)}
+    exposition = await scraped(new_metrics(Counted(counts)))
+    active = exposition.values("progress_jobs_active", "job_type")
+    assert len(active) == 52
+    assert sum(active.values()) == sum(counts.values())
+    assert active["type-199"] == 200, "the types with most jobs come first"
+    assert exposition.value("progress_label_overflow_total", label="job_type") == 0, "a scrape is no update"
+
+
+async def test_a_type_whose_last_job_left_the_store_stays_at_0() -> None:
+    census = Counted({("import", "running"): 1})
+    metrics = new_metrics(census)
+    await scraped(metrics)
+    census.numbers = {}
+    exposition = await scraped(metrics)
+    assert exposition.value("progress_jobs_active", job_type="import") == 0
+
+
+@pytest.mark.parametrize(
+    "census",
+    [Failing(StoreUnavailable("away")), Failing(StoreRefused("no")), Failing(TimeoutError()), Silent()],
+    ids=["away", "refused", "late", "silent"],
+)
+async def test_a_scrape_succeeds_while_the_store_is_away(census: Census) -> None:
+    metrics = new_metrics(census)
+    exercise(metrics)
+    exposition = await scraped(metrics, timeout_seconds=0.02)
+    assert exposition.value("progress_store_up", store="redis") == 0
+    assert exposition.values("progress_jobs_active", "job_type") == {}
+    assert exposition.value("progress_updates_total", job_type="import", result="applied") == 1
+
+
+@pytest.mark.parametrize("timeout_seconds", [1.0, 3_600.0])
+async def test_a_silent_store_delays_a_scrape_by_half_its_time_and_a_second_at_most(timeout_seconds: float) -> None:
+    async with asyncio.timeout(min(timeout_seconds, 5.0)):
+        exposition = await scraped(new_metrics(Silent()), timeout_seconds=timeout_seconds)
+    assert exposition.value("progress_store_up", store="redis") == 0
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/openmetrics-text",
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.3,*/*;q=0.1",
+    ],
+)
+async def test_openmetrics_is_given_to_who_asks_for_it(accept: str) -> None:
+    exposition = await scraped(new_metrics(), accept)
+    assert exposition.content_type.startswith("application/openmetrics-text; version=1.0.0")
+    assert exposition.text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        *(None, "", "*/*", "text/html", "text/plain", "text/plain;version=0.0.4", "application/json"),
+        *("application/openmetrics-text;version=abc", "text/plain;version=abc"),
+        *('application/openmetrics-text;version="1.0.0"', "application/openmetrics-text;version=1..0"),
+        *("application/openmetrics-text;version=2.\udc80", "application/openmetrics-text;version=2.é"),
+        "application/openmetrics-text;version=2\r\n.0",
+        "text/plain;version=" + "9" * 10_000 + "x",
+        ";;;,,,===",
+    ],
+)
+async def test_any_other_accept_header_gets_text(accept: str | None) -> None:
+    exposition = await scraped(new_metrics(), accept)
+    assert exposition.content_type == TEXT
+    assert exposition.value("sse_connections_total") == 0
+
+
+@pytest.mark.parametrize("accept", [TEXT, OPENMETRICS])
+async def test_there_are_no_created_series(accept: str) -> None:
+    metrics = new_metrics()
+    exercise(metrics)
+    exposition = await scraped(metrics, accept)
+    assert "_created" not in exposition.text
+
+
+async def test_the_build_is_told() -> None:
+    exposition = await scraped(new_metrics())
+    assert exposition.values("progress_build_info", "version") == {"1.2.3": 1}
+    assert exposition.values("progress_build_info", "revision") == {"abc123": 1}
+
+
+async def test_the_process_the_interpreter_and_its_collector_are_told_of() -> None:
+    exposition = await scraped(new_metrics())
+    names = {family.name for family in exposition.families}
+    assert names > {"process_resident_memory_bytes", "python_info", "python_gc_collections"}
+
+
+async def test_the_page_lists_exactly_the_families_there_are() -> None:
+    metrics = new_metrics()
+    exercise(metrics)
+    exposition = await scraped(metrics, OPENMETRICS)
+    assert documented() == {exposed(family) for family in exposition.families}
+
+
+def exposed(family: Metric) -> tuple[str, str, frozenset[str]]:
+    """Return a family's name as queries write it, its type and its labels."""
+    suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+    labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+    return family.name + suffix, family.type, frozenset(labels)
+
+
+def documented() -> set[tuple[str, str, frozenset[str]]]:
+    """Return the rows of the page's tables: name, type and labels."""
+    rows = [line.split("|") for line in METRICS_PAGE.read_text().splitlines() if line.startswith("| `")]
+    return {
+        (name.strip(" `"), kind.strip(), frozenset(labels.replace("`", "").replace(",", " ").split()))
+        for _, name, kind, labels, *_ in rows
+    }
