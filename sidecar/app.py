@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -95,6 +95,8 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
         if valkey is not None:
             await stack.enter_async_context(_looping("valkey", valkey.watch, metrics))
         await stack.enter_async_context(_looping("hub", hub.run, metrics))
+        with suppress(TimeoutError):  # /readyz goes on telling
+            await asyncio.wait_for(hub.until_listening(), REDIS_PATIENCE_SECONDS)
         ops_url = None
         if settings.ops_port is not None:
             ops = _listening(routes.ops(services), settings.ops_host, settings.ops_port, settings)

@@ -120,12 +120,17 @@ class Hub:
         self._live = live
         self._line: Line | None = None
         self._watchers: dict[str, dict[str, set[Watcher]]] = {}
+        self._has_line = asyncio.Event()
         self._is_closing = False
 
     @property
     def is_listening(self) -> bool:
         """Whether changes reach this process now."""
         return self._line is not None
+
+    async def until_listening(self) -> None:
+        """Wait until changes reach this process."""
+        await self._has_line.wait()
 
     @asynccontextmanager
     async def watch(self, project: str, job_id: str, encode: Encode) -> AsyncIterator[Watcher]:
@@ -146,12 +151,14 @@ class Hub:
         """Carry changes to the watchers until the line breaks (`StoreUnavailable`); to be supervised."""
         async with self._broker.connect() as line:
             self._line = line
+            self._has_line.set()
             try:
                 await self._catch_up(line)
                 async for notice in line:
                     await self._carry(notice)
             finally:
                 self._line = None
+                self._has_line.clear()
 
     def close(self) -> None:
         """End every stream, now and from now on."""

@@ -107,8 +107,7 @@ async def hub(hand: Hand) -> AsyncIterator[Hub]:
     """Return a hub that listens."""
     hub = Hub(hand, hand)
     running = asyncio.create_task(hub.run())
-    while not hub.is_listening:
-        await asyncio.sleep(0)
+    await asyncio.wait_for(hub.until_listening(), 2)
     yield hub
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

@@ -1,0 +1,322 @@
+"""The whole program, as an operator meets it: real processes, real signals, real kills."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientConnectionError, ClientSession
+from aiohttp.test_utils import unused_port
+
+from sidecar.adapters.data_dir import DataDirectory
+from sidecar.adapters.embedded import EmbeddedValkey
+from sidecar.app import serving
+from sidecar.settings import Settings
+
+DEADLINE_SECONDS = 30.0
+ADDRESS = re.compile(rb"serving on (http://\S+)")
+
+
+@dataclass
+class Running:
+    """A sidecar in a process of its own."""
+
+    process: asyncio.subprocess.Process
+    url: str
+    data_dir: Path
+
+    async def stopped(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+        """Send a signal and return the exit code and what was logged."""
+        self.process.send_signal(number)
+        _, errors = await asyncio.wait_for(self.process.communicate(), DEADLINE_SECONDS)
+        return self.process.returncode or 0, errors.decode()
+
+    def valkeys(self) -> list[int]:
+        """Return the processes of Valkey servers that work in this data directory."""
+        return [pid for pid in _pids() if _command(pid).find(f"{self.data_dir}/valkey.sock") >= 0]
+
+
+def _pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def environment(**settings: object) -> dict[str, str]:
+    """Return an environment with these settings and no others."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("SIDECAR_")}
+    return plain | {f"SIDECAR_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+async def start(**settings: object) -> asyncio.subprocess.Process:
+    """Start `sidecar serve`."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", "-m", "sidecar", "serve"),
+        env=environment(**settings),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def refused(**settings: object) -> tuple[int | None, str]:
+    """Start a sidecar that cannot run; return its exit code and what it said."""
+    process = await start(**settings)
+    _, errors = await asyncio.wait_for(process.communicate(), DEADLINE_SECONDS)
+    return process.returncode, errors.decode()
+
+
+@asynccontextmanager
+async def running(data_dir: Path, **settings: object) -> AsyncIterator[Running]:
+    """Run a sidecar until the end of the block, by force if it is still there."""
+    process = await start(data_dir=data_dir, **{"listen_port": 0, **settings})
+    try:
+        assert process.stdout is not None
+        line = await asyncio.wait_for(process.stdout.readline(), DEADLINE_SECONDS)
+        found = ADDRESS.search(line)
+        assert found is not None, line
+        yield Running(process, found[1].decode(), data_dir)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def push(client: ClientSession, url: str, job_id: str = "job-1", **fields: object) -> dict[str, Any]:
+    """Push until the sidecar takes it, as a client does that is told to come back."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while True:
+            async with client.post(f"{url}/v1/jobs/{job_id}", json=fields) as response:
+                if response.status == 200:
+                    return dict(await response.json())
+                assert response.status == 503, await response.text()
+                assert response.headers["Retry-After"]
+
+
+async def read(client: ClientSession, url: str, job_id: str = "job-1") -> dict[str, Any]:
+    """Read a job, come back if told to."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while True:
+            async with client.get(f"{url}/v1/jobs/{job_id}") as response:
+                if response.status == 200:
+                    return dict(await response.json())
+                assert response.status == 503, await response.text()
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[ClientSession]:
+    async with ClientSession() as session:
+        yield session
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_asked_to_stop_it_leaves_nothing_behind(
+    tmp_path: Path, client: ClientSession, number: signal.Signals
+) -> None:
+    async with running(tmp_path) as sidecar:
+        await push(client, sidecar.url, current=1)
+        assert len(sidecar.valkeys()) == 1
+        code, errors = await sidecar.stopped(number)
+        assert (code, sidecar.valkeys()) == (0, [])
+        assert "Traceback" not in errors
+
+
+async def test_started_again_every_job_is_there(tmp_path: Path, client: ClientSession) -> None:
+    before = {}
+    async with running(tmp_path) as sidecar:
+        for number in range(20):
+            await push(client, sidecar.url, f"job-{number}", current=number, metadata={"number": number})
+            before[number] = await read(client, sidecar.url, f"job-{number}")
+        await sidecar.stopped()
+    async with running(tmp_path) as sidecar:
+        for number in range(20):
+            after = await read(client, sidecar.url, f"job-{number}")
+            assert after == before[number]
+
+
+async def test_killed_it_loses_nothing_that_it_acknowledged(tmp_path: Path, client: ClientSession) -> None:
+    async with running(tmp_path) as sidecar:
+        for seq in range(1, 51):
+            answer = await push(client, sidecar.url, seq=seq, add={"current": 1})
+            assert answer["applied"]
+        await sidecar.stopped(signal.SIGKILL)
+    async with running(tmp_path) as sidecar:
+        assert (await read(client, sidecar.url))["current"] == 50
+        assert len(sidecar.valkeys()) == 1
+
+
+async def test_killed_valkey_comes_back_with_everything_acknowledged(tmp_path: Path, client: ClientSession) -> None:
+    async with running(tmp_path) as sidecar:
+        for seq in range(1, 31):
+            await push(client, sidecar.url, writer="w", seq=seq, add={"current": 1})
+            if seq % 10 == 0:
+                os.kill(sidecar.valkeys()[0], signal.SIGKILL)
+        assert (await read(client, sidecar.url))["current"] == 30
+        code, errors = await sidecar.stopped()
+        assert code == 0
+        assert "Traceback" not in errors
+
+
+async def test_open_streams_end_when_it_is_asked_to_stop(tmp_path: Path, client: ClientSession) -> None:
+    async with running(tmp_path) as sidecar:
+        await push(client, sidecar.url, current=1)
+        async with client.get(f"{sidecar.url}/v1/jobs/job-1/events") as stream:
+            assert b"progress" in await stream.content.readuntil(b"version")
+            code, errors = await sidecar.stopped()
+            await stream.content.read()
+        assert code == 0
+        assert "Traceback" not in errors
+
+
+async def test_taken_port_is_told_in_a_sentence(tmp_path: Path) -> None:
+    async with running(tmp_path / "one") as sidecar:
+        port = sidecar.url.rpartition(":")[2]
+        code, errors = await refused(data_dir=tmp_path / "two", listen_port=port)
+    assert code == 1
+    assert f"port {port} on 127.0.0.1 is taken" in errors
+    assert "Traceback" not in errors
+
+
+async def test_taken_data_directory_is_told_in_a_sentence(tmp_path: Path) -> None:
+    async with running(tmp_path) as sidecar:
+        code, errors = await refused(data_dir=tmp_path, listen_port=0)
+        assert code == 1
+        assert f"in use by another sidecar (process {sidecar.process.pid})" in errors
+        assert "Traceback" not in errors
+
+
+async def test_unusable_data_directory_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, errors = await refused(data_dir=tmp_path / "file" / "below", listen_port=0)
+    assert code == 1
+    assert "cannot be used" in errors
+    assert "SIDECAR_DATA_DIR" in errors
+    assert "Traceback" not in errors
+
+
+async def test_redis_that_is_not_there_is_told_in_a_sentence() -> None:
+    code, errors = await refused(redis_url=f"redis://127.0.0.1:{unused_port()}/0", listen_port=0)
+    assert code == 1
+    assert "SIDECAR_REDIS_URL leads nowhere" in errors
+    assert "Traceback" not in errors
+
+
+async def test_bad_settings_are_named_one_by_one() -> None:
+    code, errors = await refused(redis_url="http://redis", listen_port="high", listen_hosts="::1")
+    assert code == 2
+    for variable in ("SIDECAR_REDIS_URL", "SIDECAR_LISTEN_PORT", "SIDECAR_LISTEN_HOSTS"):
+        assert variable in errors
+    assert "Traceback" not in errors
+
+
+async def test_tokens_are_reread_on_sighup(tmp_path: Path, client: ClientSession) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("admin:*:the-first-secret-of-all\n")
+    async with running(tmp_path / "data", tokens_file=tokens) as sidecar:
+
+        async def status(secret: str) -> int:
+            headers = {"Authorization": f"Bearer {secret}"}
+            async with client.get(f"{sidecar.url}/v1/jobs", headers=headers) as response:
+                return response.status
+
+        async def until(secret: str, wanted: int) -> None:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                while await status(secret) != wanted:
+                    pass
+
+        assert (await status("the-first-secret-of-all"), await status("the-second-secret-of-all")) == (200, 401)
+        tokens.write_text("reader:*:the-second-secret-of-all\n")
+        sidecar.process.send_signal(signal.SIGHUP)
+        await until("the-second-secret-of-all", 200)
+        assert await status("the-first-secret-of-all") == 401
+        tokens.write_text("nonsense\n")
+        sidecar.process.send_signal(signal.SIGHUP)
+        await push_nothing(client, sidecar.url)
+        assert await status("the-second-secret-of-all") == 200
+
+
+async def push_nothing(client: ClientSession, url: str) -> None:
+    """Make a round trip, so that what was sent before has been taken in."""
+    async with client.get(f"{url}/healthz") as response:
+        assert response.status == 200
+
+
+async def test_second_listener_has_only_what_operators_need(tmp_path: Path, client: ClientSession) -> None:
+    settings = Settings(data_dir=tmp_path, listen_port=0, ops_port=0)
+    async with serving(settings) as served:
+        statuses = {}
+        for path in ("/metrics", "/healthz", "/readyz", "/v1/jobs", "/"):
+            async with client.get(f"{served.ops_url}{path}") as response:
+                statuses[path] = response.status
+        assert statuses == {"/metrics": 200, "/healthz": 200, "/readyz": 200, "/v1/jobs": 404, "/": 404}
+
+
+async def test_two_sidecars_share_a_redis(tmp_path: Path, client: ClientSession) -> None:
+    directory = DataDirectory(tmp_path)
+    await directory.acquire()
+    valkey = EmbeddedValkey(directory)
+    await valkey.start()
+    settings = Settings(redis_url=valkey.url, listen_port=0)
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(serving(settings))
+        two = await stack.enter_async_context(serving(settings))
+        await push(client, one.url, current=1, total=10)
+        async with client.get(f"{two.url}/v1/jobs/job-1/events") as stream:
+            assert (await next_event(stream.content))["current"] == 1
+            await push(client, one.url, current=2)
+            assert (await next_event(stream.content))["current"] == 2
+            await push(client, two.url, status="completed")
+            assert (await next_event(stream.content))["job"]["percent"] == 100
+    await valkey.stop()
+    directory.release()
+
+
+async def next_event(content: asyncio.StreamReader | Any) -> dict[str, Any]:
+    """Return the data of the next progress or done event."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while True:
+            line = (await content.readline()).decode()
+            if line in ("event: progress\n", "event: done\n"):
+                await content.readline()
+                return dict(json.loads((await content.readline()).decode().removeprefix("data: ")))
+
+
+async def test_redis_away_is_503_for_work_while_health_and_metrics_answer(
+    tmp_path: Path, client: ClientSession
+) -> None:
+    directory = DataDirectory(tmp_path)
+    await directory.acquire()
+    valkey = EmbeddedValkey(directory)
+    await valkey.start()
+    settings = Settings(redis_url=valkey.url, listen_port=0)
+    async with serving(settings) as served:
+        await push(client, served.url, current=1)
+        await valkey.stop()
+        statuses = {}
+        for path in ("/v1/jobs/job-1", "/healthz", "/readyz", "/metrics"):
+            async with client.get(f"{served.url}{path}") as response:
+                statuses[path] = response.status
+        assert statuses == {"/v1/jobs/job-1": 503, "/healthz": 200, "/readyz": 503, "/metrics": 200}
+        await valkey.start()
+        assert (await push(client, served.url, current=2))["applied"]
+    await valkey.stop()
+    directory.release()
+
+
+async def test_stopped_sidecar_refuses_connections(tmp_path: Path, client: ClientSession) -> None:
+    async with serving(Settings(data_dir=tmp_path, listen_port=0)) as served:
+        await push_nothing(client, served.url)
+    with pytest.raises(ClientConnectionError):
+        await push_nothing(client, served.url)
