@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from typing_extensions import override
+
 from sidecar.core.job import Event, Job, Json
 from sidecar.core.merge import Outcome
 from sidecar.core.view import View
@@ -21,6 +23,7 @@ class Cursor:
     epoch: str
     rev: int
 
+    @override
     def __str__(self) -> str:
         """Return the form that clients see."""
         return f"{self.epoch}-{self.rev}"

@@ -134,7 +134,9 @@ class Settings(BaseModel):
         default=None, description="The second listener's port; 0 takes any free one."
     )
     heartbeat_seconds: float = Field(default=15, gt=0, le=3600, description="A stream sends a heartbeat this often.")
-    max_streams: int = Field(default=10_000, ge=1, description="Streams open at a time; one more is told `overloaded` and when to come back.")
+    max_streams: int = Field(
+        default=10_000, ge=1, description="Streams open at a time; one more is told `overloaded` and when to come back."
+    )
     drain_seconds: float = Field(default=10, ge=0, le=3600, description="How long a stop waits for what is under way.")
     store_timeout_seconds: float = Field(
         default=1, gt=0, le=60, description="How long a call waits for Redis before it has failed."
@@ -218,7 +220,12 @@ def _contradictions(settings: Settings) -> Iterator[str]:
 
 
 def _is_expected(name: str, text: str) -> bool:
-    return name in VARIABLES or name in OF_CLIENTS or bool(INJECTED.fullmatch(name)) or (name == "SIDECAR_PORT" and "://" in text)
+    return (
+        name in VARIABLES
+        or name in OF_CLIENTS
+        or bool(INJECTED.fullmatch(name))
+        or (name == "SIDECAR_PORT" and "://" in text)
+    )
 
 
 def _unknown(name: str) -> str:

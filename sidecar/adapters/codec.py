@@ -42,7 +42,9 @@ def encode_job(job: Job) -> bytes:
             "last_progress_at": job.last_progress_at,
             "facts": _registers_out(job.facts),
             "metadata": _registers_out(job.metadata),
-            "plan": None if job.plan is None else [job.plan.rank, [[s.name, s.weight, s.label] for s in job.plan.value]],
+            "plan": None
+            if job.plan is None
+            else [job.plan.rank, [[s.name, s.weight, s.label] for s in job.plan.value]],
             "lineage": job.lineage,
             "version": job.version,
             "event_count": job.event_count,

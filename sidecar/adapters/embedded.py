@@ -238,5 +238,10 @@ class _Server(asyncio.SubprocessProtocol):
 
 
 def _level(line: str) -> int:
-    """Valkey marks its warnings with `#`, and its farewell, which is none."""
-    return logging.WARNING if " # " in line and "bye bye" not in line else logging.DEBUG
+    """Valkey marks its warnings with `#`, but also what is none here.
+
+    Its farewell; and that memory must be overcommitted for saving in the background, which only says what a machine
+    short of memory may come to.
+    """
+    is_quiet = " # " not in line or "bye bye" in line or "overcommit" in line
+    return logging.DEBUG if is_quiet else logging.WARNING

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from typing_extensions import override
+
 from sidecar.adapters.codec import decode_job, encode_event, encode_job, encode_row
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.redis_link import RedisLink
@@ -40,6 +42,7 @@ class Recent(OrderedDict[K, V]):
         super().__init__()
         self._most = most
 
+    @override
     def __setitem__(self, key: K, value: V) -> None:
         """Set and keep the bound."""
         super().__setitem__(key, value)
@@ -82,5 +85,3 @@ def write_arguments(known: Held | None, shown: View, tag: int, events: Sequence[
 def count_field(shown: View) -> str:
     """Return the field of `counts` that a job is counted in."""
     return f"{shown.job.job_type}|{shown.status}"
-
-

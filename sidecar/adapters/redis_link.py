@@ -32,6 +32,10 @@ REFUSAL_CODES = ("OOM", "MISCONF", "NOREPLICAS")
 """Refusals for which the library has no class of its own."""
 
 
+Client = Any
+"""redis-py's client; its annotations cannot say that replies are bytes here, not text."""
+
+
 class Script:
     """A Lua script that lies beside this module, and the digest under which servers remember it."""
 
@@ -53,7 +57,7 @@ class RedisLink:
             "socket_timeout": timeout_seconds,
             "socket_connect_timeout": timeout_seconds,
         }
-        self.commands = Redis(
+        self.commands: Client = Redis(
             connection_pool=BlockingConnectionPool.from_url(
                 url,
                 max_connections=CONNECTIONS,
@@ -62,7 +66,7 @@ class RedisLink:
                 **options,
             )
         )
-        self.subscriptions = Redis.from_url(url, health_check_interval=10, **options)
+        self.subscriptions: Client = Redis.from_url(url, health_check_interval=10, **options)
 
     async def evaluate(self, script: Script, keys: Sequence[str], arguments: Callable[[str], Sequence[Any]]) -> Any:
         """Run a script. `arguments` is given the run id of the very server that will run it.

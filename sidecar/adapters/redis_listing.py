@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from redis.asyncio import Redis
-
 from sidecar.adapters import keys
 from sidecar.adapters.codec import decode_job
 from sidecar.adapters.keys import ProjectKeys
+from sidecar.adapters.redis_link import Client
 from sidecar.core.job import Status
 from sidecar.core.view import View, view
 from sidecar.ports import Cursor, Order, Page, Place, Query, Stored
@@ -29,7 +28,7 @@ class Walk:
     is_exhausted: bool = False
 
 
-async def read_page(redis: Redis, query: Query) -> Page:
+async def read_page(redis: Client, query: Query) -> Page:
     """Return the jobs that match, in order, and where the next page begins."""
     cursor = None if query.project is None else await _cursor(redis, query.project)
     walks = [Walk(project, _index(project, query), query.after) for project in await _projects(redis, query)]
@@ -71,18 +70,18 @@ def _index(project: str, query: Query) -> str:
     return ProjectKeys(project).index("active" if unfinished_only else "created")
 
 
-async def _projects(redis: Redis, query: Query) -> list[str]:
+async def _projects(redis: Client, query: Query) -> list[str]:
     if query.project is not None:
         return [query.project]
     return sorted(p for p in map(bytes.decode, await redis.smembers(keys.PROJECTS)) if query.may_see(p))
 
 
-async def _cursor(redis: Redis, project: str) -> Cursor | None:
+async def _cursor(redis: Client, project: str) -> Cursor | None:
     epoch, rev = await redis.hmget(ProjectKeys(project).index("rev"), ["epoch", "rev"])
     return None if epoch is None or rev is None else Cursor(epoch.decode(), int(rev))
 
 
-async def _take(redis: Redis, walks: list[Walk], query: Query, most: int) -> list[tuple[str, Place]]:
+async def _take(redis: Client, walks: list[Walk], query: Query, most: int) -> list[tuple[str, Place]]:
     """Return the next places over all projects, in order."""
     descending = query.order in (Order.NEWEST_CREATED, Order.NEWEST_UPDATED)
     taken: list[tuple[str, Place]] = []
@@ -98,7 +97,7 @@ async def _take(redis: Redis, walks: list[Walk], query: Query, most: int) -> lis
     return taken
 
 
-async def _refill(redis: Redis, walk: Walk, *, descending: bool) -> None:
+async def _refill(redis: Client, walk: Walk, *, descending: bool) -> None:
     """Read the next chunk of an index; entries of the very same time are told apart by id."""
     ends = ("-inf", "+inf")
     start = ends[descending] if walk.last is None else repr(walk.last.at)
@@ -106,8 +105,8 @@ async def _refill(redis: Redis, walk: Walk, *, descending: bool) -> None:
     while not walk.ahead and not walk.is_exhausted:
         entries = await redis.zrange(
             walk.index,
-            start,  # type: ignore[arg-type] # scores may be infinities in words
-            ends[not descending],  # type: ignore[arg-type]
+            start,
+            ends[not descending],
             desc=descending,
             byscore=True,
             offset=offset,
@@ -132,7 +131,7 @@ def _sort_key(place: Place) -> tuple[float, str]:
     return place.at, place.job_id
 
 
-async def _documents(redis: Redis, batch: list[tuple[str, Place]]) -> list[Stored | None]:
+async def _documents(redis: Client, batch: list[tuple[str, Place]]) -> list[Stored | None]:
     """Return the documents at these places; None for one that is gone meanwhile."""
     async with redis.pipeline(transaction=False) as pipe:
         for project, place in batch:

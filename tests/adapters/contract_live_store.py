@@ -127,7 +127,7 @@ class LiveStoreContract:
 
     async def test_refused_first_update_creates_nothing(self, store: LiveStore) -> None:
         def refuse(job: Job | None) -> Outcome:
-            raise Conflict("no")
+            raise Conflict(f"no {job}")
 
         with pytest.raises(Conflict):
             await store.update("job-1", refuse)
