@@ -139,7 +139,6 @@ def scan(root: Path, sidecar: Sidecar, slow_seconds: float) -> list[Path]:
         done, known, found = done + 1, known + len(names), f"{len(paths)} files so far"
         sidecar.report("scanning", done, known, total_growing=done < known, message=found)
         time.sleep(slow_seconds)
-    sidecar.report("scanning", done, done)
     return sorted(paths)
 
 

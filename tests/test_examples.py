@@ -29,6 +29,7 @@ FILES = {
     "package/main.py": b"print('hello')\n",
     "package/deep/er/library.so": bytes(range(256)) * 10_000,
     "package/deep/README": b"read me",
+    "package/deep/nothing.txt": b"",
     "package/deep/archive.7z": b"no identifier",
 }
 
@@ -172,6 +173,7 @@ async def test_every_report_has_the_same_writer_and_a_higher_seq(tree: Path) -> 
 
 async def test_the_total_grows_while_directories_turn_up_and_is_certain_then(tmp_path: Path) -> None:
     (tmp_path / "a" / "b" / "c" / "d").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path)
     async with recording() as recorder:
         await index(tmp_path, "--slow", "0.21", SIDECAR_URL=recorder.url)
     scanning = [report for report in recorder.reports if report.get("stage") == "scanning"]
@@ -191,7 +193,7 @@ async def test_files_are_counted_by_kind_while_they_are_read(tree: Path) -> None
     hashing = [report for report in recorder.reports if report.get("stage") == "hashing"]
     assert {report["total"] for report in hashing} == {len(FILES)}
     assert [report["current"] for report in hashing] == sorted(report["current"] for report in hashing)
-    assert recorder.said("items")[-1] == {"py": 2, "txt": 2, "so": 1, "other": 2}
+    assert recorder.said("items")[-1] == {"py": 2, "txt": 3, "so": 1, "other": 2}
     assert recorder.said("metadata")[-1] == {"bytes": sum(map(len, FILES.values()))}
     assert {"main.py", "notes.txt"} <= set(recorder.said("message"))
 
@@ -296,7 +298,7 @@ async def test_a_sidecar_that_is_away_does_not_stop_the_work(tree: Path) -> None
 @pytest.mark.parametrize(
     "useless",
     [
-        lambda: web.Response(status=503, text="later"),
+        lambda: web.json_response({"title": "later"}, status=503),
         lambda: web.Response(text="<html>a proxy's page</html>"),
         lambda: web.json_response(["no", "object"]),
         lambda: web.json_response({"next_update_after_seconds": None}),
@@ -315,7 +317,7 @@ async def test_what_a_failing_sidecar_missed_is_told_when_it_is_back(
     last = recorder.reports[-1]
     assert (last["status"], last["stage"], last["job_type"]) == ("completed", "summarising", "index-tree")
     assert is_right(last["result"])
-    assert last["items"] == {"py": 2, "txt": 2, "so": 1, "other": 2}
+    assert last["items"] == {"py": 2, "txt": 3, "so": 1, "other": 2}
     assert [report["seq"] for report in recorder.reports] == [1, 2, 3]
 
 

@@ -1,8 +1,9 @@
 """What changed between two views of a job, as lines for its timeline."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from sidecar.core.job import Json, Status
+from sidecar.core.job import Attempt, Json, Stage, Status
+from sidecar.core.stages import word
 from sidecar.core.view import StageView, View, is_pause_requested
 
 Line = tuple[str, dict[str, Json]]
@@ -23,23 +24,19 @@ def changes(before: View | None, after: View) -> Iterator[Line]:
     if before is not None:
         yield from _returns(before.status, after.status)
     yield from _stage_lines(before, after)
-    yield from _wishes(before, after)
+    if before is not None:
+        yield from _wishes(before.job.attempt, after.job.attempt)
     yield from _turns(before.status if before else Status.RUNNING, after)
 
 
 def ended_stages(before: View | None, after: View) -> list[StageView]:
     """Return the stages that ended between the two views, for whoever measures how long stages take."""
-    same = before is not None and before.job.attempt.number == after.job.attempt.number
-    known = {stage.name: stage for stage in before.stages} if before is not None and same else {}
-    return [
-        stage
-        for stage in after.stages
-        if stage.started_at is not None
-        and stage.finished_at is not None
-        and (name := stage.name) is not None
-        and (known[name].finished_at is None if name in known else True)
-        and (stage.name == after.stage or (name in known and known[name].started_at is not None))
-    ]
+    known: Mapping[str, Stage] = {}
+    if before is not None and before.job.attempt.number == after.job.attempt.number:
+        known = before.job.attempt.stages
+    stages = after.job.attempt.stages
+    ended = {name for name, stage in stages.items() if _ended_now(known.get(name), stage, runs=name == after.stage)}
+    return [stage for stage in after.stages if stage.name in ended] if ended else []
 
 
 def sample(view: View) -> dict[str, Json]:
@@ -59,6 +56,13 @@ def summary(view: View) -> dict[str, Json]:
     }
 
 
+def _ended_now(before: Stage | None, after: Stage, *, runs: bool) -> bool:
+    """Whether a stage ended that was seen to run; one that was named only after the next began was not."""
+    if after.finished_at is None or (before is not None and before.finished_at is not None):
+        return False
+    return runs or (before is not None and before.started_at is not None)
+
+
 def _returns(before: Status, after: Status) -> Iterator[Line]:
     if before is Status.LOST and after is not Status.LOST:
         yield "returned", {}
@@ -69,34 +73,33 @@ def _returns(before: Status, after: Status) -> Iterator[Line]:
 
 
 def _stage_lines(before: View | None, after: View) -> Iterator[Line]:
-    for stage in ended_stages(before, after):
-        seconds = round((stage.finished_at or 0.0) - (stage.started_at or 0.0), 3)
-        if stage.status == Status.COMPLETED:
-            yield "stage_completed", {"stage": stage.name, "duration_seconds": seconds}
-    old = before.stage if before else None
-    if after.stage is not None and after.stage != old:
+    completed = [stage for stage in ended_stages(before, after) if stage.status == Status.COMPLETED]
+    yield from (_completed(stage) for stage in completed if stage.name != after.stage)
+    if after.stage is not None and (before is None or after.stage != before.stage):
         yield "stage_started", {"stage": after.stage}
+    yield from (_completed(stage) for stage in completed if stage.name == after.stage)
 
 
-def _wishes(before: View | None, after: View) -> Iterator[Line]:
-    if before is None:
-        return
-    old, new = before.job.attempt, after.job.attempt
-    if new.cancel_requested and not old.cancel_requested:
+def _completed(stage: StageView) -> Line:
+    return "stage_completed", {"stage": stage.name, "duration_seconds": stage.duration_seconds}
+
+
+def _wishes(before: Attempt, after: Attempt) -> Iterator[Line]:
+    if after.cancel_requested and not before.cancel_requested:
         yield "cancel_requested", {}
-    if is_pause_requested(new) and not is_pause_requested(old):
+    if is_pause_requested(after) and not is_pause_requested(before):
         yield "pause_requested", {}
-    if is_pause_requested(old) and not is_pause_requested(new):
+    if is_pause_requested(before) and not is_pause_requested(after):
         yield "resume_requested", {}
 
 
 def _turns(before: Status, after: View) -> Iterator[Line]:
+    attempt = after.job.attempt
     if after.status is before or after.status in (Status.QUEUED, Status.RUNNING):
         return
     details: dict[str, Json] = {}
-    if after.status is Status.BLOCKED:
-        details = {"blocked_on": after.job.attempt.words["blocked_on"].value} if "blocked_on" in after.job.attempt.words else {}
-    final = after.job.attempt.final
-    if final is not None:
-        details = {"percent": after.percent, "stage": after.stage, "error": final.error}
+    if attempt.final is not None:
+        details = {"percent": after.percent, "stage": after.stage, "error": attempt.final.error}
+    elif after.status is Status.BLOCKED:
+        details = {"blocked_on": word(attempt.words, "blocked_on")}
     yield after.status.value, details

@@ -12,7 +12,6 @@ from sidecar.core.view import StageView, View, is_pause_requested
 def document(shown: View) -> dict[str, Json]:
     """Return the whole job as JSON-able values in the order of the API, without its cursor."""
     job, attempt = shown.job, shown.job.attempt
-    fact = {name: register.value for name, register in job.facts.items()}
     final = attempt.final
     return {
         "job_id": job.job_id,
@@ -27,7 +26,7 @@ def document(shown: View) -> dict[str, Json]:
         "current": shown.current,
         "total": shown.total,
         "total_growing": shown.total_growing,
-        "unit": fact.get("unit"),
+        "unit": word(job.facts, "unit"),
         "items": dict(shown.items),
         "message": word(attempt.words, "message"),
         "detail": word(attempt.words, "detail"),
@@ -39,10 +38,10 @@ def document(shown: View) -> dict[str, Json]:
         "error": final.error if final else word(attempt.words, "error"),
         "result": final.result if final else word(attempt.words, "result"),
         "metadata": {name: job.metadata[name].value for name in sorted(job.metadata)},
-        "labels": fact.get("labels") or {},
-        "resume": fact.get("resume"),
-        "parent_id": fact.get("parent_id"),
-        "trace_id": fact.get("trace_id"),
+        "labels": word(job.facts, "labels") or {},
+        "resume": word(job.facts, "resume"),
+        "parent_id": word(job.facts, "parent_id"),
+        "trace_id": word(job.facts, "trace_id"),
         "cancel_requested": attempt.cancel_requested,
         "pause_requested": is_pause_requested(attempt),
         "created_at": rfc3339(job.created_at),
@@ -57,7 +56,7 @@ def document(shown: View) -> dict[str, Json]:
 
 def row(shown: View) -> dict[str, Json]:
     """Return the brief view: one flat row of about 300 bytes, without its cursor."""
-    job = shown.job
+    job, eta = shown.job, shown.eta
     return {
         "job_id": job.job_id,
         "project": job.project,
@@ -72,7 +71,7 @@ def row(shown: View) -> dict[str, Json]:
         "total": shown.total,
         "unit": word(job.facts, "unit"),
         "message": word(job.attempt.words, "message"),
-        "eta_seconds": shown.eta.seconds if shown.eta else None,
+        "eta_seconds": eta.seconds if eta else None,
         "stall_reason": None,
         "parent_id": word(job.facts, "parent_id"),
         "updated_at": rfc3339(job.updated_at),
@@ -88,7 +87,6 @@ def rfc3339(at: float | None) -> str | None:
 
 
 def _stage_document(stage: StageView) -> dict[str, Any]:
-    started_at, finished_at = stage.started_at, stage.finished_at
     return {
         "name": stage.name,
         "label": stage.label,
@@ -97,9 +95,9 @@ def _stage_document(stage: StageView) -> dict[str, Any]:
         "percent": stage.percent,
         "current": stage.current,
         "total": stage.total,
-        "started_at": rfc3339(started_at),
-        "finished_at": rfc3339(finished_at),
-        "duration_seconds": None if started_at is None or finished_at is None else round(finished_at - started_at, 3),
+        "started_at": rfc3339(stage.started_at),
+        "finished_at": rfc3339(stage.finished_at),
+        "duration_seconds": stage.duration_seconds,
     }
 
 

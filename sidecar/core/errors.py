@@ -1,15 +1,17 @@
 """Everything that can go wrong on purpose, in one tree.
 
     SidecarError
-    +-- InvalidUpdate      the request contradicts the rules; names the field      HTTP 422
-    +-- Conflict           the job's state does not allow it                       HTTP 409
-    +-- Forbidden          outside the token's role or projects                    HTTP 403
-    +-- UnknownJob         no such job, or none that the reader may see            HTTP 404
-    +-- Unavailable        it would work later                                     HTTP 503
+    +-- InvalidUpdate          the request contradicts the rules; names the field     HTTP 422
+    +-- Conflict               the job's state does not allow it                      HTTP 409
+    +-- Forbidden              outside the token's role or projects                   HTTP 403
+    +-- UnknownJob             no such job, or none that the reader may see           HTTP 404
+    +-- Unavailable            it would work later                                    HTTP 503
     |   +-- StoreUnavailable   the store does not answer
     |   +-- StoreRefused       the store answers, but takes no writes now
     |   +-- Overloaded         a bound of ours is reached
-    +-- StartError         the sidecar cannot start; one sentence for the operator                   exit code 1
+    +-- StartError             the sidecar cannot start; tells the operator why       exit code 1
+
+A row ends in what the boundary makes of it.
 """
 
 

@@ -14,6 +14,7 @@ on one of them by 128 later updates of that writer. It then counts twice.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import islice
 
 Identity = int | str
 """A writer's seq, or an idempotency key."""
@@ -72,6 +73,9 @@ class Ledger:
     increments: frozenset[str] = frozenset()
 
 
+EMPTY = Ledger()
+
+
 def recognise(ledger: Ledger, identity: Identity, digest: str) -> Recognition:
     """Tell whether this update has been counted before."""
     receipt = ledger.receipts.get(identity)
@@ -86,18 +90,22 @@ def accept(  # noqa: PLR0913 - the parts of one receipt
     ledger: Ledger, identity: Identity, *, digest: str, amounts: Amounts, lineage: str, at: float
 ) -> Ledger:
     """Return the ledger with one more receipt, and no more receipts than its window."""
-    receipt = Receipt(lineage, ledger.clock + 1, digest, at, amounts)
-    grown = replace(
-        ledger,
-        receipts={**ledger.receipts, identity: receipt},
-        clock=receipt.number,
-        top=max(ledger.top, identity) if isinstance(identity, int) else ledger.top,
-        last_at=max(ledger.last_at, at),
-    )
+    number, top, most = ledger.clock + 1, ledger.top, SEQS_REMEMBERED
+    receipts = {**ledger.receipts, identity: Receipt(lineage, number, digest, at, amounts)}
     if isinstance(identity, int):
-        return folded_to(grown, SEQS_REMEMBERED)
-    expired = sum(1 for old in grown.receipts.values() if old.at < at - KEY_LIFETIME_SECONDS)
-    return folded_to(grown, min(KEYS_REMEMBERED, len(grown.receipts) - expired))
+        top = max(top, identity)
+    else:
+        expired = sum(1 for old in receipts.values() if old.at < at - KEY_LIFETIME_SECONDS)
+        most = min(KEYS_REMEMBERED, len(receipts) - expired)
+    last_at = max(ledger.last_at, at)
+    return folded_to(replace(ledger, receipts=receipts, clock=number, top=top, last_at=last_at), most)
+
+
+def marked(ledger: Ledger, absolutes: frozenset[str], increments: frozenset[str]) -> Ledger:
+    """Return the ledger that knows of these counters in which way its writer reports them."""
+    if absolutes <= ledger.absolutes and increments <= ledger.increments:
+        return ledger
+    return replace(ledger, absolutes=ledger.absolutes | absolutes, increments=ledger.increments | increments)
 
 
 def folded_to(ledger: Ledger, most: int) -> Ledger:
@@ -106,10 +114,11 @@ def folded_to(ledger: Ledger, most: int) -> Ledger:
     if surplus <= 0:
         return ledger
     receipts, folded, floor = dict(ledger.receipts), dict(ledger.folded), ledger.floor
-    for identity, receipt in list(receipts.items())[:surplus]:
+    for identity, receipt in list(islice(receipts.items(), surplus)):
         del receipts[identity]
         before = folded.get(receipt.lineage, Folded(0))
-        folded[receipt.lineage] = Folded(receipt.number, total([before.amounts, receipt.amounts]))
+        amounts = total([before.amounts, receipt.amounts]) if receipt.amounts else before.amounts
+        folded[receipt.lineage] = Folded(receipt.number, amounts)
         if isinstance(identity, int):
             floor = max(floor, identity)
     return replace(ledger, receipts=receipts, folded=folded, floor=floor)
@@ -149,9 +158,8 @@ def joined(a: Ledger, b: Ledger, most: int) -> Ledger:
 
 def counted(ledger: Ledger) -> dict[str, int]:
     """Return the sum of every increment that this ledger has counted, by counter."""
-    return total(
-        [*(old.amounts for old in ledger.folded.values()), *(new.amounts for new in ledger.receipts.values())]
-    )
+    folded = [old.amounts for old in ledger.folded.values()]
+    return total([*folded, *(receipt.amounts for receipt in ledger.receipts.values())])
 
 
 def total(parts: Iterable[Amounts]) -> dict[str, int]:
@@ -167,5 +175,5 @@ def _prefix(folded: Folded) -> tuple[int, list[tuple[str, int]]]:
     return folded.upto, sorted(folded.amounts.items())
 
 
-def _order(receipt: Receipt) -> tuple[int, str, str, list[tuple[str, int]]]:
-    return receipt.number, receipt.lineage, receipt.digest, sorted(receipt.amounts.items())
+def _order(receipt: Receipt) -> tuple[int, str, str]:
+    return receipt.number, receipt.lineage, receipt.digest

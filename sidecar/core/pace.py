@@ -1,7 +1,8 @@
 """How fast a job moves and when it may end, from its last ten points."""
 
 from dataclasses import dataclass
-from statistics import fmean, pstdev
+from itertools import pairwise
+from math import hypot, sqrt
 
 from sidecar.core.job import Point
 from sidecar.core.peaks import Number
@@ -28,13 +29,9 @@ class Eta:
 
 def moved(points: tuple[Point, ...], point: Point) -> tuple[Point, ...]:
     """Return the window with one more point, if the job moved at all."""
-    if points:
-        last = points[-1]
-        if (last.percent, last.count, last.stage) == (point.percent, point.count, point.stage):
-            return points
-        if point.at < last.at:
-            return points
-    if len(points) > 1 and point.at - points[-2].at < LEAST_SPACING_SECONDS and points[-1].stage == point.stage:
+    if points and (points[-1].percent, points[-1].count, points[-1].stage) == (point.percent, point.count, point.stage):
+        return points
+    if len(points) > 1 and points[-1].stage == point.stage and point.at - points[-2].at < LEAST_SPACING_SECONDS:
         points = points[:-1]
     return (*points, point)[-POINTS_KEPT:]
 
@@ -53,29 +50,32 @@ def eta(points: tuple[Point, ...], percent: float, started_at: float, now: float
     The average runs to `now`, so that a job which stands still does not keep an old promise. The range is one
     standard deviation of the speeds between neighbouring points, at most four times the estimate.
     """
+    line = [(p.at, p.percent) for p in points]
     if percent >= WHOLE:
         return Eta(0.0, 0.0, 0.0, now)
-    left = WHOLE - percent
-    line = [(p.at, p.percent) for p in points]
     if len(line) > 1 and now > line[0][0] and line[-1][1] > line[0][1]:
         speed = (line[-1][1] - line[0][1]) / (now - line[0][0])
-        spread = _spread(line)
-        low, high = left / (speed + spread), left / max(speed - spread, speed / 4)
+        spread = _spread(line, speed / 2)
     elif percent > 0 and now > started_at:
         speed = percent / (now - started_at)
-        low, high = left / speed / 2, left / speed * 2
+        spread = speed / 2
     else:
         return None
-    seconds = left / speed
+    left = WHOLE - percent
+    seconds, high = left / speed, left / max(speed - spread, speed / 4)
     if high > LONGEST_SECONDS:
         return None
-    return Eta(round(seconds, 2), round(low, 2), round(high, 2), now + seconds)
+    return Eta(round(seconds, 2), round(left / (speed + spread), 2), round(high, 2), now + seconds)
 
 
 def _slope(a: tuple[float, Number], b: tuple[float, Number]) -> float:
     return (b[1] - a[1]) / (b[0] - a[0])
 
 
-def _spread(line: list[tuple[float, float]]) -> float:
-    speeds = [_slope(a, b) for a, b in zip(line, line[1:], strict=False) if b[0] > a[0]]
-    return pstdev(speeds) if len(speeds) > 1 else fmean(speeds or [0.0]) / 2
+def _spread(line: list[tuple[float, float]], unknown: float) -> float:
+    """Return the standard deviation of the speeds between neighbouring points, `unknown` before two of them."""
+    speeds = [_slope(a, b) for a, b in pairwise(line) if b[0] > a[0]]
+    if len(speeds) < 2:  # noqa: PLR2004 - one speed does not deviate
+        return unknown
+    mean = sum(speeds) / len(speeds)
+    return hypot(*(speed - mean for speed in speeds)) / sqrt(len(speeds))

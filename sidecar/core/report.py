@@ -6,7 +6,6 @@ from functools import partial
 
 from sidecar.core import ledger, limits, stages
 from sidecar.core.job import Attempt, Final, Job, Json, Register, Registers, Stage, Status, Update
-from sidecar.core.ledger import Ledger
 from sidecar.core.peaks import Peaks, Rank, raised
 
 STAGE_WORDS = ("total", "total_growing")
@@ -41,17 +40,22 @@ def told(job: Job, update: Update, now: float) -> Job:
     stage = update.stage or stages.running(stages.ordered(stages.plan_of(job), job.attempt.stages), job.attempt)
     limits.check(job, update, stage)
     rank = rank_of(job.attempt, update)
-    counted = receipted(job, update, now, stage)
-    changed = replace(
-        counted,
-        attempt=_attempt(counted.attempt, update, rank, stage, now),
-        facts=_registered(job.facts, rank, update.facts),
-        metadata=_registered(job.metadata, rank, update.metadata),
-        plan=stages.newest(job.plan, Register(rank, update.plan)) if update.plan else job.plan,
-    )
+    metadata = _registered(job.metadata, rank, update.metadata)
     if update.metadata:
-        limits.check_metadata(changed.metadata)
-    return changed
+        limits.check_metadata(job.metadata, metadata)
+    return replace(
+        job,
+        attempt=_attempt(receipted(job, update, now, stage), update, rank, stage, now),
+        facts=_registered(job.facts, rank, update.facts),
+        metadata=metadata,
+        plan=stages.newest(job.plan, Register(rank, update.plan)) if update.plan else job.plan,
+        last_contact_at=_contact(job, now),
+    )
+
+
+def heard(job: Job, update: Update, now: float) -> Job:
+    """Return the job with a heartbeat entered: somebody lives, and nothing else."""
+    return replace(job, attempt=receipted(job, update, now), last_contact_at=_contact(job, now))
 
 
 def rank_of(attempt: Attempt, update: Update) -> Rank:
@@ -61,58 +65,61 @@ def rank_of(attempt: Attempt, update: Update) -> Rank:
     return Rank(attempt.number, attempt.newest.seq, attempt.newest.tick + 1, update.identity)
 
 
-def receipted(job: Job, update: Update, now: float, stage: str = stages.JOB, *, counts: bool = True) -> Job:
-    """Return the job with the update entered in its ledgers; its increments too unless it `counts` no more."""
-    attempt = job.attempt
-    amounts = _amounts(update, stage) if counts else {}
-    mine, keys = attempt.writers.get(update.writer, Ledger()), attempt.keys
+def receipted(job: Job, update: Update, now: float, stage: str | None = None) -> Attempt:
+    """Return the attempt with the update entered in its ledgers; it counts for `stage`, for nothing without one."""
+    attempt, name = job.attempt, update.writer
+    amounts = {} if stage is None else _amounts(update, stage)
+    known = attempt.writers.get(name, ledger.EMPTY)
+    mine, keys = known, attempt.keys
     enter = partial(ledger.accept, digest=update.digest, amounts=amounts, lineage=job.lineage, at=now)
+    if stage is not None:
+        mine = ledger.marked(mine, *limits.counters(update, stage))
     if update.seq is not None:
         mine = enter(mine, update.seq)
     elif update.key is not None:
         keys = enter(keys, update.key)
-    if counts:
-        absolutes, increments = limits.counters(update, stage)
-        mine = replace(mine, absolutes=mine.absolutes | absolutes, increments=mine.increments | increments)
-    writers = limits.without_surplus_windows({**attempt.writers, update.writer: mine}, update.writer)
+    writers = attempt.writers if mine is known else limits.with_writer(attempt.writers, name, mine)
     added = ledger.total([attempt.added, amounts]) if amounts else attempt.added
-    return replace(job, attempt=replace(attempt, writers=writers, keys=keys, added=added))
+    return replace(attempt, writers=writers, keys=keys, added=added)
 
 
-def in_contact(job: Job, now: float) -> Job:
-    """Return the job as just heard of; a lost one is thereby back."""
-    return replace(job, last_contact_at=max(job.last_contact_at, now, job.attempt.lost_at or 0.0))
+def _contact(job: Job, now: float) -> float:
+    """Return when the job was last heard of, now: a lost one is thereby back."""
+    return max(job.last_contact_at, now, job.attempt.lost_at or 0.0)
 
 
 def _attempt(attempt: Attempt, update: Update, rank: Rank, stage: str, now: float) -> Attempt:
-    words = {name: value for name, value in update.words.items() if name not in STAGE_WORDS}
-    status = words.get("status")
-    final = Final(now, Status(status), words.get("error"), words.get("result")) if _finishes(status) else None
-    if final is not None:
-        del words["status"]
+    given = {name: value for name, value in update.words.items() if name not in STAGE_WORDS}
+    ending = Status(given["status"]) if "status" in given else Status.RUNNING
+    if ending.is_finished:
+        del given["status"]
+    words = _registered(attempt.words, rank, given)
     rewound = stages.latest(rank, attempt.rewound) if update.rewind else attempt.rewound
+    items = {kind: raised(attempt.items.get(kind, ()), rank, count) for kind, count in update.items.items()}
     return replace(
         attempt,
         newest=max(attempt.newest, rank),
-        words=_registered(attempt.words, rank, words),
+        words=words,
         worked=stages.latest(rank, attempt.worked) if _is_work(update) else attempt.worked,
         stages=_stages(attempt.stages, update, rank, stage),
         percent=_raised(attempt.percent, rank, update.percent),
-        items={**attempt.items, **{k: raised(attempt.items.get(k, ()), rank, n) for k, n in update.items.items()}},
+        items={**attempt.items, **items} if items else attempt.items,
         rewound=rewound,
         points=attempt.points if rewound == attempt.rewound else (),
-        final=final,
+        final=_final(ending, words, given, now) if ending.is_finished else None,
     )
 
 
-def _finishes(status: Json) -> bool:
-    return status is not None and Status(status).is_finished
+def _final(ending: Status, words: Registers, given: Mapping[str, Json], now: float) -> Final:
+    """Return the end with what was last said of it; an error that the work got over does not stay with it."""
+    got_over = ending is Status.COMPLETED and "error" not in given
+    error = None if got_over else stages.word(words, "error")
+    return Final(now, ending, error, stages.word(words, "result"))
 
 
 def _is_work(update: Update) -> bool:
-    return bool(
-        update.stage or update.items or update.add_items or update.add_current is not None
-    ) or any(number is not None for number in (update.current, update.percent, update.stage_percent))
+    numbers = (update.current, update.percent, update.stage_percent, update.add_current)
+    return bool(update.stage or update.items or update.add_items) or numbers.count(None) < len(numbers)
 
 
 def _stages(known: Mapping[str, Stage], update: Update, rank: Rank, name: str) -> Mapping[str, Stage]:
@@ -140,7 +147,10 @@ def _raised(peaks: Peaks, rank: Rank, value: float | None) -> Peaks:
 def _registered(known: Registers, rank: Rank, given: Mapping[str, Json]) -> Registers:
     if not given:
         return known
-    return stages.newest_of_each(known, {name: Register(rank, value) for name, value in given.items()})
+    newer = {
+        name: Register(rank, value) for name, value in given.items() if name not in known or known[name].rank < rank
+    }
+    return {**known, **newer}
 
 
 def _amounts(update: Update, stage: str) -> dict[str, int]:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from sidecar.core import changes, pace, stages
 from sidecar.core.changes import Line
-from sidecar.core.job import Event, Job, Json, Point, Shown, Status
-from sidecar.core.view import View, percent, status, view
+from sidecar.core.job import Attempt, Event, Job, Json, Point, Shown, Status
+from sidecar.core.view import View, has_begun, view
 
 
 def settled(
@@ -15,68 +15,74 @@ def settled(
 
     `origin` makes the ids of the lines unique; `worker_line` is the one that the worker asked for.
     """
-    after = view(_stamped(job, now))
-    lines = list(changes.changes(before, after))
+    after = view(job)
+    is_sample_due = _is_sample_due(before, after, now)
+    has_moved = before is None or _has_moved(before, after)
+    attempt = _stamped(after, now)
+    stamped = replace(
+        job,
+        attempt=replace(attempt, sampled_at=now) if is_sample_due else attempt,
+        updated_at=now,
+        last_progress_at=now if has_moved else job.last_progress_at,
+        version=job.version + 1,
+    )
+    after = replace(after, job=stamped)
     extra = [worker_line] if worker_line is not None else []
-    sampled_at = after.job.attempt.sampled_at
-    if _is_sample_due(before, after, now):
+    if is_sample_due:
         extra.append(("progress", changes.sample(after)))
-        sampled_at = now
-    end = _end(lines)
-    lines[end:end] = extra
+    return _told(after, _with(extra, list(changes.changes(before, after))), now, origin)
+
+
+def _stamped(after: View, now: float) -> Attempt:
+    attempt, percent, name = after.job.attempt, after.percent, after.stage or stages.JOB
+    is_complete = after.status is Status.COMPLETED
+    return replace(
+        attempt,
+        started_at=now if attempt.started_at is None and has_begun(attempt) else attempt.started_at,
+        stages=stages.stamped(after.order, name, attempt, now),
+        shown=attempt.shown if is_complete else Shown(attempt.rewound, percent),
+        points=pace.moved(attempt.points, Point(now, percent, after.current, name)),
+    )
+
+
+def _told(after: View, lines: list[Line], now: float, origin: str) -> tuple[View, tuple[Event, ...]]:
+    job = after.job
+    if not lines:
+        return after, ()
     events = tuple(
         Event(f"{origin}:{index}", job.event_count + 1 + index, kind, now, job.attempt.number, details)
         for index, (kind, details) in enumerate(lines)
     )
-    has_moved = before is None or _watermark(after) != _watermark(before)
-    counted = replace(
-        after.job,
-        attempt=replace(after.job.attempt, sampled_at=sampled_at),
-        event_count=job.event_count + len(events),
-        last_progress_at=max(job.last_progress_at, now) if has_moved else job.last_progress_at,
-    )
-    return replace(after, job=counted), events
+    return replace(after, job=replace(job, event_count=job.event_count + len(events))), events
 
 
-def _stamped(job: Job, now: float) -> Job:
-    attempt = job.attempt
-    waits = status(job) in (Status.QUEUED, Status.PAUSED, Status.BLOCKED)
-    order = stages.ordered(stages.plan_of(job), attempt.stages)
-    whole = percent(job)
-    name = stages.running(order, attempt)
-    point = Point(now, whole, stages.count(name, attempt), name)
-    return replace(
-        job,
-        updated_at=max(job.updated_at, now),
-        version=job.version + 1,
-        attempt=replace(
-            attempt,
-            started_at=attempt.started_at if attempt.started_at is not None or waits else now,
-            stages=stages.stamped(order, attempt, now),
-            shown=Shown(attempt.rewound, min(whole, stages.UNFINISHED_CAP)),
-            points=pace.moved(attempt.points, point),
-        ),
-    )
-
-
-def _watermark(shown: View) -> tuple[Json, ...]:
-    """Return what moves when a job gets on: stage, counters, percent and the place to resume from."""
-    resume = shown.job.facts.get("resume")
+def _has_moved(before: View, after: View) -> bool:
+    """Whether the job got on: to another stage, count or percent, or to another place to resume from."""
+    was, now = before.job, after.job
     return (
-        (shown.job.attempt.number, shown.stage, shown.percent, shown.stage_percent, shown.current),
-        tuple(stage.current for stage in shown.stages),
-        dict(shown.items),
-        resume.value if resume else None,
+        was.attempt.number != now.attempt.number
+        or (before.stage, before.percent, before.current) != (after.stage, after.percent, after.current)
+        or before.stage_percent != after.stage_percent
+        or before.items != after.items
+        or _counts(before) != _counts(after)
+        or stages.word(was.facts, "resume") != stages.word(now.facts, "resume")
     )
+
+
+def _counts(shown: View) -> list[Json]:
+    return [stages.count(stage.name, shown.job.attempt) for stage in shown.order]
 
 
 def _is_sample_due(before: View | None, after: View, now: float) -> bool:
-    if before is None or (before.percent, before.current) == (after.percent, after.current):
+    if before is None or before.job.attempt.number != after.job.attempt.number:
+        return False
+    if (before.percent, before.current) == (after.percent, after.current):
         return False
     last = after.job.attempt.sampled_at
     return last is None or now - last >= changes.SAMPLE_SECONDS
 
 
-def _end(lines: list[Line]) -> int:
-    """Return where a line belongs so that the end of the job stays last."""
-    return len(lines) - 1 if lines and lines[-1][0] in tuple(Status) else len(lines)
+def _with(extra: list[Line], lines: list[Line]) -> list[Line]:
+    """Return the lines with the extra ones, so that a change of status stays last."""
+    end = len(lines) - 1 if lines and lines[-1][0] in tuple(Status) else len(lines)
+    return [*lines[:end], *extra, *lines[end:]]

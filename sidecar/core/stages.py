@@ -33,7 +33,9 @@ def newest(a: Register | None, b: Register | None) -> Register | None:
     """Return the register with the higher rank; equal ranks are one update, seen with two bodies at worst."""
     if a is None or b is None:
         return a or b
-    return max(a, b, key=lambda register: (register.rank, repr(register.value)))
+    if a.rank == b.rank:
+        return max(a, b, key=lambda register: repr(register.value))
+    return a if a.rank > b.rank else b
 
 
 def newest_of_each(a: Registers, b: Registers) -> dict[str, Register]:
@@ -62,8 +64,8 @@ def plan_of(job: Job) -> tuple[PlannedStage, ...]:
 
 def ordered(plan: tuple[PlannedStage, ...], stages: Mapping[str, Stage]) -> tuple[PlannedStage, ...]:
     """Return the plan followed by the stages that it does not name, weightless, by who was named first."""
-    planned = {stage.name for stage in plan}
-    others = sorted((stage.first, name) for name, stage in stages.items() if name not in planned and name != JOB)
+    planned = {JOB, *(stage.name for stage in plan)}
+    others = sorted((stage.first, name) for name, stage in stages.items() if name not in planned)
     return (*plan, *(PlannedStage(name, 0.0) for _, name in others))
 
 
@@ -74,6 +76,11 @@ def running(order: tuple[PlannedStage, ...], attempt: Attempt) -> str:
         if stage is not None and _counts(stage.named, attempt.rewound):
             return planned.name
     return JOB
+
+
+def place(order: tuple[PlannedStage, ...], name: str) -> int:
+    """Return the index of a stage, or -1 for JOB, before which there is none."""
+    return next((index for index, planned in enumerate(order) if planned.name == name), -1)
 
 
 def count(name: str, attempt: Attempt) -> Number | None:
@@ -127,44 +134,46 @@ def is_growing(name: str, attempt: Attempt) -> bool:
     return stage is not None and word(stage.words, "total_growing") is True
 
 
-def percent(order: tuple[PlannedStage, ...], attempt: Attempt) -> float:
-    """Return the percent of the whole that the reports amount to, 0 to 99.99, before what was shown is held."""
+def percent(order: tuple[PlannedStage, ...], name: str, attempt: Attempt) -> float:
+    """Return the percent of the whole with this stage running, 0 to 99.99, before what was shown is held."""
     stated = peak(attempt.percent, attempt.rewound) or 0.0
-    now = running(order, attempt)
-    whole = sum(stage.weight for stage in order)
-    own = share(now, attempt) or 0.0
-    if now == JOB:
-        derived = 100 * own
-    elif whole > 0:
-        names = [stage.name for stage in order]
-        index = names.index(now)
-        before = sum(stage.weight for stage in order[:index])
-        derived = 100 * (before + order[index].weight * own) / whole
-    else:
-        derived = 0.0
-    return min(UNFINISHED_CAP, round(max(stated, derived), 2))
+    return min(UNFINISHED_CAP, round(max(stated, _derived(order, name, attempt)), 2))
 
 
-def stamped(order: tuple[PlannedStage, ...], attempt: Attempt, now: float) -> dict[str, Stage]:
+def stamped(order: tuple[PlannedStage, ...], name: str, attempt: Attempt, now: float) -> Mapping[str, Stage]:
     """Return the stages with the times at which they began and ended, as far as the server saw it."""
-    current = running(order, attempt)
-    names = [planned.name for planned in order]
-    reached = names.index(current) if current != JOB else -1
+    reached = place(order, name)
     stamps = dict(attempt.stages)
-    for index, name in enumerate(names):
-        stage = stamps.get(name)
-        if stage is not None:
-            stamps[name] = _stamp(stage, index - reached, attempt, now)
+    for index, planned in enumerate(order):
+        if planned.name in stamps:
+            stamps[planned.name] = _stamp(stamps[planned.name], index - reached, attempt, now)
     return stamps
 
 
+def _derived(order: tuple[PlannedStage, ...], name: str, attempt: Attempt) -> float:
+    own = share(name, attempt) or 0.0
+    if name == JOB:
+        return 100 * own
+    whole = sum(stage.weight for stage in order)
+    if whole <= 0:
+        return 0.0
+    index = place(order, name)
+    before = sum(stage.weight for stage in order[:index])
+    return 100 * (before + order[index].weight * own) / whole
+
+
 def _stamp(stage: Stage, offset: int, attempt: Attempt, now: float) -> Stage:
+    started_at: float | None = now if stage.started_at is None else stage.started_at
+    finished_at: float | None = None
     if offset > 0:
-        return replace(stage, started_at=None, finished_at=None)
-    over = offset < 0 or attempt.final is not None or _ended(stage, attempt)
-    reopened = not over and stage.finished_at is not None
-    started_at = now if stage.started_at is None or reopened else stage.started_at
-    return replace(stage, started_at=started_at, finished_at=(stage.finished_at or now) if over else None)
+        started_at = None
+    elif offset < 0 or attempt.final is not None or _ended(stage, attempt):
+        finished_at = now if stage.finished_at is None else stage.finished_at
+    elif stage.finished_at is not None:
+        started_at = now
+    if (started_at, finished_at) == (stage.started_at, stage.finished_at):
+        return stage
+    return replace(stage, started_at=started_at, finished_at=finished_at)
 
 
 def _ended(stage: Stage | None, attempt: Attempt) -> bool:

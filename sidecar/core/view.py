@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from sidecar.core import pace, stages
 from sidecar.core.job import Attempt, Job, PlannedStage, Status
 from sidecar.core.peaks import Number
+from sidecar.core.stages import JOB
 
 COMPLETE = 100.0
+
+PENDING = "pending"
+SKIPPED = "skipped"
+"""What a stage may be beside a job's statuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,39 +29,120 @@ class StageView:
     started_at: float | None
     finished_at: float | None
 
+    @property
+    def duration_seconds(self) -> float | None:
+        """How long the stage took, None before it ended."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return round(self.finished_at - self.started_at, 3)
+
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A job as shown. `percent` is 0-100 with two decimals; `stage_percent` is None while indeterminate."""
+    """A job as shown: what everything else hangs on is kept, the rest is worked out when it is asked for.
+
+    `order` is the plan and what was reported beside it, `percent` 0-100 with two decimals.
+    """
 
     job: Job
+    order: tuple[PlannedStage, ...]
     status: Status
     percent: float
     stage: str | None
-    stage_label: str | None
-    stage_percent: float | None
-    current: Number | None
-    total: Number | None
-    total_growing: bool
-    items: Mapping[str, Number]
-    stages: tuple[StageView, ...]
-    eta: pace.Eta | None
-    rate_per_second: float | None
-    finished_at: float | None
 
     @property
     def is_finished(self) -> bool:
         """Whether the attempt is over (a lost one may still come back)."""
         return self.status.is_finished
 
+    @property
+    def stage_label(self) -> str | None:
+        """The running stage's label, its name if it has none."""
+        return next((stage.label or stage.name for stage in self.order if stage.name == self.stage), None)
+
+    @property
+    def stage_percent(self) -> float | None:
+        """The share of the running stage (of the job, if none runs); None while indeterminate."""
+        return _percent(self._name, self.job.attempt, ended=self.status is Status.COMPLETED)
+
+    @property
+    def current(self) -> Number | None:
+        """The count of the running stage, of the job if none runs."""
+        return stages.count(self._name, self.job.attempt)
+
+    @property
+    def total(self) -> Number | None:
+        """What `current` counts up to, None if unknown."""
+        return _total(self._name, self.job.attempt)
+
+    @property
+    def total_growing(self) -> bool:
+        """Whether the total is still being discovered."""
+        return stages.is_growing(self._name, self.job.attempt)
+
+    @property
+    def items(self) -> Mapping[str, Number]:
+        """The counts by kind."""
+        return stages.items(self.job.attempt)
+
+    @property
+    def stages(self) -> tuple[StageView, ...]:
+        """Every stage, in order."""
+        reached = stages.place(self.order, self._name)
+        return tuple(
+            _stage_view(planned, index - reached, self.job.attempt, self.status)
+            for index, planned in enumerate(self.order)
+        )
+
+    @property
+    def eta(self) -> pace.Eta | None:
+        """When it may end, as of its last change."""
+        attempt = self.job.attempt
+        if self.status is Status.COMPLETED and attempt.final is not None:
+            return pace.eta((), COMPLETE, attempt.final.at, attempt.final.at)
+        if self.status is not Status.RUNNING or self.total_growing or attempt.started_at is None:
+            return None
+        return pace.eta(attempt.points, self.percent, attempt.started_at, self.job.updated_at)
+
+    @property
+    def rate_per_second(self) -> float | None:
+        """Units per second of the running stage."""
+        rate = pace.rate(self.job.attempt.points)
+        return None if rate is None else round(rate, 3)
+
+    @property
+    def finished_at(self) -> float | None:
+        """When the attempt ended or was lost (Unix seconds)."""
+        attempt = self.job.attempt
+        if attempt.final is not None:
+            return attempt.final.at
+        return attempt.lost_at if self.status is Status.LOST else None
+
+    @property
+    def _name(self) -> str:
+        return self.stage or JOB
+
+
+def view(job: Job) -> View:
+    """Return the job as it is shown."""
+    order = stages.ordered(stages.plan_of(job), job.attempt.stages)
+    name, now = stages.running(order, job.attempt), status(job)
+    percent = COMPLETE if now is Status.COMPLETED else _reached(job.attempt, order, name)
+    return View(job, order, now, percent, name or None)
+
 
 def status(job: Job) -> Status:
-    """Return the status: how it ended, else lost, else the worker's newest word, else running."""
+    """Return the status: how it ended, else lost, else what its worker says."""
     attempt = job.attempt
     if attempt.final is not None:
         return attempt.final.status
     if attempt.lost_at is not None and job.last_contact_at < attempt.lost_at:
         return Status.LOST
+    return told(attempt)
+
+
+def told(attempt: Attempt) -> Status:
+    """Return the worker's newest word on an unfinished attempt, else running; work ends the wait in a queue."""
     register = attempt.words.get("status")
     if register is None:
         return Status.RUNNING
@@ -65,56 +151,21 @@ def status(job: Job) -> Status:
     return Status(register.value)
 
 
-def percent(job: Job) -> float:
-    """Return the percent of the whole job: 100 only when completed, never less than was shown."""
-    attempt = job.attempt
-    if attempt.final is not None and attempt.final.status is Status.COMPLETED:
-        return COMPLETE
-    derived = stages.percent(stages.ordered(stages.plan_of(job), attempt.stages), attempt)
+def has_begun(attempt: Attempt) -> bool:
+    """Whether the work ever began; what is cancelled or lost while it waits never does."""
+    ended_by_work = attempt.final is not None and attempt.final.status in (Status.COMPLETED, Status.FAILED)
+    return ended_by_work or told(attempt) is Status.RUNNING
+
+
+def is_pause_requested(attempt: Attempt) -> bool:
+    """Whether the last of pause and resume was pause: each change of mind counts one."""
+    return attempt.pause_asked % 2 == 1
+
+
+def _reached(attempt: Attempt, order: tuple[PlannedStage, ...], name: str) -> float:
+    """Return what the reports amount to, and never less than was shown since the last rewind."""
     held = attempt.shown.percent if attempt.shown.since == attempt.rewound else 0.0
-    return max(derived, held)
-
-
-def view(job: Job) -> View:
-    """Return everything that is shown of a job."""
-    attempt = job.attempt
-    order = stages.ordered(stages.plan_of(job), attempt.stages)
-    name = stages.running(order, attempt)
-    now, whole = status(job), percent(job)
-    share = stages.share(name, attempt)
-    labels = {stage.name: stage.label or stage.name for stage in order}
-    growing = stages.is_growing(name, attempt)
-    return View(
-        job=job,
-        status=now,
-        percent=whole,
-        stage=name or None,
-        stage_label=labels.get(name),
-        stage_percent=None if share is None else round(100 * share, 2),
-        current=stages.count(name, attempt),
-        total=_total(name, attempt),
-        total_growing=growing,
-        items=stages.items(attempt),
-        stages=_stage_views(order, name, attempt, now),
-        eta=_eta(job, now, whole, growing=growing),
-        rate_per_second=_rounded(pace.rate(attempt.points)) if attempt.points else None,
-        finished_at=_finished_at(attempt, now),
-    )
-
-
-def _finished_at(attempt: Attempt, now: Status) -> float | None:
-    if attempt.final is not None:
-        return attempt.final.at
-    return attempt.lost_at if now is Status.LOST else None
-
-
-def _eta(job: Job, now: Status, whole: float, *, growing: bool) -> pace.Eta | None:
-    if now is Status.COMPLETED:
-        return pace.eta((), whole, job.created_at, job.updated_at)
-    started_at = job.attempt.started_at
-    if now is not Status.RUNNING or growing or started_at is None:
-        return None
-    return pace.eta(job.attempt.points, whole, started_at, job.updated_at)
+    return max(stages.percent(order, name, attempt), held)
 
 
 def _total(name: str, attempt: Attempt) -> Number | None:
@@ -123,46 +174,32 @@ def _total(name: str, attempt: Attempt) -> Number | None:
     return total if isinstance(total, int | float) else None
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+def _percent(name: str, attempt: Attempt, *, ended: bool) -> float | None:
+    share = 1.0 if ended else stages.share(name, attempt)
+    return None if share is None else round(100 * share, 2)
 
 
-def _stage_views(
-    order: tuple[PlannedStage, ...], current: str, attempt: Attempt, now: Status
-) -> tuple[StageView, ...]:
-    names = [planned.name for planned in order]
-    reached = names.index(current) if current in names else -1
-    shown = []
-    for index, planned in enumerate(order):
-        state = _stage_status(planned.name, index - reached, attempt, now)
-        share = 1.0 if state == Status.COMPLETED else stages.share(planned.name, attempt)
-        stage = attempt.stages.get(planned.name)
-        shown.append(
-            StageView(
-                name=planned.name,
-                label=planned.label or planned.name,
-                weight=planned.weight,
-                status=state,
-                percent=None if share is None else round(100 * share, 2),
-                current=stages.count(planned.name, attempt),
-                total=_total(planned.name, attempt),
-                started_at=stage.started_at if stage else None,
-                finished_at=stage.finished_at if stage else None,
-            )
-        )
-    return tuple(shown)
+def _stage_view(planned: PlannedStage, offset: int, attempt: Attempt, now: Status) -> StageView:
+    name, state = planned.name, _stage_status(planned.name, offset, attempt, now)
+    stage = attempt.stages.get(name)
+    return StageView(
+        name=name,
+        label=planned.label or name,
+        weight=planned.weight,
+        status=state,
+        percent=_percent(name, attempt, ended=state == Status.COMPLETED),
+        current=stages.count(name, attempt),
+        total=_total(name, attempt),
+        started_at=stage.started_at if stage and state != PENDING else None,
+        finished_at=stage.finished_at if stage and state not in (PENDING, Status.RUNNING) else None,
+    )
 
 
 def _stage_status(name: str, offset: int, attempt: Attempt, now: Status) -> str:
     if offset < 0:
-        return Status.COMPLETED if name in attempt.stages else "skipped"
+        return Status.COMPLETED if name in attempt.stages else SKIPPED
     if offset > 0:
-        return "skipped" if now is Status.COMPLETED else "pending"
+        return SKIPPED if now is Status.COMPLETED else PENDING
     if now is Status.COMPLETED or stages.has_ended(name, attempt):
         return Status.COMPLETED
     return now if now.is_finished else Status.RUNNING
-
-
-def is_pause_requested(attempt: Attempt) -> bool:
-    """Whether the last of pause and resume was pause: each change of mind counts one."""
-    return attempt.pause_asked % 2 == 1

@@ -99,7 +99,7 @@ class InvalidRequest(RequestError):
 
     def __init__(self, *errors: FieldError) -> None:
         """Keep what is wrong with each field."""
-        super().__init__("; ".join(f"{error.field}: {error.message}".lstrip(": ") for error in errors))
+        super().__init__("; ".join(error.message for error in errors))
         self.errors = errors
 
 
@@ -135,8 +135,9 @@ def headers_of(error: SidecarError) -> Mapping[str, str]:
 
 def document(error: SidecarError, request_id: str) -> dict[str, Json]:
     """Return the problem as JSON-able values."""
-    told = _document(status_of(error), str(error), request_id)
     errors = _errors(error)
+    detail = "; ".join(f"{each.field}: {each.message}".lstrip(": ") for each in errors) or str(error)
+    told = _document(status_of(error), detail, request_id)
     return {**told, "errors": [{"field": each.field, "message": each.message} for each in errors]} if errors else told
 
 

@@ -282,5 +282,6 @@ def _no_mistake_of_ours(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Fail a test in which anything was logged as an error, or with a traceback."""
     caplog.set_level(logging.DEBUG)
     yield
-    errors = [each for each in caplog.get_records("call") if each.levelno >= logging.ERROR or each.exc_info]
+    records = [each for each in caplog.get_records("call") if each.levelno > logging.DEBUG]
+    errors = [each for each in records if each.levelno >= logging.ERROR or each.exc_info]
     assert not errors, [each.getMessage() + (each.exc_text or "") for each in errors]

@@ -19,7 +19,7 @@ Hanging = Callable[[], AbstractAsyncContextManager[None]]
 
 
 async def test_a_store_that_hangs_is_a_503_with_a_time_to_come_back(start: Starter, hanging: Hanging) -> None:
-    sidecar = await start(store_timeout_seconds=0.1)
+    sidecar = await start(store_timeout_seconds=0.3)
     async with hanging():
         for method, path in (("POST", "/v1/jobs/j"), ("GET", "/v1/jobs/j"), ("GET", "/v1/jobs")):
             async with sidecar.client.request(method, path) as response:
@@ -29,7 +29,7 @@ async def test_a_store_that_hangs_is_a_503_with_a_time_to_come_back(start: Start
 
 
 async def test_a_process_whose_store_hangs_is_healthy_and_counts_on(start: Starter, hanging: Hanging) -> None:
-    sidecar = await start(store_timeout_seconds=0.1)
+    sidecar = await start(store_timeout_seconds=0.3)
     async with hanging():
         for path in ("/healthz", "/metrics"):
             async with sidecar.client.get(path) as response:

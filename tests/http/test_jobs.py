@@ -111,6 +111,16 @@ async def test_an_unknown_job_is_not_found(sidecar: Sidecar) -> None:
     }
 
 
+async def test_a_refusal_tells_every_mistake_by_its_field(sidecar: Sidecar) -> None:
+    async with sidecar.client.post("/v1/jobs/j", json={"current": -1, "message": 5}) as response:
+        problem = await response.json()
+    assert problem["errors"] == [
+        {"field": "current", "message": "must be a finite number from 0 to 9223372036854775807"},
+        {"field": "message", "message": "must be a string"},
+    ]
+    assert problem["detail"].endswith("; message: must be a string")
+
+
 async def test_an_unchanged_job_is_not_sent_again(sidecar: Sidecar) -> None:
     await sidecar.push("j", current=1)
     async with sidecar.client.get("/v1/jobs/j") as response:
