@@ -64,8 +64,8 @@ class Sidecar:
     def report(self, stage: str, current: int, total: int, **fields: Any) -> None:
         """Say how far the work is; waits while it is to pause, raises `Cancelled` when it is to end."""
         self._unsaid |= {"stage": stage, "current": current, "total": total, "total_growing": False, **fields}
-        is_new = stage != self._stage  # told at once, because the sidecar times the stages
-        if time.monotonic() >= max(self._not_before, 0.0 if is_new else self._next_at):
+        is_turn = stage != self._stage or current == total  # told at once: a stage begins here, or is done
+        if time.monotonic() >= max(self._not_before, 0.0 if is_turn else self._next_at):
             self._push()
         self._stage = stage
         if self._answer.get("pause_requested"):

@@ -31,7 +31,7 @@ class StreamTimes:
     store: float = 0.4
     """How long the first word waits for the store; with the check before, it must leave within a second."""
 
-    poll: float = 1.0
+    poll: float = 0.25
     unknown: float = 30.0
     """How long a stream waits for a job that nobody knows."""
 

@@ -172,8 +172,9 @@ def test_three_sides_unite_in_any_grouping(split: Split) -> None:
 @given(LONG_SPLITS, BURSTS)
 @long_law
 def test_three_sides_of_a_long_split_unite_in_any_grouping(long: LongSplit, third: Burst) -> None:
-    base, a, b = sides_of(replace(long, has_shared=False, left=replace(long.left, count=long.left.count or 1)).split())
-    c = told(base or a, third.updates(9_000_000), "c")
+    prefix = replace(long.prefix, count=long.prefix.count or 1)
+    base, a, b = sides_of(replace(long, prefix=prefix, has_shared=False).split())
+    c = told(base, third.updates(9_000_000), "c")
     assert reported(join(join(a, b), c)) == reported(join(a, join(b, c))) == reported(join(join(c, a), b))
 
 

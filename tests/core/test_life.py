@@ -149,7 +149,7 @@ def test_late_updates_change_nothing_that_is_shown(updates: list[Update], late: 
     *_, finished = lived([(1, each) for each in (*updates, update("end", 1, words={"status": end}))])
     job = finished.job
     for each in late:
-        again = replace(each, writer="late")
+        again = replace(each, writer=f"late {each.writer}")
         outcome = merge.apply(job, again, NOON + 1_000)
         assert (outcome.reason, outcome.applied) == (Reason.LATE, False)
         assert [event.type for event in outcome.events] == ([] if each.is_heartbeat else ["late"])
