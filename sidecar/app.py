@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -23,7 +24,9 @@ from sidecar.adapters.prometheus import PrometheusMetrics, register_process
 from sidecar.adapters.redis_broker import RedisBroker
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
-from sidecar.background import ended, supervise
+from sidecar.adapters.redis_outbox import RedisOutbox
+from sidecar.adapters.sql import SqliteHistory
+from sidecar.background import ended, record, supervise
 from sidecar.core.errors import StartError, Unavailable
 from sidecar.http import routes
 from sidecar.http.auth import Gate
@@ -39,7 +42,7 @@ logger = logging.getLogger(__name__)
 REDIS_PATIENCE_SECONDS = 5.0
 """How long the start waits for a Redis that does not answer yet."""
 
-LOOPS = ("hub", "valkey")
+LOOPS = ("hub", "recorder", "valkey")
 
 Loop = Callable[[], Awaitable[None]]
 
@@ -68,7 +71,9 @@ def run(settings: Settings) -> int:
 async def serving(settings: Settings, times: StreamTimes | None = None) -> AsyncIterator[Serving]:
     """Run a whole sidecar while inside; raises `StartError` when it cannot start."""
     async with AsyncExitStack() as stack:
-        valkey = await stack.enter_async_context(_embedded(settings)) if settings.redis_url is None else None
+        directory = await stack.enter_async_context(_data_directory(settings))
+        valkey = await stack.enter_async_context(_embedded(directory)) if settings.redis_url is None else None
+        history = await stack.enter_async_context(_history(directory))
         link = await stack.enter_async_context(_link(settings, valkey))
         live = RedisLive(link, time.time)
         registry = CollectorRegistry()
@@ -81,19 +86,21 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
             metrics_token=settings.metrics_token,
         )
         services = Services(
-            tracker=Tracker(live, metrics, time.time),
+            tracker=Tracker(live, history, metrics, time.time),
             hub=hub,
             metrics=metrics,
             gate=gate,
             streams=Streams(settings.max_streams),
             render=metrics.render,
-            probes={"redis": _answers(link), "listener": _is_listening(hub)},
+            probes={"redis": _answers(link), "sql": _answers(history), "listener": _is_listening(hub)},
             version=sidecar.__version__,
             max_update_bytes=settings.max_update_bytes,
             times=times or StreamTimes(heartbeat=settings.heartbeat_seconds),
         )
         if valkey is not None:
             await stack.enter_async_context(_looping("valkey", valkey.watch, metrics))
+        recording = partial(record, RedisOutbox(link), history)
+        await stack.enter_async_context(_looping("recorder", recording, metrics))
         await stack.enter_async_context(_looping("hub", hub.run, metrics))
         with suppress(TimeoutError):  # /readyz goes on telling
             await asyncio.wait_for(hub.until_listening(), REDIS_PATIENCE_SECONDS)
@@ -134,18 +141,33 @@ def _reread_tokens(settings: Settings, gate: Gate) -> None:
 
 
 @asynccontextmanager
-async def _embedded(settings: Settings) -> AsyncIterator[EmbeddedValkey]:
+async def _data_directory(settings: Settings) -> AsyncIterator[DataDirectory]:
     directory = DataDirectory(settings.data_dir)
     await directory.acquire()
     try:
-        valkey = EmbeddedValkey(directory)
-        await valkey.start()
-        try:
-            yield valkey
-        finally:
-            await valkey.stop()
+        yield directory
     finally:
         directory.release()
+
+
+@asynccontextmanager
+async def _embedded(directory: DataDirectory) -> AsyncIterator[EmbeddedValkey]:
+    valkey = EmbeddedValkey(directory)
+    await valkey.start()
+    try:
+        yield valkey
+    finally:
+        await valkey.stop()
+
+
+@asynccontextmanager
+async def _history(directory: DataDirectory) -> AsyncIterator[SqliteHistory]:
+    history = SqliteHistory(directory.path / "history.db")
+    await history.open()
+    try:
+        yield history
+    finally:
+        await history.close()
 
 
 @asynccontextmanager
@@ -183,9 +205,9 @@ async def _tell_durability(link: RedisLink) -> None:
         logger.info("connected to Redis", extra={"fields": found})
 
 
-def _answers(link: RedisLink) -> Callable[[], Awaitable[bool]]:
+def _answers(store: RedisLink | SqliteHistory) -> Callable[[], Awaitable[bool]]:
     async def probe() -> bool:
-        await link.ping()
+        await store.ping()
         return True
 
     return probe

@@ -1,4 +1,4 @@
-"""Loops that must never end: started once, logged and counted when they crash, and started again."""
+"""Loops that must never end: logged and counted when they crash, and started again; and what they do."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sidecar.ports import Metrics
+from sidecar.ports import History, Metrics, Outbox
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +18,9 @@ HEALTHY_SECONDS = 10.0
 
 CANCEL_AGAIN_SECONDS = 0.2
 
+LINES_A_RECORD = 500
+RECORD_PAUSE_SECONDS = 1.0
+
 
 async def supervise(
     name: str,
@@ -27,9 +30,9 @@ async def supervise(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Run `loop` for ever: when it crashes or returns, log and count that, pause (0.1 s doubling to 5 s), run it again.
+    """Run `loop` for ever: log and count each crash, pause (0.1 s doubling to 5 s), and run it again.
 
-    Ends only by cancellation.
+    A loop that returns is run again too. Ends only by cancellation.
     """
     pause = FIRST_PAUSE_SECONDS
     while True:
@@ -48,6 +51,19 @@ async def supervise(
 
 def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+async def record(
+    outbox: Outbox, history: History, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> None:
+    """Move timeline events from the outbox into the history, for ever; raises `StoreUnavailable`."""
+    while True:
+        for project in await outbox.projects():
+            position = await history.position(project)
+            while lines := await outbox.waiting(project, position, LINES_A_RECORD):
+                position = lines[-1].position
+                await history.record(project, lines, position)
+        await sleep(RECORD_PAUSE_SECONDS)
 
 
 async def ended(task: "asyncio.Task[Any]") -> None:

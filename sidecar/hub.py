@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from sidecar.core.errors import StoreUnavailable
 from sidecar.core.job import Status
 from sidecar.core.view import View
-from sidecar.ports import Broker, Cursor, Line, LiveStore, Notice, Stored
+from sidecar.ports import Broker, Cursor, Listening, LiveStore, Notice, Stored
 
 MAILBOX_BYTES = 256 * 1024
 """What may wait for one watcher; beyond it the watcher is closed as too slow."""
@@ -118,7 +118,7 @@ class Hub:
         """Keep the ports; `run` does the work."""
         self._broker = broker
         self._live = live
-        self._line: Line | None = None
+        self._line: Listening | None = None
         self._watchers: dict[str, dict[str, set[Watcher]]] = {}
         self._has_line = asyncio.Event()
         self._is_closing = False
@@ -168,7 +168,7 @@ class Hub:
                 for watcher in watchers:
                     watcher.end("shutdown")
 
-    async def _catch_up(self, line: Line) -> None:
+    async def _catch_up(self, line: Listening) -> None:
         for project in list(self._watchers):
             await line.add(project)
             for job_id in list(self._watchers.get(project, ())):

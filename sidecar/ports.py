@@ -1,6 +1,6 @@
 """What the sidecar needs of the world: interfaces, their guarantees and their errors."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -126,6 +126,46 @@ class LiveStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A timeline event of a job, and its position in its project's outbox."""
+
+    position: str
+    job_id: str
+    event: Event
+
+
+class Outbox(Protocol):
+    """Timeline events that wait to be recorded. Raises `StoreUnavailable`."""
+
+    async def projects(self) -> list[str]:
+        """Return every project that may have something waiting."""
+        ...
+
+    async def waiting(self, project: str, position: str | None, limit: int) -> list[Line]:
+        """Return at most `limit` lines after the position (None: from the beginning), oldest first."""
+        ...
+
+
+class History(Protocol):
+    """The timelines of all jobs, kept beyond the outbox. Raises `StoreUnavailable`."""
+
+    async def position(self, project: str) -> str | None:
+        """Return up to where the project's outbox is recorded, None before the first record."""
+        ...
+
+    async def record(self, project: str, lines: Sequence[Line], position: str) -> None:
+        """Keep the lines and the position after them, all or nothing; repeating it changes nothing.
+
+        A `deleted` event forgets what came before it of its job.
+        """
+        ...
+
+    async def read(self, job_id: str, after: int, limit: int) -> list[Event]:
+        """Return the job's recorded events numbered above `after`, oldest first."""
+        ...
+
+
 class Census(Protocol):
     """Counts kept beside the jobs, so that nobody reads every job to count them."""
 
@@ -145,7 +185,7 @@ class Notice:
     row: Mapping[str, Json] | None
 
 
-class Line(Protocol):
+class Listening(Protocol):
     """An open connection to the broker, listening to the projects that were added."""
 
     async def add(self, project: str) -> None:
@@ -164,7 +204,7 @@ class Line(Protocol):
 class Broker(Protocol):
     """Carries word of changes to every replica."""
 
-    def connect(self) -> AbstractAsyncContextManager[Line]:
+    def connect(self) -> AbstractAsyncContextManager[Listening]:
         """Open a line; it hears nothing until a project is added. Raises `StoreUnavailable`."""
         ...
 

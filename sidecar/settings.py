@@ -90,7 +90,7 @@ class Settings(BaseModel):
     listen_port: Port = Field(default=8650, description="Its port; 0 takes any free one.")
     data_dir: Annotated[Path, Said(allowed="path")] = Field(
         default=Path(".sidecar-data"),
-        description="Directory of the embedded store, made if missing. Unused with `SIDECAR_REDIS_URL`.",
+        description="Directory of the embedded stores, made if missing; one sidecar has it to itself.",
     )
     redis_url: Annotated[
         RedisUrl | None, Said("an embedded Valkey", "`redis://`, `rediss://` or `unix://`", is_secret=True)

@@ -9,7 +9,7 @@ from sidecar.core.errors import Conflict, Forbidden, UnknownJob
 from sidecar.core.job import Event, Job, Request, Update
 from sidecar.core.merge import Outcome
 from sidecar.core.view import view
-from sidecar.ports import LiveStore, Metrics, Page, Query, Stored, Written
+from sidecar.ports import History, LiveStore, Metrics, Page, Query, Stored, Written
 
 MayUse = Callable[[str], bool]
 Clock = Callable[[], float]
@@ -32,9 +32,10 @@ class Pushed:
 class Tracker:
     """Every use case in one place; it knows neither HTTP nor Redis."""
 
-    def __init__(self, live: LiveStore, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, live: LiveStore, history: History, metrics: Metrics, clock: Clock) -> None:
         """Keep the ports; `clock` gives Unix seconds."""
         self._live = live
+        self._history = history
         self._metrics = metrics
         self._clock = clock
         self._due: OrderedDict[str, float] = OrderedDict()
@@ -68,9 +69,17 @@ class Tracker:
         return await self._live.page(query)
 
     async def timeline(self, job_id: str, after: int, limit: int, may: MayUse) -> list[Event]:
-        """Return a job's events numbered above `after`. Raises `UnknownJob`."""
-        await self.get(job_id, may)
-        return await self._live.timeline(job_id, after, limit)
+        """Return a job's events numbered above `after`: what is recorded, then what still waits for that.
+
+        Raises `UnknownJob` or an `Unavailable`.
+        """
+        created_at = (await self.get(job_id, may)).view.job.created_at
+        recorded = await self._history.read(job_id, after, limit)
+        events = [event for event in recorded if event.at >= created_at]  # an earlier job may have had the id
+        if len(events) < limit:
+            newest = events[-1].number if events else after
+            events += await self._live.timeline(job_id, newest, limit - len(events))
+        return events
 
     async def ask(self, job_id: str, request: Request, may: MayUse) -> Written:
         """Note an operator's wish for the worker. Raises `UnknownJob`, or `Conflict` on a finished job."""

@@ -15,13 +15,16 @@ from typing import Any
 import pytest
 from aiohttp import ClientConnectionError, ClientSession
 from aiohttp.test_utils import unused_port
+from redis.asyncio import Redis
 
 from sidecar.adapters.data_dir import DataDirectory
 from sidecar.adapters.embedded import EmbeddedValkey
+from sidecar.adapters.sql import SqliteHistory
 from sidecar.app import serving
 from sidecar.settings import Settings
 
 DEADLINE_SECONDS = 30.0
+ENDING = ("stage_completed", "progress", "completed")
 ADDRESS = re.compile(rb"serving on (http://\S+)")
 
 
@@ -206,8 +209,8 @@ async def test_unusable_data_directory_is_told_in_a_sentence(tmp_path: Path) -> 
     assert "Traceback" not in errors
 
 
-async def test_redis_that_is_not_there_is_told_in_a_sentence() -> None:
-    code, errors = await refused(redis_url=f"redis://127.0.0.1:{unused_port()}/0", listen_port=0)
+async def test_redis_that_is_not_there_is_told_in_a_sentence(tmp_path: Path) -> None:
+    code, errors = await refused(data_dir=tmp_path, redis_url=f"redis://127.0.0.1:{unused_port()}/0", listen_port=0)
     assert code == 1
     assert "SIDECAR_REDIS_URL leads nowhere" in errors
     assert "Traceback" not in errors
@@ -268,10 +271,13 @@ async def test_two_sidecars_share_a_redis(tmp_path: Path, client: ClientSession)
     await directory.acquire()
     valkey = EmbeddedValkey(directory)
     await valkey.start()
-    settings = Settings(redis_url=valkey.url, listen_port=0)
     async with AsyncExitStack() as stack:
-        one = await stack.enter_async_context(serving(settings))
-        two = await stack.enter_async_context(serving(settings))
+        one, two = [
+            await stack.enter_async_context(
+                serving(Settings(redis_url=valkey.url, listen_port=0, data_dir=tmp_path / name))
+            )
+            for name in ("one", "two")
+        ]
         await push(client, one.url, current=1, total=10)
         async with client.get(f"{two.url}/v1/jobs/job-1/events") as stream:
             assert (await next_event(stream.content))["current"] == 1
@@ -300,7 +306,7 @@ async def test_redis_away_is_503_for_work_while_health_and_metrics_answer(
     await directory.acquire()
     valkey = EmbeddedValkey(directory)
     await valkey.start()
-    settings = Settings(redis_url=valkey.url, listen_port=0)
+    settings = Settings(redis_url=valkey.url, listen_port=0, data_dir=tmp_path / "history")
     async with serving(settings) as served:
         await push(client, served.url, current=1)
         await valkey.stop()
@@ -313,6 +319,34 @@ async def test_redis_away_is_503_for_work_while_health_and_metrics_answer(
         assert (await push(client, served.url, current=2))["applied"]
     await valkey.stop()
     directory.release()
+
+
+async def test_timeline_outlives_the_outbox(tmp_path: Path, client: ClientSession) -> None:
+    directory = DataDirectory(tmp_path)
+    await directory.acquire()
+    valkey = EmbeddedValkey(directory)
+    await valkey.start()
+    settings = Settings(redis_url=valkey.url, listen_port=0, data_dir=tmp_path / "history")
+    async with serving(settings) as served, Redis.from_url(valkey.url) as redis:
+        await push(client, served.url, stage="load")
+        await push(client, served.url, status="completed")
+        before = await timeline(client, served.url)
+        assert [event["type"] for event in before] == ["created", "started", "stage_started", *ENDING]
+        history = SqliteHistory(settings.data_dir / "history.db")
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while len(await history.read("job-1", 0, 100)) < len(before):
+                pass
+        await history.close()
+        await redis.delete("progress:{default}:outbox")
+        assert await timeline(client, served.url) == before
+    await valkey.stop()
+    directory.release()
+
+
+async def timeline(client: ClientSession, url: str) -> list[dict[str, Any]]:
+    async with client.get(f"{url}/v1/jobs/job-1/timeline") as response:
+        assert response.status == 200, await response.text()
+        return list((await response.json())["events"])
 
 
 async def test_stopped_sidecar_refuses_connections(tmp_path: Path, client: ClientSession) -> None:

@@ -10,7 +10,7 @@ from sidecar.core.errors import StoreUnavailable
 from sidecar.core.job import Event, Job
 from sidecar.core.view import view
 from sidecar.hub import MAILBOX_BYTES, Broadcast, EndedError, Hub, Watcher
-from sidecar.ports import ChangeJob, Cursor, Line, Notice, Page, Query, Stored, Written
+from sidecar.ports import ChangeJob, Cursor, Listening, Notice, Page, Query, Stored, Written
 from tests.adapters.updates import finish, push, update
 
 
@@ -42,7 +42,7 @@ class Hand:
         self.notices.put_nowait(Notice(job.project, job_id, Cursor("e", self.rev), job.version + 1, None))
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Line]:
+    async def connect(self) -> AsyncIterator[Listening]:
         """Be the broker."""
         self.projects.clear()
         yield self

@@ -13,7 +13,7 @@ from sidecar.adapters.keys import ProjectKeys, project_of_channel
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.background import ended
 from sidecar.core.errors import StoreUnavailable
-from sidecar.ports import Cursor, Line, Notice
+from sidecar.ports import Cursor, Listening, Notice
 
 NOTICES_WAITING = 10_000
 """Beyond it the reader stops reading, and Redis ends a connection that stays behind."""
@@ -22,7 +22,7 @@ POLL_SECONDS = 1.0
 
 
 class RedisLine:
-    """A `Line`; a task of its own reads the socket, so that `add` is confirmed while nobody iterates."""
+    """A `Listening`; a task of its own reads the socket, so that `add` is confirmed while nobody iterates."""
 
     def __init__(self, pubsub: PubSub, timeout_seconds: float) -> None:
         """Keep the subscription; `read` does the work."""
@@ -33,7 +33,7 @@ class RedisLine:
         self._commands = asyncio.Lock()
 
     async def add(self, project: str) -> None:
-        """Listen to a project; see `Line`."""
+        """Listen to a project; see `Listening`."""
         channel = ProjectKeys(project).channel
         async with self._asking():
             if channel not in self._confirmed:
@@ -49,7 +49,7 @@ class RedisLine:
                 await self._pubsub.unsubscribe(channel)
 
     async def __aiter__(self) -> AsyncIterator[Notice]:
-        """Yield notices in the order of the server; see `Line`."""
+        """Yield notices in the order of the server; see `Listening`."""
         while True:
             notice = await self._notices.get()
             if isinstance(notice, StoreUnavailable):
@@ -95,7 +95,7 @@ class RedisBroker:
         self._link = link
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Line]:
+    async def connect(self) -> AsyncIterator[Listening]:
         """Open a line; see `Broker`."""
         pubsub = self._link.subscriptions.pubsub()
         async with self._link.deadline():

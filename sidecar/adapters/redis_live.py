@@ -64,7 +64,7 @@ class RedisLive:
             while len(found) < limit:
                 entries = await self._redis.xrange(outbox, start, "+", OUTBOX_CHUNK)
                 mine = (decode_event(entry[b"event"]) for _, entry in entries if entry[b"job"] == job_id.encode())
-                found += [event for event in mine if event.number > after]
+                found += [event for event in mine if event.number > after and event.at >= held.job.created_at]
                 if len(entries) < OUTBOX_CHUNK:
                     break
                 start = f"({entries[-1][0].decode()}"

@@ -10,18 +10,18 @@ from sidecar.adapters.redis_broker import RedisBroker
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
 from sidecar.core.errors import StoreUnavailable
-from sidecar.ports import Line, Notice
+from sidecar.ports import Listening, Notice
 from tests.adapters.updates import push, update
 
 
 @pytest.fixture
-async def line(link: RedisLink) -> AsyncIterator[Line]:
+async def line(link: RedisLink) -> AsyncIterator[Listening]:
     """Return an open line that hears nothing yet."""
     async with RedisBroker(link).connect() as line:
         yield line
 
 
-async def heard(line: Line, count: int) -> list[Notice]:
+async def heard(line: Listening, count: int) -> list[Notice]:
     """Return the next notices."""
     notices: list[Notice] = []
     async with asyncio.timeout(5):
@@ -32,7 +32,7 @@ async def heard(line: Line, count: int) -> list[Notice]:
     return notices
 
 
-async def test_every_change_after_adding_is_heard_in_ascending_rev(line: Line, store: RedisLive) -> None:
+async def test_every_change_after_adding_is_heard_in_ascending_rev(line: Listening, store: RedisLive) -> None:
     await line.add("default")
     for number in range(20):
         await store.update(f"job-{number % 3}", push(update(f"job-{number % 3}", current=number)))
@@ -41,14 +41,14 @@ async def test_every_change_after_adding_is_heard_in_ascending_rev(line: Line, s
     assert [notice.row["current"] for notice in notices if notice.row] == list(range(20))
 
 
-async def test_other_projects_are_not_heard(line: Line, store: RedisLive) -> None:
+async def test_other_projects_are_not_heard(line: Listening, store: RedisLive) -> None:
     await line.add("mine")
     await store.update("theirs", push(update("theirs", project="theirs")))
     await store.update("mine", push(update("mine", project="mine")))
     assert [notice.job_id for notice in await heard(line, 1)] == ["mine"]
 
 
-async def test_removed_project_is_heard_no_more(line: Line, store: RedisLive) -> None:
+async def test_removed_project_is_heard_no_more(line: Listening, store: RedisLive) -> None:
     await line.add("one")
     await line.add("two")
     await line.remove("one")
@@ -57,7 +57,7 @@ async def test_removed_project_is_heard_no_more(line: Line, store: RedisLive) ->
     assert [notice.job_id for notice in await heard(line, 1)] == ["b"]
 
 
-async def test_project_may_be_added_again(line: Line, store: RedisLive) -> None:
+async def test_project_may_be_added_again(line: Listening, store: RedisLive) -> None:
     await line.add("one")
     await line.remove("one")
     await line.add("one")
@@ -65,14 +65,14 @@ async def test_project_may_be_added_again(line: Line, store: RedisLive) -> None:
     assert [notice.job_id for notice in await heard(line, 1)] == ["a"]
 
 
-async def test_deletion_is_heard_as_gone(line: Line, store: RedisLive) -> None:
+async def test_deletion_is_heard_as_gone(line: Listening, store: RedisLive) -> None:
     await line.add("default")
     await store.update("a", push(update("a")))
     await store.delete("a", lambda _: None)
     assert [notice.row is None for notice in await heard(line, 2)] == [False, True]
 
 
-async def test_broken_line_says_so(line: Line, valkey: EmbeddedValkey) -> None:
+async def test_broken_line_says_so(line: Listening, valkey: EmbeddedValkey) -> None:
     await line.add("default")
     await valkey.stop()
     with pytest.raises(StoreUnavailable):

@@ -1,11 +1,10 @@
 """Updates of one attempt, for Hypothesis: every field that a worker may send, from three writers."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import assume
 from hypothesis import strategies as st
-from typing_extensions import override
 
 from sidecar.core.job import PlannedStage, Update, WorkerEvent
 from tests.core.updates import update
@@ -109,7 +108,23 @@ def reports(draw: st.DrawFn, most: int = 10) -> list[Update]:
     return draw(updates(draw(HABITS), most))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
+class Order:
+    """Updates, and the same in another order, some of them several times."""
+
+    updates: list[Update]
+    shuffled: list[Update]
+
+
+@st.composite
+def orders(draw: st.DrawFn, most: int = 10) -> Order:
+    """Return updates of every kind in two orders."""
+    updates = draw(reports(most))
+    again = draw(st.lists(st.sampled_from(updates), max_size=4))
+    return Order(updates, draw(st.permutations([*updates, *again])))
+
+
+@dataclass(frozen=True)
 class Split:
     """A job that grew apart after `prefix`: each side took its own updates and then, both, the `shared` ones.
 
@@ -121,11 +136,6 @@ class Split:
     right: tuple[Update, ...]
     shared: tuple[Update, ...]
     order: tuple[Update, ...]
-
-    @override
-    def __repr__(self) -> str:
-        parts = {part.name: [(u.writer, u.seq, u.said) for u in getattr(self, part.name)] for part in fields(self)}
-        return f"Split({parts})"
 
 
 @st.composite

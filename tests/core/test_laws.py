@@ -14,11 +14,21 @@ from sidecar.core.job import Job, Reason, Registers, Update
 from sidecar.core.merge import fork, join
 from sidecar.core.view import view
 from tests.core import oracle
-from tests.core.strategies import BURSTS, LONG_SPLITS, Burst, LongSplit, Split, increment, reports, splits
+from tests.core.strategies import (
+    BURSTS,
+    LONG_SPLITS,
+    Burst,
+    LongSplit,
+    Order,
+    Split,
+    increment,
+    orders,
+    reports,
+    splits,
+)
 from tests.core.updates import NOON
 
 Join = Callable[[Job, Job], Job]
-Order = tuple[list[Update], list[Update]]
 Push = Callable[[Job | None, Update, float], Job]
 
 UNPROMISED = {
@@ -31,10 +41,8 @@ STAGE_TIMES = {"started_at", "finished_at", "duration_seconds"}
 
 law = settings(deadline=None, max_examples=200, print_blob=True)
 long_law = settings(law, max_examples=60)
-FEW = 6
-"""Updates enough to find out a wrong rule; nobody makes the example that was found any smaller."""
-
 search = settings(law, max_examples=2_000, database=None, phases=[Phase.generate])
+"""For wrong rules: it is enough to find them out, nobody needs the smallest example of how."""
 
 
 def reported(job: Job) -> dict[str, Any]:
@@ -80,8 +88,7 @@ def sides_of(split: Split) -> tuple[Job | None, Job, Job]:
 
 def check_order(order: Order, push: Push = push) -> None:
     """Any order, with any of the updates repeated, ends in the same job."""
-    updates, shuffled = order
-    assert reported(told(None, shuffled, push=push)) == reported(told(None, updates, push=push))
+    assert reported(told(None, order.shuffled, push=push)) == reported(told(None, order.updates, push=push))
 
 
 def check_split(split: Split, join: Join = join) -> None:
@@ -105,14 +112,6 @@ def breaks(check: Callable[[], None]) -> bool:
     except AssertionError:
         return True
     return False
-
-
-@st.composite
-def orders(draw: st.DrawFn, most: int = 10) -> Order:
-    """Return updates, and the same in another order, some of them several times."""
-    updates = draw(reports(most))
-    again = draw(st.lists(st.sampled_from(updates), max_size=4))
-    return updates, draw(st.permutations([*updates, *again]))
 
 
 @given(orders())
@@ -234,21 +233,25 @@ def test_algebra_alone_does_not_find_out_that_the_newest_version_wins(split: Spl
     check_algebra(a, b, newest_version_wins)
 
 
-WRONG = pytest.mark.parametrize("wrong", [newest_version_wins, larger_sum_wins, both_sums_count])
+any_size = pytest.mark.filterwarnings("ignore:Generating overly large repr")
+wrong_joins = pytest.mark.parametrize("wrong", [newest_version_wins, larger_sum_wins, both_sums_count])
 
 
-@WRONG
+@any_size
+@wrong_joins
 def test_wrong_join_is_found_out(wrong: Join) -> None:
-    found = find(splits(FEW), lambda split: breaks(lambda: check_split(split, wrong)), settings=search)
+    found = find(splits(), lambda split: breaks(lambda: check_split(split, wrong)), settings=search)
     check_split(found)
 
 
-@WRONG
+@any_size
+@wrong_joins
 def test_wrong_join_is_found_out_by_long_splits(wrong: Join) -> None:
     found = find(LONG_SPLITS, lambda long: breaks(lambda: check_split(long.split(), wrong)), settings=search)
     check_split(found.split())
 
 
+@any_size
 def test_rewind_without_generations_is_found_out() -> None:
-    found = find(orders(FEW), lambda order: breaks(lambda: check_order(order, rewound_at_arrival)), settings=search)
+    found = find(orders(), lambda order: breaks(lambda: check_order(order, rewound_at_arrival)), settings=search)
     check_order(found)

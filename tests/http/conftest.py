@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,12 +21,14 @@ from sidecar.adapters.redis_broker import RedisBroker
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
 from sidecar.background import supervise
+from sidecar.core import job
 from sidecar.core.job import Json
 from sidecar.http import routes
 from sidecar.http.auth import Gate
 from sidecar.http.server_log import server_logger
 from sidecar.http.services import Services, Streams, StreamTimes
 from sidecar.hub import Hub
+from sidecar.ports import Line
 from sidecar.tokens import Token
 from sidecar.tracker import Tracker
 
@@ -76,6 +78,20 @@ class Counted:
     def _count(self, *what: object) -> None:
         self.counts[what] += 1
         self._changed.set()
+
+
+class Unrecorded:
+    """`History` that has heard of nothing, so that timelines come from the outbox."""
+
+    async def position(self, project: str) -> str | None:
+        raise NotImplementedError(project)
+
+    async def record(self, project: str, lines: Sequence[Line], position: str) -> None:
+        raise NotImplementedError(project, lines, position)
+
+    async def read(self, job_id: str, after: int, limit: int) -> list[job.Event]:
+        del job_id, after, limit
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +219,7 @@ class Starter:
         hub = Hub(RedisBroker(link), live)
         services = Services(
             **{
-                "tracker": Tracker(live, metrics, time.time),
+                "tracker": Tracker(live, Unrecorded(), metrics, time.time),
                 "hub": hub,
                 "metrics": metrics,
                 "gate": Gate(tokens, is_token_required=bool(tokens), metrics_token=metrics_token),

@@ -13,7 +13,7 @@ from sidecar.adapters.redis_live import RedisLive
 from sidecar.core.errors import StoreRefused, StoreUnavailable
 from sidecar.core.job import Event
 from sidecar.tracker import Tracker
-from tests.http.conftest import Counted, Sidecar, Starter
+from tests.http.conftest import Counted, Sidecar, Starter, Unrecorded
 
 Hanging = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -48,7 +48,7 @@ class Refusing(RedisLive):
 
 
 async def test_a_store_that_takes_no_writes_says_so(sidecar: Sidecar, start: Starter) -> None:
-    full = await start(tracker=Tracker(Refusing(sidecar.link, lambda: 0.0), Counted(), lambda: 0.0))
+    full = await start(tracker=Tracker(Refusing(sidecar.link, lambda: 0.0), Unrecorded(), Counted(), lambda: 0.0))
     async with full.client.post("/v1/jobs/j", json={}) as response:
         assert (response.status, response.headers["Retry-After"]) == (503, "5")
         assert (await response.json())["detail"] == "out of memory"
@@ -56,7 +56,7 @@ async def test_a_store_that_takes_no_writes_says_so(sidecar: Sidecar, start: Sta
 
 async def test_a_batch_does_not_wait_for_a_store_that_is_away_line_by_line(sidecar: Sidecar, start: Starter) -> None:
     live = Refusing(sidecar.link, lambda: 0.0)
-    away = await start(tracker=Tracker(live, Counted(), lambda: 0.0))
+    away = await start(tracker=Tracker(live, Unrecorded(), Counted(), lambda: 0.0))
     lines = [{"job_id": f"j{n % 200}"} for n in range(1_000)]
     async with away.client.post("/v1/updates", json=lines) as response:
         answers = (await response.json())["results"]
@@ -77,7 +77,7 @@ class BreaksOff(RedisLive):
 async def test_an_export_that_breaks_off_is_not_taken_for_a_whole_one(sidecar: Sidecar, start: Starter) -> None:
     await sidecar.push("j", current=1)
     live = BreaksOff(sidecar.link, lambda: 0.0)
-    breaking = await start(tracker=Tracker(live, Counted(), lambda: 0.0))
+    breaking = await start(tracker=Tracker(live, Unrecorded(), Counted(), lambda: 0.0))
     async with breaking.client.get("/v1/jobs/j/timeline", headers={"Accept": "text/csv"}) as response:
         assert response.status == 200
         with pytest.raises(ClientPayloadError):
