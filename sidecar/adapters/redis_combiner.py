@@ -1,6 +1,7 @@
 """Many updates in one call: what arrives while a call is under way goes out together in the next one."""
 
 import asyncio
+import logging
 import secrets
 from collections import deque
 from collections.abc import Iterable
@@ -12,10 +13,12 @@ from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.redis_documents import Held, Recent, held, read, write_arguments
 from sidecar.adapters.redis_link import RedisLink, Script
 from sidecar.core.errors import Conflict, SidecarError, StoreUnavailable
-from sidecar.core.job import Event
+from sidecar.core.job import Event, Job
 from sidecar.core.merge import Outcome, fork
 from sidecar.core.view import View
 from sidecar.ports import ChangeJob, Cursor, Written
+
+logger = logging.getLogger(__name__)
 
 JOBS_A_CALL = 128
 CHANGES_A_CALL = 512
@@ -54,7 +57,7 @@ class Decision:
     changes: list[Change]
     view: View | None
     events: list[Event] = field(default_factory=list)
-    outcomes: list[tuple[Change, Outcome | SidecarError]] = field(default_factory=list)
+    outcomes: list[tuple[Change, Outcome | Exception]] = field(default_factory=list)
 
     @property
     def is_write(self) -> bool:
@@ -66,7 +69,7 @@ class Decision:
         for change, outcome in self.outcomes:
             if change.answer.done():
                 continue
-            if isinstance(outcome, SidecarError):
+            if isinstance(outcome, Exception):
                 change.answer.set_exception(outcome)
             else:
                 change.answer.set_result(Written(outcome, cursor))
@@ -106,8 +109,13 @@ class Combiner:
             queue = self._queues[project] = deque()
             flush = asyncio.create_task(self._flush_until_empty(project, queue), name=f"flush-{project}")
             self._flushes.add(flush)
-            flush.add_done_callback(self._flushes.discard)
+            flush.add_done_callback(self._flushed)
         return queue
+
+    def _flushed(self, flush: asyncio.Task[None]) -> None:
+        self._flushes.discard(flush)
+        if not flush.cancelled() and flush.exception() is not None:
+            logger.error("a flush crashed", exc_info=flush.exception())
 
     async def _flush_until_empty(self, project: str, queue: deque[Change]) -> None:
         batch: list[Change] = []
@@ -202,18 +210,23 @@ def _decided(project: str, known: Held | None, changes: list[Change]) -> Decisio
             change.answer.set_exception(MovedError())
             continue
         job = decision.view.job if decision.view else None
-        try:
-            outcome = change.change(job)
-            if outcome.job.project != project:
-                raise Conflict("the job has another project; a job never changes it")
-        except SidecarError as error:
-            decision.outcomes.append((change, error))
-            continue
+        outcome = _outcome(project, change, job)
         decision.outcomes.append((change, outcome))
-        decision.events += outcome.events
-        if outcome.job is not job:
+        if isinstance(outcome, Outcome) and outcome.job is not job:
+            decision.events += outcome.events
             decision.view = outcome.view
     return decision
+
+
+def _outcome(project: str, change: Change, job: Job | None) -> Outcome | Exception:
+    """Return what a change decides, or what it raises: whatever one caller meets must not fail the others."""
+    try:
+        outcome = change.change(job)
+    except Exception as error:  # noqa: BLE001 - handed on to the caller, unread
+        return error
+    if outcome.job.project != project:
+        return Conflict("the job has another project; a job never changes it")
+    return outcome
 
 
 def _arguments(decision: Decision, shown: View) -> list[Any]:

@@ -10,7 +10,8 @@ from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
 from sidecar.core.errors import StoreRefused, StoreUnavailable
-from sidecar.core.job import Status
+from sidecar.core.job import Job, Status
+from sidecar.core.merge import Outcome
 from tests.adapters.contract_live_store import LiveStoreContract, viewed
 from tests.adapters.updates import finish, push, update
 
@@ -105,3 +106,29 @@ async def test_cancelled_update_leaves_the_store_usable(store: RedisLive) -> Non
         await asyncio.gather(pushing, return_exceptions=True)
     await store.update("job-1", push(update(seq=100, add_current=1)))
     assert ((await viewed(store)).current or 0) >= 1
+
+
+async def test_a_change_that_breaks_harms_no_other(store: RedisLive) -> None:
+    def broken(job: Job | None) -> Outcome:
+        raise ZeroDivisionError(job is None)
+
+    await store.update("job-1", push(update(seq=1, add_current=1)))
+    answers = await asyncio.gather(
+        store.update("job-1", push(update(seq=2, add_current=1))),
+        store.update("job-1", broken),
+        store.update("job-1", push(update(seq=3, add_current=1))),
+        return_exceptions=True,
+    )
+    assert [isinstance(answer, ZeroDivisionError) for answer in answers] == [False, True, False]
+    assert (await viewed(store)).current == 3
+
+
+async def test_updates_that_arrive_together_go_out_together(store: RedisLive, link: RedisLink) -> None:
+    await store.update("job-0", push(update("job-0")))
+    before = await link.commands.info("commandstats")
+    updates = [update(f"job-{n % 20}", seq=n, add_current=1) for n in range(100)]
+    await asyncio.gather(*(store.update(given.job_id, push(given)) for given in updates))
+    after = await link.commands.info("commandstats")
+    assert after["cmdstat_evalsha"]["calls"] - before["cmdstat_evalsha"]["calls"] <= 25
+    for number in range(20):
+        assert (await viewed(store, f"job-{number}")).current == 5
