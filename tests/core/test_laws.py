@@ -39,8 +39,8 @@ UNPROMISED = {
 
 STAGE_TIMES = {"started_at", "finished_at", "duration_seconds"}
 
-law = settings(deadline=None, max_examples=200, print_blob=True)
-long_law = settings(law, max_examples=60)
+law = settings(deadline=None, max_examples=120, print_blob=True)
+long_law = settings(law, max_examples=40)
 search = settings(law, max_examples=2_000, database=None, phases=[Phase.generate])
 """For wrong rules: it is enough to find them out, nobody needs the smallest example of how."""
 

@@ -16,7 +16,7 @@ from sidecar.core.view import view
 from tests.core.strategies import reports
 from tests.core.updates import NOON, update
 
-law = settings(deadline=None, max_examples=150, print_blob=True)
+law = settings(deadline=None, max_examples=80, print_blob=True)
 
 Step = tuple[float, Update | Request | None]
 """Seconds that pass (or that the clock goes back) and what happens then; None: the watchdog finds the job lost."""
