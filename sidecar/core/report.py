@@ -49,13 +49,13 @@ def told(job: Job, update: Update, now: float) -> Job:
         facts=_registered(job.facts, rank, update.facts),
         metadata=metadata,
         plan=stages.newest(job.plan, Register(rank, update.plan)) if update.plan else job.plan,
-        last_contact_at=_contact(job, now),
+        last_contact_at=max(job.last_contact_at, now),
     )
 
 
 def heard(job: Job, update: Update, now: float) -> Job:
     """Return the job with a heartbeat entered: somebody lives, and nothing else."""
-    return replace(job, attempt=receipted(job, update, now), last_contact_at=_contact(job, now))
+    return replace(job, attempt=receipted(job, update, now), last_contact_at=max(job.last_contact_at, now))
 
 
 def rank_of(attempt: Attempt, update: Update) -> Rank:
@@ -81,11 +81,6 @@ def receipted(job: Job, update: Update, now: float, stage: str | None = None) ->
     writers = attempt.writers if mine is known else limits.with_writer(attempt.writers, name, mine)
     added = ledger.total([attempt.added, amounts]) if amounts else attempt.added
     return replace(attempt, writers=writers, keys=keys, added=added)
-
-
-def _contact(job: Job, now: float) -> float:
-    """Return when the job was last heard of, now: a lost one is thereby back."""
-    return max(job.last_contact_at, now, job.attempt.lost_at or 0.0)
 
 
 def _attempt(attempt: Attempt, update: Update, rank: Rank, stage: str, now: float) -> Attempt:

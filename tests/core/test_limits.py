@@ -76,6 +76,9 @@ def test_sixty_four_writers_are_recognised_the_others_still_count() -> None:
     job = job_of(*(update(f"w{number}", 1, add_current=1) for number in range(70)))
     windowed = {name for name, known in job.attempt.writers.items() if known.receipts}
     assert windowed == {f"w{number}" for number in range(6, 70)}
+    assert all(
+        known.receipts for name, known in push(job, update("w9", 2)).job.attempt.writers.items() if name in windowed
+    )
     assert push(job, update("w0", 1, add_current=1)).reason == "too_old"
     assert push(job, update("w0", 2, add_current=1)).view.current == 71
     assert merge.join(job, job).attempt.added == {"current:": 70}

@@ -129,9 +129,15 @@ def test_older_seq_with_an_event_is_applied() -> None:
 
 
 def test_older_seq_that_shows_that_work_began_is_applied() -> None:
-    queued = job_of(update("a", 3, words={"status": "queued"}), update("b", 9), update("b", 8, add_current=0))
-    job = push(queued, update("a", 2, current=1)).job
-    assert push(job, update("b", 7, add_current=0)).view.status is Status.RUNNING
+    queued = job_of(update("a", 1, add_current=0), update("a", 3, words={"status": "queued"}), update("b", 9))
+    outcome = push(queued, update("b", 7, add_current=0))
+    assert (outcome.applied, outcome.view.status) == (True, Status.RUNNING)
+
+
+def test_older_seq_that_completes_a_stage_is_applied() -> None:
+    job = job_of(update("w", 3, stage="a"), update("w", 9, stage="a"))
+    outcome = push(job, update("w", 4, stage="a", stage_completed=True))
+    assert (outcome.applied, outcome.view.stages[0].status) == (True, "completed")
 
 
 def test_update_without_seq_ranks_as_the_newest() -> None:
@@ -194,6 +200,10 @@ def test_times_never_fall() -> None:
     assert (outcome.job.updated_at, outcome.job.last_progress_at, outcome.events[0].at) == (NOON, NOON, NOON)
 
 
+def test_job_never_ends_before_its_last_change() -> None:
+    assert push(job_of(update(current=1)), COMPLETED, at=NOON - 60).view.finished_at == NOON
+
+
 def test_progress_moves_with_counts_stages_and_the_place_to_resume_from() -> None:
     job = job_of(update(seq=1, stage="a", current=1, items={"rows": 1}))
     moves = {
@@ -216,144 +226,3 @@ def test_words_and_repeated_numbers_are_no_progress() -> None:
     job = job_of(update(seq=1, stage="a", current=1))
     outcome = push(job, update(seq=2, stage="a", current=1, words={"message": "still"}), at=NOON + 9)
     assert (outcome.job.updated_at, outcome.job.last_progress_at) == (NOON + 9, NOON)
-
-
-def test_nobodys_word_on_status_means_running() -> None:
-    assert view_of(update(current=1)).status is Status.RUNNING
-
-
-@pytest.mark.parametrize("status", ["queued", "running", "paused", "blocked"])
-def test_worker_says_the_status(status: str) -> None:
-    assert view_of(update(words={"status": status})).status == status
-
-
-@pytest.mark.parametrize(
-    "work",
-    [{"current": 0}, {"stage": "a"}, {"percent": 0}, {"stage_percent": 0}, {"items": {"x": 0}}, {"add_current": 0}],
-)
-def test_work_ends_the_wait_in_a_queue(work: dict[str, Any]) -> None:
-    shown = view_of(update(seq=1, words={"status": "queued"}), update(seq=2, **work))
-    assert (shown.status, shown.job.attempt.started_at) == (Status.RUNNING, NOON + 1)
-
-
-def test_words_do_not_end_the_wait_in_a_queue() -> None:
-    shown = view_of(update(seq=1, words={"status": "queued"}), update(seq=2, words={"message": "third in line"}))
-    assert (shown.status, shown.job.attempt.started_at) == (Status.QUEUED, None)
-
-
-def test_job_that_is_queued_again_after_its_work_is_queued() -> None:
-    assert view_of(update(seq=1, current=1), update(seq=2, words={"status": "queued"})).status is Status.QUEUED
-
-
-@pytest.mark.parametrize(("status", "started_at"), [("completed", NOON + 1), ("failed", NOON + 1), ("cancelled", None)])
-def test_job_cancelled_in_the_queue_never_started(status: str, started_at: float | None) -> None:
-    shown = view_of(update(seq=1, words={"status": "queued"}), update(seq=2, words={"status": status}))
-    assert (shown.status, shown.job.attempt.started_at, shown.finished_at) == (status, started_at, NOON + 1)
-
-
-@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
-def test_first_finished_status_wins(status: str) -> None:
-    job = job_of(update("w", 1, words={"status": status}))
-    for other in ("completed", "failed", "cancelled", "running"):
-        outcome = push(job, update("v", 1, words={"status": other}))
-        assert (outcome.reason, outcome.view.status, outcome.view.finished_at) == (Reason.LATE, status, NOON)
-
-
-@pytest.mark.parametrize(("status", "percent"), [("completed", 100), ("failed", 50), ("cancelled", 50)])
-def test_only_completion_makes_it_a_hundred_percent(status: str, percent: float) -> None:
-    shown = view_of(update(seq=1, current=1, words={"total": 2}), update(seq=2, words={"status": status}))
-    assert shown.percent == percent
-
-
-def test_older_seq_may_finish_the_job() -> None:
-    outcome = push(job_of(update("w", 5, words={"status": "paused"})), update("w", 4, words={"status": "failed"}))
-    assert (outcome.view.status, outcome.reason) == (Status.FAILED, Reason.OUT_OF_ORDER)
-
-
-def test_finished_job_keeps_a_late_update_on_its_timeline_once() -> None:
-    job = job_of(update("w", 1, current=3), COMPLETED)
-    late = push(job, update("w", 2, current=5, words={"message": "more"}), at=NOON + 60)
-    assert (late.reason, late.applied, late.view.current) == (Reason.LATE, False, 3)
-    assert [(event.type, event.at) for event in late.events] == [("late", NOON + 60)]
-    assert late.events[0].details == {"current": 5, "words": {"message": "more"}}
-    assert (late.job.version, late.job.last_contact_at) == (job.version, job.last_contact_at)
-    assert late.job.event_count == late.events[0].number == job.event_count + 1
-    assert_untouched(push(late.job, update("w", 2, current=5, words={"message": "more"})), late.job, Reason.DUPLICATE)
-
-
-def test_late_increment_is_not_counted() -> None:
-    job = push(job_of(update("w", 1, add_current=3), COMPLETED), update("w", 2, add_current=5)).job
-    assert merge.join(job, job).attempt.added == {"current:": 3}
-
-
-def test_late_heartbeat_is_nothing() -> None:
-    job = job_of(COMPLETED)
-    assert_untouched(push(job, update("w")), job, Reason.LATE)
-
-
-def test_repeated_finish_is_a_duplicate() -> None:
-    job = job_of(COMPLETED)
-    assert_untouched(push(job, COMPLETED), job, Reason.DUPLICATE)
-
-
-@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
-def test_higher_attempt_reopens_a_finished_job(status: str) -> None:
-    job = job_of(update(words={"status": status}))
-    assert push(job, update(attempt=2)).view.status is Status.RUNNING
-
-
-def test_result_and_error_may_come_before_the_end() -> None:
-    said = update(seq=1, words={"error": {"message": "disk full"}, "result": [1]})
-    final = job_of(said, update(seq=2, words={"status": "failed"})).attempt.final
-    assert final is not None
-    assert (final.error, final.result) == ({"message": "disk full"}, [1])
-
-
-def test_error_that_the_work_got_over_does_not_stay_with_its_completion() -> None:
-    said = update(seq=1, words={"error": {"message": "once"}})
-    quiet = job_of(said, update(seq=2, words={"status": "completed"})).attempt.final
-    spoken = job_of(said, update(seq=2, words={"status": "completed", "error": {"message": "two rows"}})).attempt.final
-    assert quiet is not None
-    assert spoken is not None
-    assert (quiet.error, spoken.error) == (None, {"message": "two rows"})
-
-
-def test_add_needs_a_seq_or_a_key() -> None:
-    assert refusal(None, update(add_current=1)) == "add"
-    assert push(None, update(key="k", add_current=1)).view.current == 1
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "field"),
-    [
-        ({"current": 1}, {"add_current": 1}, "add.current"),
-        ({"add_current": 1}, {"current": 1}, "current"),
-        ({"items": {"x": 1}}, {"add_items": {"x": 1}}, "add.items.x"),
-        ({"add_items": {"x": 1}}, {"items": {"x": 1}}, "items.x"),
-        ({"add_current": 1, "items": {"x": 1}}, {"current": 1, "add_items": {"x": 1}}, "current"),
-        ({"items": {"a:b": 1}}, {"add_items": {"a:b": 1}}, "add.items.a:b"),
-    ],
-)
-def test_writer_that_sets_and_adds_to_a_counter_is_refused(
-    first: dict[str, Any], second: dict[str, Any], field: str
-) -> None:
-    assert refusal(job_of(update("w", 1, **first)), update("w", 2, **second)) == field
-
-
-def test_one_update_cannot_both_set_and_add() -> None:
-    assert refusal(None, update("w", 1, current=3, add_current=1)) == "add.current"
-
-
-def test_unnumbered_updates_remember_in_which_way_they_count() -> None:
-    assert refusal(job_of(update("w", current=3)), update("w", key="k", add_current=1)) == "add.current"
-
-
-def test_writer_may_set_one_counter_and_add_to_another() -> None:
-    shown = view_of(update("w", 1, stage="a", current=3), update("w", 2, stage="b", add_current=1, items={"x": 1}))
-    assert [stage.current for stage in shown.stages] == [3, 1]
-
-
-def test_refused_update_leaves_no_trace() -> None:
-    job = job_of(update("w", 1, current=1))
-    assert refusal(job, update("w", 2, add_current=1)) == "add.current"
-    assert push(job, update("w", 2, current=2)).reason is Reason.APPLIED

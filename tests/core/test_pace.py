@@ -118,6 +118,7 @@ def test_standing_still_makes_the_eta_grow() -> None:
 def test_growing_total_has_a_rate_but_no_eta() -> None:
     shown = view_of(*(update(seq=n, current=n, words={"total": 100, "total_growing": True}) for n in range(4)))
     assert (shown.eta, shown.rate_per_second) == (None, 1)
+    assert push(shown.job, update(seq=9, percent=40), at=NOON + 9).view.eta is None
 
 
 @pytest.mark.parametrize("status", ["queued", "paused", "blocked", "failed", "cancelled"])
