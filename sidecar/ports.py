@@ -12,8 +12,11 @@ from sidecar.core.job import Event, Job, Json
 from sidecar.core.merge import Outcome
 from sidecar.core.view import View
 
-ChangeJob = Callable[[Job | None], Outcome]
-"""Decides what becomes of a job (None: there is none yet). Pure; may be called again when somebody was faster."""
+ChangeJob = Callable[[View | None], Outcome]
+"""Decides what becomes of a job, told how it looks (None: there is none yet).
+
+Pure; called again when somebody was faster.
+"""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -4,11 +4,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sidecar.core import changes, merge
+from sidecar.core import merge
 from sidecar.core.errors import Conflict, Forbidden, UnknownJob
 from sidecar.core.job import Event, Job, Request, Update
 from sidecar.core.merge import Outcome
-from sidecar.core.view import view
+from sidecar.core.view import View, view
 from sidecar.ports import History, LiveStore, Metrics, Page, Query, Stored, Written
 
 MayUse = Callable[[str], bool]
@@ -42,17 +42,15 @@ class Tracker:
 
     async def push(self, update: Update, may: MayUse) -> Pushed:
         """Report progress. Raises `InvalidUpdate`, `Conflict`, `Forbidden` or an `Unavailable`."""
-        before: list[Job | None] = [None]
 
-        def change(job: Job | None) -> Outcome:
-            project = job.project if job is not None else update.project or "default"
+        def change(before: View | None) -> Outcome:
+            project = before.job.project if before is not None else update.project or "default"
             if not may(project):
                 raise Forbidden(FORBIDDEN)
-            before[0] = job
-            return merge.apply(job, update, self._clock())
+            return merge.applied(before, update, self._clock())
 
         written = await self._live.update(update.job_id, change)
-        self._count(before[0], written.outcome)
+        self._count(written.outcome)
         return Pushed(written, self._slow_down(update.job_id))
 
     async def get(self, job_id: str, may: MayUse) -> Stored:
@@ -84,10 +82,10 @@ class Tracker:
     async def ask(self, job_id: str, request: Request, may: MayUse) -> Written:
         """Note an operator's wish for the worker. Raises `UnknownJob`, or `Conflict` on a finished job."""
 
-        def change(job: Job | None) -> Outcome:
-            if job is None or not may(job.project):
+        def change(before: View | None) -> Outcome:
+            if before is None or not may(before.job.project):
                 raise UnknownJob(f"there is no job {job_id!r}")
-            return merge.control(job, request, self._clock())
+            return merge.control(before.job, request, self._clock())
 
         return await self._live.update(job_id, change)
 
@@ -104,13 +102,12 @@ class Tracker:
         if not await self._live.delete(job_id, check):
             raise UnknownJob(f"there is no job {job_id!r}")
 
-    def _count(self, before: Job | None, outcome: Outcome) -> None:
+    def _count(self, outcome: Outcome) -> None:
         job_type = outcome.job.job_type
         self._metrics.pushed(job_type, outcome.reason)
-        if outcome.applied:
-            for stage in changes.ended_stages(view(before) if before else None, outcome.view):
-                seconds = (stage.finished_at or 0.0) - (stage.started_at or 0.0)
-                self._metrics.stage_finished(job_type, stage.name, stage.status, seconds)
+        for stage in outcome.ended:
+            seconds = (stage.finished_at or 0.0) - (stage.started_at or 0.0)
+            self._metrics.stage_finished(job_type, stage.name, stage.status, seconds)
 
     def _slow_down(self, job_id: str) -> float:
         """Return how far a job is ahead of ten updates a second, once a burst of ten is used up."""

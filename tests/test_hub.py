@@ -27,7 +27,8 @@ class Hand:
 
     def change(self, change: ChangeJob, job_id: str = "job-1", *, is_heard: bool = True) -> Job:
         """Change a job and send word of it."""
-        outcome = change(self.jobs.get(job_id))
+        before = self.jobs.get(job_id)
+        outcome = change(None if before is None else view(before))
         self.jobs[job_id] = outcome.job
         self.rev += 1
         if is_heard and outcome.job.project in self.projects:
@@ -224,11 +225,10 @@ async def test_close_ends_every_stream_now_and_later(hub: Hub) -> None:
 
 async def test_mailbox_beyond_its_bytes_ends_the_stream() -> None:
     watcher = Watcher(lambda _: b"x" * (MAILBOX_BYTES // 3))
-    job = None
+    shown = None
     for attempt in range(1, 5):
-        job = push(update(attempt=attempt))(job).job
-        outcome = finish()(job)
-        job = outcome.job
+        outcome = finish()(push(update(attempt=attempt))(shown).view)
+        shown = outcome.view
         watcher.put(Broadcast("job-1", Cursor("e", attempt), outcome.view))
     with pytest.raises(EndedError, match="slow_consumer"):
         await watcher.take(1)

@@ -1,9 +1,12 @@
 """Jobs, events and notices as bytes, and back: the stored formats.
 
-A document carries its format's version; one of a newer major version is refused rather than misread.
+A document is a line of JSON and, after it, the receipts of each writer's window, a line for each: text that the core
+keeps packed, so that it is stored without being encoded again. It carries its format's version; one of a newer major
+version is refused rather than misread.
 """
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sidecar.core.errors import StoreRefused
@@ -21,7 +24,7 @@ from sidecar.core.job import (
     Stage,
     Status,
 )
-from sidecar.core.ledger import Folded, Ledger, Receipt
+from sidecar.core.ledger import EMPTY, Folded, Ledger, Window
 from sidecar.core.peaks import Peaks, Rank
 
 FORMAT = 1
@@ -29,32 +32,26 @@ FORMAT = 1
 
 def encode_job(job: Job) -> bytes:
     """Return the stored document of a job."""
-    return _dump(
+    attempt = job.attempt
+    ledgers = [attempt.keys, *attempt.writers.values()]
+    head = _encode(
         {
             "format": FORMAT,
-            "job_id": job.job_id,
-            "project": job.project,
-            "job_type": job.job_type,
-            "attempt": _attempt_out(job.attempt),
-            "created_at": job.created_at,
-            "updated_at": job.updated_at,
-            "last_contact_at": job.last_contact_at,
-            "last_progress_at": job.last_progress_at,
-            "facts": _registers_out(job.facts),
-            "metadata": _registers_out(job.metadata),
-            "plan": None
-            if job.plan is None
-            else [job.plan.rank, [[s.name, s.weight, s.label] for s in job.plan.value]],
-            "lineage": job.lineage,
-            "version": job.version,
-            "event_count": job.event_count,
+            **job._asdict(),
+            "attempt": {
+                **attempt._asdict(),
+                "keys": _ledger_out(attempt.keys),
+                "writers": {name: _ledger_out(known) for name, known in attempt.writers.items()},
+            },
         }
     )
+    return "".join([head, *(known.window.text for known in ledgers)]).encode()
 
 
 def decode_job(document: bytes) -> Job:
     """Return the job of a stored document. Raises `StoreRefused` for a format that this release does not know."""
-    stored = json.loads(document)
+    head, feed, receipts = document.partition(b"\n")
+    stored = json.loads(head)
     if stored["format"] > FORMAT:
         message = f"the job is stored in format {stored['format']}; this release reads formats up to {FORMAT}"
         raise StoreRefused(message)
@@ -63,7 +60,7 @@ def decode_job(document: bytes) -> Job:
         job_id=stored["job_id"],
         project=stored["project"],
         job_type=stored["job_type"],
-        attempt=_attempt_in(stored["attempt"]),
+        attempt=_attempt_in(stored["attempt"], (feed + receipts).decode("ascii")),
         created_at=stored["created_at"],
         updated_at=stored["updated_at"],
         last_contact_at=stored["last_contact_at"],
@@ -98,41 +95,26 @@ def decode_row(published: bytes) -> tuple[int, Json]:
     return version, row
 
 
+def _plain(value: object) -> Json:
+    """Return what JSON has no form of: a read-only mapping, a set of names."""
+    return dict(value) if isinstance(value, Mapping) else sorted(value)  # type: ignore[call-overload] # a frozenset
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode
+"""Named tuples become arrays."""
+
+
 def _dump(value: Json) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return _encode(value).encode()
 
 
-def _attempt_out(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "number": attempt.number,
-        "newest": attempt.newest,
-        "writers": {name: _ledger_out(known) for name, known in attempt.writers.items()},
-        "keys": _ledger_out(attempt.keys),
-        "added": dict(attempt.added),
-        "words": _registers_out(attempt.words),
-        "worked": attempt.worked,
-        "stages": {name: _stage_out(stage) for name, stage in attempt.stages.items()},
-        "percent": attempt.percent,
-        "items": dict(attempt.items),
-        "rewound": attempt.rewound,
-        "shown": [attempt.shown.since, attempt.shown.percent],
-        "points": [[p.at, p.percent, p.count, p.stage] for p in attempt.points],
-        "final": None if attempt.final is None else _final_out(attempt.final),
-        "lost_at": attempt.lost_at,
-        "cancel_requested": attempt.cancel_requested,
-        "pause_asked": attempt.pause_asked,
-        "started_at": attempt.started_at,
-        "sampled_at": attempt.sampled_at,
-    }
-
-
-def _attempt_in(stored: dict[str, Any]) -> Attempt:
-    final = stored["final"]
+def _attempt_in(stored: dict[str, Any], receipts: str) -> Attempt:
+    final, texts = stored["final"], _cut(receipts, [stored["keys"], *stored["writers"].values()])
     return Attempt(
         number=stored["number"],
         newest=Rank(*stored["newest"]),
-        writers={name: _ledger_in(known, int) for name, known in stored["writers"].items()},
-        keys=_ledger_in(stored["keys"], str),
+        keys=_ledger_in(stored["keys"], next(texts)),
+        writers={name: _ledger_in(known, next(texts)) for name, known in stored["writers"].items()},
         added=stored["added"],
         words=_registers_in(stored["words"]),
         worked=_rank_in(stored["worked"]),
@@ -151,23 +133,6 @@ def _attempt_in(stored: dict[str, Any]) -> Attempt:
     )
 
 
-def _final_out(final: Final) -> list[Json]:
-    return [final.at, final.status, final.error, final.result]
-
-
-def _stage_out(stage: Stage) -> list[Json]:
-    return [
-        stage.first,
-        stage.named,
-        stage.current,
-        stage.percent,
-        _registers_out(stage.words),
-        stage.ended,
-        stage.started_at,
-        stage.finished_at,
-    ]
-
-
 def _stage_in(stored: list[Any]) -> Stage:
     first, named, current, percent, words, ended, started_at, finished_at = stored
     return Stage(
@@ -182,34 +147,36 @@ def _stage_in(stored: list[Any]) -> Stage:
     )
 
 
-def _ledger_out(known: Ledger) -> dict[str, Any]:
-    return {
-        "receipts": [[i, r.lineage, r.number, r.digest, r.at, dict(r.amounts)] for i, r in known.receipts.items()],
-        "folded": {lineage: [folded.upto, dict(folded.amounts)] for lineage, folded in known.folded.items()},
-        "clock": known.clock,
-        "floor": known.floor,
-        "top": known.top,
-        "last_at": known.last_at,
-        "absolutes": sorted(known.absolutes),
-        "increments": sorted(known.increments),
-    }
+def _ledger_out(known: Ledger) -> Json:
+    """Return a ledger with the size and the length of its window's text in the place of the window."""
+    if known is EMPTY:
+        return None
+    return [[known.window.size, len(known.window.text)], *known[1:]]
 
 
-def _ledger_in(stored: dict[str, Any], identity: type[int | str]) -> Ledger:
+def _ledger_in(stored: Json, text: str) -> Ledger:
+    if stored is None:
+        return EMPTY
+    (size, _), folded, clock, floor, top, last_at, absolutes, increments = stored
     return Ledger(
-        receipts={identity(receipt[0]): Receipt(*receipt[1:]) for receipt in stored["receipts"]},
-        folded={lineage: Folded(*folded) for lineage, folded in stored["folded"].items()},
-        clock=stored["clock"],
-        floor=stored["floor"],
-        top=stored["top"],
-        last_at=stored["last_at"],
-        absolutes=frozenset(stored["absolutes"]),
-        increments=frozenset(stored["increments"]),
+        window=Window(text, size),
+        folded={lineage: Folded(*sums) for lineage, sums in folded.items()},
+        clock=clock,
+        floor=floor,
+        top=top,
+        last_at=last_at,
+        absolutes=frozenset(absolutes),
+        increments=frozenset(increments),
     )
 
 
-def _registers_out(registers: Registers) -> dict[str, Any]:
-    return {name: [register.rank, register.value] for name, register in registers.items()}
+def _cut(receipts: str, ledgers: list[Json]) -> Iterator[str]:
+    """Yield each ledger's part of the receipts."""
+    start = 0
+    for stored in ledgers:
+        length = 0 if stored is None else stored[0][1]
+        yield receipts[start : start + length]
+        start += length
 
 
 def _registers_in(stored: dict[str, Any]) -> Registers:

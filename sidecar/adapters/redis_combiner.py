@@ -5,7 +5,7 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -13,7 +13,7 @@ from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.redis_documents import Held, Recent, held, read, write_arguments
 from sidecar.adapters.redis_link import RedisLink, Script
 from sidecar.core.errors import Conflict, SidecarError, StoreUnavailable
-from sidecar.core.job import Event, Job
+from sidecar.core.job import Event
 from sidecar.core.merge import Outcome, fork
 from sidecar.core.view import View
 from sidecar.ports import ChangeJob, Cursor, Written
@@ -209,19 +209,19 @@ def _decided(project: str, known: Held | None, changes: list[Change]) -> Decisio
         if decision.view is None and not change.is_entered:
             change.answer.set_exception(MovedError())
             continue
-        job = decision.view.job if decision.view else None
-        outcome = _outcome(project, change, job)
+        before = decision.view
+        outcome = _outcome(project, change, before)
         decision.outcomes.append((change, outcome))
-        if isinstance(outcome, Outcome) and outcome.job is not job:
+        if isinstance(outcome, Outcome) and (before is None or outcome.job is not before.job):
             decision.events += outcome.events
             decision.view = outcome.view
     return decision
 
 
-def _outcome(project: str, change: Change, job: Job | None) -> Outcome | Exception:
+def _outcome(project: str, change: Change, before: View | None) -> Outcome | Exception:
     """Return what a change decides, or what it raises: whatever one caller meets must not fail the others."""
     try:
-        outcome = change.change(job)
+        outcome = change.change(before)
     except Exception as error:  # noqa: BLE001 - handed on to the caller, unread
         return error
     if outcome.job.project != project:
@@ -237,4 +237,4 @@ def _arguments(decision: Decision, shown: View) -> list[Any]:
 def _owned(shown: View, epoch: str) -> View:
     """Return the view of a job that counts on in the lineage of the epoch."""
     job = fork(shown.job, epoch)
-    return shown if job is shown.job else replace(shown, job=job)
+    return shown if job is shown.job else shown._replace(job=job)

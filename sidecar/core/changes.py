@@ -1,6 +1,6 @@
 """What changed between two views of a job, as lines for its timeline."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from sidecar.core.job import Attempt, Json, Stage, Status
 from sidecar.core.stages import word
@@ -12,8 +12,11 @@ SAMPLE_SECONDS = 10.0
 """A `progress` line is written at most this often."""
 
 
-def changes(before: View | None, after: View) -> Iterator[Line]:
-    """Yield the timeline lines that tell how `before` became `after`, causes before effects."""
+def changes(before: View | None, after: View, ended: Sequence[StageView]) -> Iterator[Line]:
+    """Yield the timeline lines that tell how `before` became `after`, causes before effects.
+
+    `ended` are the stages that ended on the way.
+    """
     if before is None:
         yield "created", {"project": after.job.project, "job_type": after.job.job_type}
     elif after.job.attempt.number > before.job.attempt.number:
@@ -23,20 +26,20 @@ def changes(before: View | None, after: View) -> Iterator[Line]:
         yield "started", {}
     if before is not None:
         yield from _returns(before.status, after.status)
-    yield from _stage_lines(before, after)
+    yield from _stage_lines(before, after, ended)
     if before is not None:
         yield from _wishes(before.job.attempt, after.job.attempt)
     yield from _turns(before.status if before else Status.RUNNING, after)
 
 
-def ended_stages(before: View | None, after: View) -> list[StageView]:
+def ended_stages(before: View | None, after: View) -> tuple[StageView, ...]:
     """Return the stages that ended between the two views, for whoever measures how long stages take."""
     known: Mapping[str, Stage] = {}
     if before is not None and before.job.attempt.number == after.job.attempt.number:
         known = before.job.attempt.stages
     stages = after.job.attempt.stages
     ended = {name for name, stage in stages.items() if _ended_now(known.get(name), stage, runs=name == after.stage)}
-    return [stage for stage in after.stages if stage.name in ended] if ended else []
+    return tuple(stage for stage in after.stages if stage.name in ended) if ended else ()
 
 
 def sample(view: View) -> dict[str, Json]:
@@ -72,8 +75,8 @@ def _returns(before: Status, after: Status) -> Iterator[Line]:
         yield "unblocked", {}
 
 
-def _stage_lines(before: View | None, after: View) -> Iterator[Line]:
-    completed = [stage for stage in ended_stages(before, after) if stage.status == Status.COMPLETED]
+def _stage_lines(before: View | None, after: View, ended: Sequence[StageView]) -> Iterator[Line]:
+    completed = [stage for stage in ended if stage.status == Status.COMPLETED]
     yield from (_completed(stage) for stage in completed if stage.name != after.stage)
     if after.stage is not None and (before is None or after.stage != before.stage):
         yield "stage_started", {"stage": after.stage}

@@ -60,7 +60,7 @@ def with_writer(writers: Mapping[str, Ledger], name: str, mine: Ledger) -> dict[
     kept = {**writers, name: mine}
     if len(kept) <= WRITERS_WITH_WINDOW:
         return kept
-    windowed = [other for other, known in writers.items() if known.receipts and other != name]
+    windowed = [other for other, known in writers.items() if known.window.size and other != name]
     surplus = len(windowed) + 1 - WRITERS_WITH_WINDOW
     for other in sorted(windowed, key=lambda other: (kept[other].last_at, other))[: max(0, surplus)]:
         kept[other] = retired(kept[other])

@@ -4,20 +4,18 @@ Both are joins of a semilattice: maxima, newest-wins registers and receipts of i
 any repetition of one attempt's unfinished updates end in the same job.
 """
 
-from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from sidecar.core import attempts, ledger, report, settle, stages
 from sidecar.core.changes import Line
 from sidecar.core.errors import Conflict, InvalidUpdate
 from sidecar.core.job import Attempt, Event, Job, Reason, Request, Status, Update
 from sidecar.core.ledger import EMPTY, Recognition
-from sidecar.core.view import View, is_pause_requested, view
+from sidecar.core.view import StageView, View, is_pause_requested, view
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a change amounts to: the job as it is now, its view, and the timeline lines that tell of it.
+class Outcome(NamedTuple):
+    """What a change amounts to: the job as it is now, its view, the timeline lines that tell of it, ended stages.
 
     `job` is the very object that was passed in when there is nothing to store; the same `version` means that only
     the bookkeeping changed and nobody need be told.
@@ -28,6 +26,7 @@ class Outcome:
     reason: Reason
     applied: bool
     events: tuple[Event, ...] = ()
+    ended: tuple[StageView, ...] = ()
 
 
 def apply(job: Job | None, update: Update, now: float) -> Outcome:
@@ -35,18 +34,24 @@ def apply(job: Job | None, update: Update, now: float) -> Outcome:
 
     Raises `InvalidUpdate` when the update contradicts the rules, `Conflict` when it names another project or type.
     """
-    if job is None:
+    return applied(None if job is None else view(job), update, now)
+
+
+def applied(before: View | None, update: Update, now: float) -> Outcome:
+    """Do what `apply` does, for whoever knows already how the job looks."""
+    if before is None:
         return _applied(None, report.new_job(update, now), update, now)
+    job = before.job
     _check_same_work(job, update)
     now = max(now, job.updated_at)
     if update.attempt is not None and update.attempt > job.attempt.number:
-        return _applied(view(job), replace(job, attempt=report.new_attempt(update.attempt)), update, now)
+        return _applied(before, job._replace(attempt=report.new_attempt(update.attempt)), update, now)
     refused = _refused(job.attempt, update)
     if refused is not None:
-        return _unchanged(job, refused)
+        return _unchanged(before, refused)
     if job.attempt.final is not None:
-        return _late(job, update, now)
-    return _applied(view(job), job, update, now)
+        return _late(before, update, now)
+    return _applied(before, job, update, now)
 
 
 def control(job: Job, request: Request, now: float) -> Outcome:
@@ -56,21 +61,21 @@ def control(job: Job, request: Request, now: float) -> Outcome:
         raise Conflict(f"the job is {shown.status}: nothing is left to {request.value}")
     asked = _asked(job.attempt, request)
     if asked is job.attempt:
-        return _unchanged(job, Reason.DUPLICATE)
-    return _changed(shown, replace(job, attempt=asked), now)
+        return _unchanged(shown, Reason.DUPLICATE)
+    return _changed(shown, job._replace(attempt=asked), now)
 
 
 def lose(job: Job, now: float) -> Outcome:
     """Return the job as lost: nobody has heard of it for too long. A finished or lost one stays as it is."""
     shown = view(job)
     if shown.is_finished or now <= job.last_contact_at:
-        return _unchanged(job, Reason.DUPLICATE)
-    return _changed(shown, replace(job, attempt=replace(job.attempt, lost_at=now)), now)
+        return _unchanged(shown, Reason.DUPLICATE)
+    return _changed(shown, job._replace(attempt=job.attempt._replace(lost_at=now)), now)
 
 
 def fork(job: Job, lineage: str) -> Job:
     """Return the job as owned by another store, whose counting is kept apart until the versions are joined."""
-    return job if job.lineage == lineage else replace(job, lineage=lineage)
+    return job if job.lineage == lineage else job._replace(lineage=lineage)
 
 
 def join(a: Job, b: Job) -> Job:
@@ -105,11 +110,11 @@ def _asked(attempt: Attempt, request: Request) -> Attempt:
     """Return the attempt with a wish noted, itself if it already was."""
     match request:
         case Request.CANCEL if not attempt.cancel_requested:
-            return replace(attempt, cancel_requested=True)
+            return attempt._replace(cancel_requested=True)
         case Request.PAUSE if not is_pause_requested(attempt):
-            return replace(attempt, pause_asked=attempt.pause_asked + 1)
+            return attempt._replace(pause_asked=attempt.pause_asked + 1)
         case Request.RESUME if is_pause_requested(attempt):
-            return replace(attempt, pause_asked=attempt.pause_asked + 1)
+            return attempt._replace(pause_asked=attempt.pause_asked + 1)
         case Request.CANCEL | Request.PAUSE | Request.RESUME:
             return attempt
         case _:
@@ -143,18 +148,19 @@ def _recognised(attempt: Attempt, update: Update) -> Recognition:
     return Recognition.NEW
 
 
-def _unchanged(job: Job, reason: Reason) -> Outcome:
-    return Outcome(job, view(job), reason, applied=False)
+def _unchanged(shown: View, reason: Reason) -> Outcome:
+    return Outcome(shown.job, shown, reason, applied=False)
 
 
-def _late(job: Job, update: Update, now: float) -> Outcome:
+def _late(before: View, update: Update, now: float) -> Outcome:
     """Keep on the timeline what a finished job was still told, once."""
     if update.is_heartbeat:
-        return _unchanged(job, Reason.LATE)
+        return _unchanged(before, Reason.LATE)
+    job = before.job
     number = job.event_count + 1
     event = Event(f"{_origin(job, update)}:0", number, "late", now, job.attempt.number, update.said)
-    told = replace(job, attempt=report.receipted(job, update, now), event_count=number)
-    return Outcome(told, view(told), Reason.LATE, applied=False, events=(event,))
+    told = job._replace(attempt=report.receipted(job, update, now), event_count=number)
+    return Outcome(told, before._replace(job=told), Reason.LATE, applied=False, events=(event,))
 
 
 def _applied(before: View | None, job: Job, update: Update, now: float) -> Outcome:
@@ -163,7 +169,7 @@ def _applied(before: View | None, job: Job, update: Update, now: float) -> Outco
     reason = Reason.APPLIED if in_order else Reason.OUT_OF_ORDER
     told = report.heard(job, update, now) if update.is_heartbeat else report.told(job, update, now)
     if before is not None and _is_quiet(before, told, update, in_order=in_order):
-        return Outcome(told, replace(before, job=told), reason, applied=in_order)
+        return Outcome(told, before._replace(job=told), reason, applied=in_order)
     line = (update.event.type, dict(update.event.details)) if update.event else None
     return _changed(before, told, now, reason=reason, origin=_origin(told, update), line=line)
 
@@ -195,8 +201,8 @@ def _changed(  # noqa: PLR0913 - what a change is made of
     line: Line | None = None,
 ) -> Outcome:
     origin = origin or f"{job.lineage}/{job.event_count + 1}"
-    after, events = settle.settled(before, job, max(now, job.updated_at), origin, line)
-    return Outcome(after.job, after, reason, applied=True, events=events)
+    settled = settle.settled(before, job, max(now, job.updated_at), origin, line)
+    return Outcome(settled.view.job, settled.view, reason, applied=True, events=settled.events, ended=settled.ended)
 
 
 def _origin(job: Job, update: Update) -> str:

@@ -1,8 +1,8 @@
 """How fast a job moves and when it may end, from its last ten points."""
 
-from dataclasses import dataclass
 from itertools import pairwise
 from math import hypot, sqrt
+from typing import NamedTuple
 
 from sidecar.core.job import Point
 from sidecar.core.peaks import Number
@@ -17,8 +17,7 @@ LONGEST_SECONDS = 100 * 365 * 86400.0
 """An estimate beyond a hundred years is no estimate."""
 
 
-@dataclass(frozen=True, slots=True)
-class Eta:
+class Eta(NamedTuple):
     """Seconds until the end as of the last change, with the range that the recent pace allows."""
 
     seconds: float
@@ -29,7 +28,7 @@ class Eta:
 
 def moved(points: tuple[Point, ...], point: Point) -> tuple[Point, ...]:
     """Return the window with one more point, if the job moved at all."""
-    if points and (points[-1].percent, points[-1].count, points[-1].stage) == (point.percent, point.count, point.stage):
+    if points and points[-1][1:] == point[1:]:
         return points
     if len(points) > 1 and points[-1].stage == point.stage and point.at - points[-2].at < LEAST_SPACING_SECONDS:
         points = points[:-1]
@@ -38,7 +37,7 @@ def moved(points: tuple[Point, ...], point: Point) -> tuple[Point, ...]:
 
 def rate(points: tuple[Point, ...]) -> float | None:
     """Return units per second of the stage now running, or None before two of its points."""
-    same = [(p.at, p.count) for p in points if p.stage == points[-1].stage and p.count is not None]
+    same = [(p.at, p.current) for p in points if p.stage == points[-1].stage and p.current is not None]
     if len(same) < 2 or same[-1][0] <= same[0][0]:  # noqa: PLR2004 - two points make a line
         return None
     return max(0.0, _slope(same[0], same[-1]))

@@ -31,11 +31,11 @@ Peaks = tuple[tuple[Rank, Number], ...]
 
 def raised(peaks: Peaks, rank: Rank, value: Number) -> Peaks:
     """Return `peaks` with one more report."""
+    if not peaks or (len(peaks) == 1 and peaks[0][0] <= rank and peaks[0][1] <= value):
+        return ((rank, value),)
     if any(old_rank >= rank and old >= value for old_rank, old in peaks):
         return peaks
     kept = [step for step in peaks if step[0] > rank or step[1] > value]
-    if not kept:
-        return ((rank, value),)
     steps = sorted([*kept, (rank, value)])
     return tuple(steps if len(steps) <= MOST_STEPS else steps[:1] + steps[2:])
 

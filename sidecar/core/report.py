@@ -1,7 +1,6 @@
 """How one update changes what is kept of a job: registers, maxima and receipts, nothing derived."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 
 from sidecar.core import ledger, limits, stages
@@ -43,8 +42,7 @@ def told(job: Job, update: Update, now: float) -> Job:
     metadata = _registered(job.metadata, rank, update.metadata)
     if update.metadata:
         limits.check_metadata(job.metadata, metadata)
-    return replace(
-        job,
+    return job._replace(
         attempt=_attempt(receipted(job, update, now, stage), update, rank, stage, now),
         facts=_registered(job.facts, rank, update.facts),
         metadata=metadata,
@@ -55,7 +53,7 @@ def told(job: Job, update: Update, now: float) -> Job:
 
 def heard(job: Job, update: Update, now: float) -> Job:
     """Return the job with a heartbeat entered: somebody lives, and nothing else."""
-    return replace(job, attempt=receipted(job, update, now), last_contact_at=max(job.last_contact_at, now))
+    return job._replace(attempt=receipted(job, update, now), last_contact_at=max(job.last_contact_at, now))
 
 
 def rank_of(attempt: Attempt, update: Update) -> Rank:
@@ -80,7 +78,7 @@ def receipted(job: Job, update: Update, now: float, stage: str | None = None) ->
         keys = enter(keys, update.key)
     writers = attempt.writers if mine is known else limits.with_writer(attempt.writers, name, mine)
     added = ledger.total([attempt.added, amounts]) if amounts else attempt.added
-    return replace(attempt, writers=writers, keys=keys, added=added)
+    return attempt._replace(writers=writers, keys=keys, added=added)
 
 
 def _attempt(attempt: Attempt, update: Update, rank: Rank, stage: str, now: float) -> Attempt:
@@ -91,8 +89,7 @@ def _attempt(attempt: Attempt, update: Update, rank: Rank, stage: str, now: floa
     words = _registered(attempt.words, rank, given)
     rewound = stages.latest(rank, attempt.rewound) if update.rewind else attempt.rewound
     items = {kind: raised(attempt.items.get(kind, ()), rank, count) for kind, count in update.items.items()}
-    return replace(
-        attempt,
+    return attempt._replace(
         newest=max(attempt.newest, rank),
         words=words,
         worked=stages.latest(rank, attempt.worked) if _is_work(update) else attempt.worked,
@@ -123,8 +120,7 @@ def _stages(known: Mapping[str, Stage], update: Update, rank: Rank, name: str) -
     if not (update.stage or update.rewind or update.stage_completed or words or counts):
         return known
     stage = known.get(name, Stage(first=rank, named=rank))
-    named = replace(
-        stage,
+    named = stage._replace(
         first=min(stage.first, rank),
         named=max(stage.named, rank),
         current=_raised(stage.current, rank, update.current),

@@ -1,46 +1,52 @@
 """What follows from a change: stamps of time, the percent held, the pace, the version and the timeline."""
 
-from dataclasses import replace
+from typing import NamedTuple
 
 from sidecar.core import changes, pace, stages
 from sidecar.core.changes import Line
 from sidecar.core.job import Attempt, Event, Job, Json, Point, Shown, Status
-from sidecar.core.view import View, has_begun, view
+from sidecar.core.view import StageView, View, has_begun, view
 
 
-def settled(
-    before: View | None, job: Job, now: float, origin: str, worker_line: Line | None
-) -> tuple[View, tuple[Event, ...]]:
-    """Return the changed job as it now looks, and the lines of its timeline that tell of the change.
+class Settled(NamedTuple):
+    """A changed job as it now looks, the lines of its timeline that tell of the change, and the stages that ended."""
+
+    view: View
+    events: tuple[Event, ...]
+    ended: tuple[StageView, ...]
+
+
+def settled(before: View | None, job: Job, now: float, origin: str, worker_line: Line | None) -> Settled:
+    """Return what follows from a change of `before` into `job`.
 
     `origin` makes the ids of the lines unique; `worker_line` is the one that the worker asked for.
     """
     after = view(job)
     is_sample_due = _is_sample_due(before, after, now)
     has_moved = before is None or _has_moved(before, after)
-    attempt = _stamped(after, now)
-    stamped = replace(
-        job,
-        attempt=replace(attempt, sampled_at=now) if is_sample_due else attempt,
+    stamped = job._replace(
+        attempt=_stamped(after, now, is_sample=is_sample_due),
         updated_at=now,
         last_progress_at=now if has_moved else job.last_progress_at,
         version=job.version + 1,
     )
-    after = replace(after, job=stamped)
+    after = after._replace(job=stamped)
+    ended = changes.ended_stages(before, after)
     extra = [worker_line] if worker_line is not None else []
     if is_sample_due:
         extra.append(("progress", changes.sample(after)))
-    return _told(after, _with(extra, list(changes.changes(before, after))), now, origin)
+    told, events = _told(after, _with(extra, list(changes.changes(before, after, ended))), now, origin)
+    return Settled(told, events, ended)
 
 
-def _stamped(after: View, now: float) -> Attempt:
+def _stamped(after: View, now: float, *, is_sample: bool) -> Attempt:
     attempt, percent, name = after.job.attempt, after.percent, after.stage or stages.JOB
     is_complete = after.status is Status.COMPLETED
-    return replace(
-        attempt,
+    return attempt._replace(
         started_at=now if attempt.started_at is None and has_begun(attempt) else attempt.started_at,
         stages=stages.stamped(after.order, name, attempt, now),
         shown=attempt.shown if is_complete else Shown(attempt.rewound, percent),
+        sampled_at=now if is_sample else attempt.sampled_at,
         points=pace.moved(attempt.points, Point(now, percent, after.current, name)),
     )
 
@@ -53,7 +59,7 @@ def _told(after: View, lines: list[Line], now: float, origin: str) -> tuple[View
         Event(f"{origin}:{index}", job.event_count + 1 + index, kind, now, job.attempt.number, details)
         for index, (kind, details) in enumerate(lines)
     )
-    return replace(after, job=replace(job, event_count=job.event_count + len(events))), events
+    return after._replace(job=job._replace(event_count=job.event_count + len(events))), events
 
 
 def _has_moved(before: View, after: View) -> bool:

@@ -5,7 +5,6 @@ The percent of a job with a plan is the weight of the stages before the running 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TypeVar
 
 from sidecar.core.job import Attempt, Job, PlannedStage, Register, Registers, Stage
@@ -21,12 +20,16 @@ UNFINISHED_CAP = 99.99
 
 def latest(a: T | None, b: T | None) -> T | None:
     """Return the larger of the two, or the one that is there."""
-    return max((value for value in (a, b) if value is not None), default=None)
+    if a is None or b is None:
+        return b if a is None else a
+    return max(a, b)
 
 
 def earliest(a: float | None, b: float | None) -> float | None:
     """Return the smaller of the two, or the one that is there."""
-    return min((value for value in (a, b) if value is not None), default=None)
+    if a is None or b is None:
+        return b if a is None else a
+    return min(a, b)
 
 
 def newest(a: Register | None, b: Register | None) -> Register | None:
@@ -64,9 +67,9 @@ def plan_of(job: Job) -> tuple[PlannedStage, ...]:
 
 def ordered(plan: tuple[PlannedStage, ...], stages: Mapping[str, Stage]) -> tuple[PlannedStage, ...]:
     """Return the plan followed by the stages that it does not name, weightless, by who was named first."""
-    planned = {JOB, *(stage.name for stage in plan)}
-    others = sorted((stage.first, name) for name, stage in stages.items() if name not in planned)
-    return (*plan, *(PlannedStage(name, 0.0) for _, name in others))
+    planned = {stage.name for stage in plan}
+    others = [(stage.first, name) for name, stage in stages.items() if name not in planned and name != JOB]
+    return (*plan, *(PlannedStage(name, 0.0) for _, name in sorted(others))) if others else plan
 
 
 def running(order: tuple[PlannedStage, ...], attempt: Attempt) -> str:
@@ -116,11 +119,10 @@ def share(name: str, attempt: Attempt) -> float | None:
     if _ended(stage, attempt):
         return 1.0
     stated = peak(stage.percent, attempt.rewound)
-    parts = [] if stated is None else [stated / 100]
-    total, done = word(stage.words, "total"), count(name, attempt)
-    if isinstance(total, int | float) and total > 0 and done is not None and not is_growing(name, attempt):
-        parts.append(min(1.0, done / total))
-    return max(parts, default=None)
+    counted = _counted_share(stage, count(name, attempt))
+    if stated is None or counted is None:
+        return counted if stated is None else stated / 100
+    return max(stated / 100, counted)
 
 
 def has_ended(name: str, attempt: Attempt) -> bool:
@@ -134,10 +136,14 @@ def is_growing(name: str, attempt: Attempt) -> bool:
     return stage is not None and word(stage.words, "total_growing") is True
 
 
-def percent(order: tuple[PlannedStage, ...], name: str, attempt: Attempt) -> float:
-    """Return the percent of the whole with this stage running, 0 to 99.99, before what was shown is held."""
+def percent(order: tuple[PlannedStage, ...], name: str, own: float, attempt: Attempt) -> float:
+    """Return the percent of the whole with this stage running, 0 to 99.99, before what was shown is held.
+
+    `own` is the share of the running stage, 0 to 1.
+    """
+    derived = 100 * own if name == JOB else _weighed(order, name, own)
     stated = peak(attempt.percent, attempt.rewound) or 0.0
-    return min(UNFINISHED_CAP, round(max(stated, _derived(order, name, attempt)), 2))
+    return min(UNFINISHED_CAP, round(max(stated, derived), 2))
 
 
 def stamped(order: tuple[PlannedStage, ...], name: str, attempt: Attempt, now: float) -> Mapping[str, Stage]:
@@ -150,10 +156,14 @@ def stamped(order: tuple[PlannedStage, ...], name: str, attempt: Attempt, now: f
     return stamps
 
 
-def _derived(order: tuple[PlannedStage, ...], name: str, attempt: Attempt) -> float:
-    own = share(name, attempt) or 0.0
-    if name == JOB:
-        return 100 * own
+def _counted_share(stage: Stage, done: Number | None) -> float | None:
+    total = word(stage.words, "total")
+    if done is None or not isinstance(total, int | float) or total <= 0:
+        return None
+    return None if word(stage.words, "total_growing") is True else min(1.0, done / total)
+
+
+def _weighed(order: tuple[PlannedStage, ...], name: str, own: float) -> float:
     whole = sum(stage.weight for stage in order)
     if whole <= 0:
         return 0.0
@@ -173,7 +183,7 @@ def _stamp(stage: Stage, offset: int, attempt: Attempt, now: float) -> Stage:
         started_at = now
     if (started_at, finished_at) == (stage.started_at, stage.finished_at):
         return stage
-    return replace(stage, started_at=started_at, finished_at=finished_at)
+    return stage._replace(started_at=started_at, finished_at=finished_at)
 
 
 def _ended(stage: Stage | None, attempt: Attempt) -> bool:

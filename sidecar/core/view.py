@@ -1,7 +1,7 @@
 """What a job looks like from outside: everything shown, derived from what is stored."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sidecar.core import pace, stages
 from sidecar.core.job import Attempt, Job, PlannedStage, Status
@@ -15,8 +15,7 @@ SKIPPED = "skipped"
 """What a stage may be beside a job's statuses."""
 
 
-@dataclass(frozen=True, slots=True)
-class StageView:
+class StageView(NamedTuple):
     """One stage as shown; `status` is pending, running, skipped or the status that ended it."""
 
     name: str
@@ -37,11 +36,11 @@ class StageView:
         return round(self.finished_at - self.started_at, 3)
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """A job as shown: what everything else hangs on is kept, the rest is worked out when it is asked for.
 
-    `order` is the plan and what was reported beside it, `percent` 0-100 with two decimals.
+    `order` is the plan and what was reported beside it, `percent` 0-100 with two decimals. `stage_percent` is the
+    share of the running stage (of the job, if none runs), None while indeterminate; `current` is its count.
     """
 
     job: Job
@@ -49,6 +48,8 @@ class View:
     status: Status
     percent: float
     stage: str | None
+    stage_percent: float | None
+    current: Number | None
 
     @property
     def is_finished(self) -> bool:
@@ -59,16 +60,6 @@ class View:
     def stage_label(self) -> str | None:
         """The running stage's label, its name if it has none."""
         return next((stage.label or stage.name for stage in self.order if stage.name == self.stage), None)
-
-    @property
-    def stage_percent(self) -> float | None:
-        """The share of the running stage (of the job, if none runs); None while indeterminate."""
-        return _percent(self._name, self.job.attempt, ended=self.status is Status.COMPLETED)
-
-    @property
-    def current(self) -> Number | None:
-        """The count of the running stage, of the job if none runs."""
-        return stages.count(self._name, self.job.attempt)
 
     @property
     def total(self) -> Number | None:
@@ -126,9 +117,14 @@ class View:
 def view(job: Job) -> View:
     """Return the job as it is shown."""
     order = stages.ordered(stages.plan_of(job), job.attempt.stages)
-    name, now = stages.running(order, job.attempt), status(job)
-    percent = COMPLETE if now is Status.COMPLETED else _reached(job.attempt, order, name)
-    return View(job, order, now, percent, name or None)
+    attempt, now = job.attempt, status(job)
+    name = stages.running(order, attempt)
+    current = stages.count(name, attempt)
+    if now is Status.COMPLETED:
+        return View(job, order, now, COMPLETE, name or None, COMPLETE, current)
+    done = stages.share(name, attempt)
+    percent = _reached(attempt, stages.percent(order, name, done or 0.0, attempt))
+    return View(job, order, now, percent, name or None, None if done is None else round(100 * done, 2), current)
 
 
 def status(job: Job) -> Status:
@@ -162,10 +158,9 @@ def is_pause_requested(attempt: Attempt) -> bool:
     return attempt.pause_asked % 2 == 1
 
 
-def _reached(attempt: Attempt, order: tuple[PlannedStage, ...], name: str) -> float:
+def _reached(attempt: Attempt, reported: float) -> float:
     """Return what the reports amount to, and never less than was shown since the last rewind."""
-    held = attempt.shown.percent if attempt.shown.since == attempt.rewound else 0.0
-    return max(stages.percent(order, name, attempt), held)
+    return max(reported, attempt.shown.percent) if attempt.shown.since == attempt.rewound else reported
 
 
 def _total(name: str, attempt: Attempt) -> Number | None:

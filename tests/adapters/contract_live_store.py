@@ -126,8 +126,8 @@ class LiveStoreContract:
         assert (await viewed(store)).job.version == 1
 
     async def test_refused_first_update_creates_nothing(self, store: LiveStore) -> None:
-        def refuse(job: Job | None) -> Outcome:
-            raise Conflict(f"no {job}")
+        def refuse(before: View | None) -> Outcome:
+            raise Conflict(f"no {before}")
 
         with pytest.raises(Conflict):
             await store.update("job-1", refuse)
@@ -148,8 +148,7 @@ class LiveStoreContract:
 
     async def test_heartbeat_keeps_version_and_rev_and_moves_contact(self, store: LiveStore) -> None:
         before = await store.update("job-1", push(update()))
-        heartbeat = update()
-        object.__setattr__(heartbeat, "said", {})
+        heartbeat = update()._replace(said={})
         after = await store.update("job-1", push(heartbeat, NOON + 60))
         stored = await store.get("job-1")
         assert stored is not None

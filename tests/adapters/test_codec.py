@@ -10,6 +10,7 @@ from sidecar.adapters.codec import decode_event, decode_job, encode_event, encod
 from sidecar.core.errors import StoreRefused
 from sidecar.core.job import Event, Job, Request, Status, Update
 from sidecar.core.merge import apply, control, lose
+from sidecar.core.view import View, view
 from tests.adapters.updates import NOON, finish, push, update
 from tests.core.strategies import reports
 
@@ -27,21 +28,21 @@ def test_a_job_comes_back_as_it_was_stored(updates: list[Update], end: str) -> N
         case "lose":
             job = lose(job, NOON + 1e6).job
         case "finish" | "retry":
-            job = finish(job.job_id, Status.FAILED)(job).job
-            job = push(update(job.job_id, attempt=job.attempt.number + 1))(job).job if end == "retry" else job
+            shown = finish(job.job_id, Status.FAILED)(view(job)).view
+            job = push(update(job.job_id, attempt=job.attempt.number + 1))(shown).job if end == "retry" else shown.job
         case _:
             pass
     assert decode_job(encode_job(job)) == job
 
 
 def test_folded_receipts_and_keys_come_back() -> None:
-    job: Job | None = None
+    shown: View | None = None
     for seq in range(200):
-        job = push(update(writer="w", seq=seq, add_current=1))(job).job
-    job = push(update(key="k", add_items={"x": 2}))(job).job
+        shown = push(update(writer="w", seq=seq, add_current=1))(shown).view
+    job = push(update(key="k", add_items={"x": 2}))(shown).job
     again = decode_job(encode_job(job))
     assert again == job
-    assert push(update(writer="w", seq=199, add_current=1))(again).applied is False
+    assert push(update(writer="w", seq=199, add_current=1))(view(again)).applied is False
 
 
 def test_an_event_comes_back_as_it_was_stored() -> None:

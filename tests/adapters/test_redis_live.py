@@ -10,8 +10,9 @@ from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
 from sidecar.core.errors import StoreRefused, StoreUnavailable
-from sidecar.core.job import Job, Status
+from sidecar.core.job import Status
 from sidecar.core.merge import Outcome
+from sidecar.core.view import View
 from tests.adapters.contract_live_store import LiveStoreContract, viewed
 from tests.adapters.updates import finish, push, update
 
@@ -109,8 +110,8 @@ async def test_cancelled_update_leaves_the_store_usable(store: RedisLive) -> Non
 
 
 async def test_a_change_that_breaks_harms_no_other(store: RedisLive) -> None:
-    def broken(job: Job | None) -> Outcome:
-        raise ZeroDivisionError(job is None)
+    def broken(before: View | None) -> Outcome:
+        raise ZeroDivisionError(before is None)
 
     await store.update("job-1", push(update(seq=1, add_current=1)))
     answers = await asyncio.gather(

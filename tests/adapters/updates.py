@@ -4,8 +4,9 @@ import secrets
 from typing import Any
 
 from sidecar.core import merge
-from sidecar.core.job import Job, Request, Status, Update
+from sidecar.core.job import Request, Status, Update
 from sidecar.core.merge import Outcome
+from sidecar.core.view import View
 from sidecar.ports import ChangeJob
 
 NOON = 1_700_000_000.0
@@ -18,7 +19,7 @@ def update(job_id: str = "job-1", **fields: Any) -> Update:
 
 def push(given: Update, now: float = NOON) -> ChangeJob:
     """Return the change that applies an update at a time."""
-    return lambda job: merge.apply(job, given, now)
+    return lambda before: merge.applied(before, given, now)
 
 
 def finish(job_id: str = "job-1", status: Status = Status.COMPLETED, now: float = NOON) -> ChangeJob:
@@ -29,8 +30,8 @@ def finish(job_id: str = "job-1", status: Status = Status.COMPLETED, now: float 
 def ask(request: Request, now: float = NOON) -> ChangeJob:
     """Return the change that notes an operator's wish."""
 
-    def change(job: Job | None) -> Outcome:
-        assert job is not None
-        return merge.control(job, request, now)
+    def change(before: View | None) -> Outcome:
+        assert before is not None
+        return merge.control(before.job, request, now)
 
     return change

@@ -49,9 +49,10 @@ def reported(job: Job) -> dict[str, Any]:
     """Return all that workers report of a job: as it is shown, and with the ranks that decide what comes later."""
     attempt, shown = job.attempt, document(view(job))
     order = stages.ordered(stages.plan_of(job), attempt.stages)
+    name = stages.running(order, attempt)
     return {
         **{name: value for name, value in shown.items() if name not in UNPROMISED},
-        "percent": stages.percent(order, stages.running(order, attempt), attempt),
+        "percent": stages.percent(order, name, stages.share(name, attempt) or 0.0, attempt),
         "stages": [{k: v for k, v in stage.items() if k not in STAGE_TIMES} for stage in shown["stages"]],
         "of stages": {
             name: (stage.first, stage.named, stage.current, stage.percent, stage.words, stage.ended)
@@ -209,21 +210,21 @@ def larger_sum_wins(a: Job, b: Job) -> Job:
         for counter in a.attempt.added.keys() | b.attempt.added.keys()
     }
     united = join(a, b)
-    return replace(united, attempt=replace(united.attempt, added=sums))
+    return united._replace(attempt=united.attempt._replace(added=sums))
 
 
 def both_sums_count(a: Job, b: Job) -> Job:
     """Join by adding up what either side has counted."""
     united = join(a, b)
-    return replace(united, attempt=replace(united.attempt, added=ledger.total([a.attempt.added, b.attempt.added])))
+    return united._replace(attempt=united.attempt._replace(added=ledger.total([a.attempt.added, b.attempt.added])))
 
 
 def rewound_at_arrival(job: Job | None, given: Update, now: float) -> Job:
     """Push to a job whose rewind forgets what was counted so far, and opens no generation."""
     if job is None or not given.rewind:
-        return push(job, replace(given, rewind=False), now)
-    forgotten = {name: replace(stage, current=()) for name, stage in job.attempt.stages.items()}
-    return push(replace(job, attempt=replace(job.attempt, stages=forgotten)), replace(given, rewind=False), now)
+        return push(job, given._replace(rewind=False), now)
+    forgotten = {name: stage._replace(current=()) for name, stage in job.attempt.stages.items()}
+    return push(job._replace(attempt=job.attempt._replace(stages=forgotten)), given._replace(rewind=False), now)
 
 
 @given(splits())

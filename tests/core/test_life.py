@@ -1,7 +1,6 @@
 """What holds at every step of a job's life, whatever workers, operators and clocks do to it."""
 
 import json
-from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given, settings
@@ -32,7 +31,7 @@ def lives(draw: st.DrawFn, *, ends: st.SearchStrategy[str] = ENDS) -> list[Step]
         attempt, end = draw(st.sampled_from((None, None, None, 1, 2))), draw(st.none() | st.none() | ends)
         words = {**each.words, "status": end} if end else each.words
         reported.append(
-            replace(each, attempt=attempt, words=words, said={**each.said, "end": end} if end else each.said)
+            each._replace(attempt=attempt, words=words, said={**each.said, "end": end} if end else each.said)
         )
     others = draw(st.lists(st.sampled_from((None, update(), *Request)), max_size=4))
     seconds = st.sampled_from((0, 0.001, 1, 15, 90_000, -5))
@@ -149,7 +148,7 @@ def test_late_updates_change_nothing_that_is_shown(updates: list[Update], late: 
     *_, finished = lived([(1, each) for each in (*updates, update("end", 1, words={"status": end}))])
     job = finished.job
     for each in late:
-        again = replace(each, writer=f"late {each.writer}")
+        again = each._replace(writer=f"late {each.writer}")
         outcome = merge.apply(job, again, NOON + 1_000)
         assert (outcome.reason, outcome.applied) == (Reason.LATE, False)
         assert [event.type for event in outcome.events] == ([] if each.is_heartbeat else ["late"])

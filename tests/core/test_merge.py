@@ -79,7 +79,7 @@ def test_repeated_key_with_another_body_is_invalid() -> None:
 
 
 def test_unknown_seq_below_the_window_is_too_old() -> None:
-    job = job_of(*(update("w", seq, add_current=1) for seq in range(10, 150)))
+    job = job_of(*(update("w", seq, add_current=1) for seq in range(10, 180)))
     assert_untouched(push(job, update("w", 5, add_current=1)), job, Reason.TOO_OLD)
 
 

@@ -187,14 +187,14 @@ def test_stage_that_ended_is_told_with_its_duration() -> None:
 def test_stage_ends_once() -> None:
     before = push(None, update(seq=1, plan=PLAN, stage="read"), update(seq=2, stage="parse"))
     after = push(before.job, update(seq=3, stage="parse", current=2))
-    assert changes.ended_stages(before.view, after.view) == []
+    assert changes.ended_stages(before.view, after.view) == ()
 
 
 def test_stage_that_was_never_seen_running_did_not_end() -> None:
     before = push(None, update(seq=1, plan=PLAN, stage="solve"))
     after = push(before.job, update(seq=2, stage="read", current=4))
     assert after.view.stages[0].finished_at is not None
-    assert changes.ended_stages(before.view, after.view) == []
+    assert changes.ended_stages(before.view, after.view) == ()
 
 
 def test_stage_in_which_the_job_failed_ended_too() -> None:
