@@ -5,9 +5,10 @@ keeps packed, so that it is stored without being encoded again. It carries its f
 version is refused rather than misread.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
+
+from pydantic_core import from_json, to_json
 
 from sidecar.core.errors import StoreRefused
 from sidecar.core.job import (
@@ -34,7 +35,7 @@ def encode_job(job: Job) -> bytes:
     """Return the stored document of a job."""
     attempt = job.attempt
     ledgers = [attempt.keys, *attempt.writers.values()]
-    head = _encode(
+    head = to_json(
         {
             "format": FORMAT,
             **job._asdict(),
@@ -45,13 +46,13 @@ def encode_job(job: Job) -> bytes:
             },
         }
     )
-    return "".join([head, *(known.window.text for known in ledgers)]).encode()
+    return head + "".join([known.window.text for known in ledgers]).encode("ascii")
 
 
 def decode_job(document: bytes) -> Job:
     """Return the job of a stored document. Raises `StoreRefused` for a format that this release does not know."""
     head, feed, receipts = document.partition(b"\n")
-    stored = json.loads(head)
+    stored = from_json(head)
     if stored["format"] > FORMAT:
         message = f"the job is stored in format {stored['format']}; this release reads formats up to {FORMAT}"
         raise StoreRefused(message)
@@ -76,36 +77,23 @@ def decode_job(document: bytes) -> Job:
 
 def encode_event(event: Event) -> bytes:
     """Return a timeline event as kept in the outbox."""
-    return _dump([event.id, event.number, event.type, event.at, event.attempt, dict(event.details)])
+    return to_json([event.id, event.number, event.type, event.at, event.attempt, dict(event.details)])
 
 
 def decode_event(stored: bytes) -> Event:
     """Return the event of an outbox entry."""
-    return Event(*json.loads(stored))
+    return Event(*from_json(stored))
 
 
 def encode_row(version: int, row: Json) -> bytes:
     """Return what is published of a change: the version, and the brief row or null for a job that is gone."""
-    return _dump([version, row])
+    return to_json([version, row])
 
 
 def decode_row(published: bytes) -> tuple[int, Json]:
     """Return version and row of a published change."""
-    version, row = json.loads(published)
+    version, row = from_json(published)
     return version, row
-
-
-def _plain(value: object) -> Json:
-    """Return what JSON has no form of: a read-only mapping, a set of names."""
-    return dict(value) if isinstance(value, Mapping) else sorted(value)  # type: ignore[call-overload] # a frozenset
-
-
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode
-"""Named tuples become arrays."""
-
-
-def _dump(value: Json) -> bytes:
-    return _encode(value).encode()
 
 
 def _attempt_in(stored: dict[str, Any], receipts: str) -> Attempt:
@@ -151,15 +139,16 @@ def _ledger_out(known: Ledger) -> Json:
     """Return a ledger with the size and the length of its window's text in the place of the window."""
     if known is EMPTY:
         return None
-    return [[known.window.size, len(known.window.text)], *known[1:]]
+    lineage, text, size = known.window
+    return [[lineage, size, len(text)], *known[1:-2], sorted(known.absolutes), sorted(known.increments)]
 
 
 def _ledger_in(stored: Json, text: str) -> Ledger:
     if stored is None:
         return EMPTY
-    (size, _), folded, clock, floor, top, last_at, absolutes, increments = stored
+    (lineage, size, _), folded, clock, floor, top, last_at, absolutes, increments = stored
     return Ledger(
-        window=Window(text, size),
+        window=Window(lineage, text, size),
         folded={lineage: Folded(*sums) for lineage, sums in folded.items()},
         clock=clock,
         floor=floor,
@@ -174,7 +163,7 @@ def _cut(receipts: str, ledgers: list[Json]) -> Iterator[str]:
     """Yield each ledger's part of the receipts."""
     start = 0
     for stored in ledgers:
-        length = 0 if stored is None else stored[0][1]
+        length = 0 if stored is None else stored[0][2]
         yield receipts[start : start + length]
         start += length
 

@@ -6,7 +6,6 @@ fields, and 5.7 us of a frozen dataclass (docs/design/merge.md).
 
 from collections.abc import Mapping
 from enum import Enum, StrEnum
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sidecar.core.ledger import EMPTY, Ledger
@@ -16,8 +15,8 @@ Json = Any
 """A JSON value: None, bool, int, float, str, list or dict of these."""
 
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
-"""The empty mapping that stands where nothing was given."""
+NOTHING: Mapping[str, Any] = {}
+"""Stands where nothing was given. A plain dict, as encoders know no other mapping; nothing ever writes to it."""
 
 
 class Status(StrEnum):

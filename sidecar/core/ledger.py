@@ -14,7 +14,7 @@ on one of them by 128 later updates of that writer. It then counts twice.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
-from types import MappingProxyType
+from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple
 
 Identity = int | str
@@ -23,8 +23,8 @@ Identity = int | str
 Amounts = Mapping[str, int]
 """Increments by counter: `current:STAGE` or `items:KIND`."""
 
-NO_AMOUNTS: Amounts = MappingProxyType({})
-NO_SUMS: Mapping[str, Any] = MappingProxyType({})
+NO_AMOUNTS: Amounts = {}
+NO_SUMS: Mapping[str, Any] = {}
 
 SEQS_REMEMBERED = 128
 KEYS_REMEMBERED = 256
@@ -57,18 +57,28 @@ class Receipt(NamedTuple):
 
 
 class Window(NamedTuple):
-    """The last receipts, oldest first, packed: a line feed and a JSON array `[identity, receipt...]` for each.
+    """The last receipts, oldest first, packed: a line feed and a JSON array for each.
 
-    Every update adds one at the end and cuts one off at the front, and hardly any looks at the others. As text that
-    takes 1 us, where copying a dict of 128 receipts took 8, and encoding them to be stored another 100.
+    Every update adds one at the end, and hardly any looks at the others. As text that takes 1 us, where copying a
+    dict of 128 receipts took 8, and encoding them to be stored another 100. The array is `[identity, number, digest]`
+    and, if there is more to say, the lineage (null: that of the window), the amounts and the time.
     """
 
+    lineage: str = ""
     text: str = ""
     size: int = 0
 
     def added(self, identity: Identity, receipt: Receipt) -> "Window":
         """Return the window with one more receipt."""
-        return Window(f"{self.text}\n{_packed(identity, receipt)}", self.size + 1)
+        if receipt.lineage != self.lineage:
+            return Window.of([*self.receipts(), (identity, receipt)], receipt.lineage)
+        return Window(self.lineage, f"{self.text}{_line(identity, receipt, None)}", self.size + 1)
+
+    @classmethod
+    def of(cls, receipts: Sequence[tuple[Identity, Receipt]], lineage: str) -> "Window":
+        """Return a window with these receipts, the oldest first."""
+        lines = (_line(each, known, None if known.lineage == lineage else known.lineage) for each, known in receipts)
+        return cls(lineage, "".join(lines), len(receipts))
 
     def find(self, identity: Identity) -> Receipt | None:
         """Return the receipt of an update, None if it has none here."""
@@ -81,7 +91,7 @@ class Window(NamedTuple):
 
     def receipts(self) -> list[tuple[Identity, Receipt]]:
         """Return the receipts, oldest first."""
-        return [(identity, Receipt(*rest)) for identity, *rest in json.loads(f"[{self.text[1:].replace(_FEED, ',')}]")]
+        return [self._receipt(*line) for line in json.loads(f"[{self.text[1:].replace(_FEED, ',')}]")]
 
     def cut(self, surplus: int) -> "tuple[Window, Window]":
         """Return the oldest receipts and the others, each as a window."""
@@ -90,17 +100,31 @@ class Window(NamedTuple):
             start = self.text.find(_FEED, start + 1)
         if start < 0:
             return self, Window()
-        return Window(self.text[:start], surplus), Window(self.text[start:], self.size - surplus)
+        rest = Window(self.lineage, self.text[start:], self.size - surplus)
+        return Window(self.lineage, self.text[:start], surplus), rest
 
     def _at(self, start: int) -> Receipt:
         end = self.text.find(_FEED, start + 1)
-        return Receipt(*json.loads(self.text[start : end if end > 0 else None])[1:])
+        return self._receipt(*json.loads(self.text[start : end if end > 0 else None]))[1]
+
+    def _receipt(  # noqa: PLR0913, PLR0917 - the members of a line
+        self,
+        identity: Identity,
+        number: int,
+        digest: str,
+        lineage: str | None = None,
+        amounts: Amounts = NO_AMOUNTS,
+        at: float = 0.0,
+    ) -> tuple[Identity, Receipt]:
+        return identity, Receipt(number, self.lineage if lineage is None else lineage, digest, amounts, at)
 
 
-def _packed(identity: Identity, receipt: Receipt) -> str:
-    if receipt.at:
-        return _dumps([identity, *receipt[:3], dict(receipt.amounts), receipt.at])
-    return _dumps([identity, *receipt[:3], dict(receipt.amounts)] if receipt.amounts else [identity, *receipt[:3]])
+def _line(identity: Identity, receipt: Receipt, lineage: str | None) -> str:
+    number, _, digest, amounts, at = receipt
+    who = identity if isinstance(identity, int) else _dumps(identity)
+    if lineage is None and not amounts and not at:
+        return f"\n[{who},{number},{encode_basestring_ascii(digest)}]"
+    return f"\n{_dumps([identity, number, digest, lineage, dict(amounts), at])}"
 
 
 class Folded(NamedTuple):
@@ -210,7 +234,9 @@ def joined(a: Ledger, b: Ledger, most: int) -> Ledger:
         receipts[identity] = receipt if known is None else min(known, receipt, key=_order)
     return folded_to(
         Ledger(
-            window=_window(sorted(receipts.items(), key=lambda item: _order(item[1]))),
+            window=Window.of(
+                sorted(receipts.items(), key=lambda item: _order(item[1])), max(a.window.lineage, b.window.lineage)
+            ),
             folded=folded,
             clock=max(a.clock, b.clock),
             floor=max(a.floor, b.floor),
@@ -236,10 +262,6 @@ def total(parts: Iterable[Amounts]) -> dict[str, int]:
         for counter, amount in amounts.items():
             sums[counter] = sums.get(counter, 0) + amount
     return sums
-
-
-def _window(receipts: Sequence[tuple[Identity, Receipt]]) -> Window:
-    return Window("".join(f"\n{_packed(identity, receipt)}" for identity, receipt in receipts), len(receipts))
 
 
 def _expired(window: Window, now: float) -> int:

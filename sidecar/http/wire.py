@@ -207,8 +207,10 @@ def update(report: Report, *, job_id: str, key: str | None = None) -> Update:
 
 def digest(said: Mapping[str, Json]) -> str:
     """Return a short hash by which the same body sent twice is recognised, in whatever order its keys are."""
-    canonical = json.dumps(said, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(_canonical(said).encode(), digest_size=6).hexdigest()
+
+
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def _check_together(report: Report, said: Mapping[str, Json], key: str | None) -> None:
