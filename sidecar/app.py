@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import logging
 import os
 import secrets
@@ -42,6 +43,8 @@ logger = logging.getLogger(__name__)
 REDIS_PATIENCE_SECONDS = 5.0
 """How long the start waits for a Redis that does not answer yet."""
 
+GARBAGE_THRESHOLDS = (50_000, 20, 20)
+
 LOOPS = ("hub", "recorder", "valkey")
 
 Loop = Callable[[], Awaitable[None]]
@@ -59,12 +62,20 @@ class Serving:
 def run(settings: Settings) -> int:
     """Serve until SIGINT or SIGTERM and return the exit code: 0 asked to stop, 1 could not start or go on."""
     log.configure(settings.log_level, settings.log_format, sys.stderr)
+    _collect_rarely()
     try:
         asyncio.run(_serve_until_stopped(settings))
     except StartError as error:
         sys.stderr.write(f"sidecar: {error}\n")
         return 1
     return 0
+
+
+def _collect_rarely() -> None:
+    """Look for cycles of garbage less often: thousands of jobs are held, and walking them took a fifth of each push."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 @asynccontextmanager

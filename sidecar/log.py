@@ -8,8 +8,7 @@ with bound(request_id="4f1c"):
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Literal, TextIO
@@ -20,14 +19,22 @@ _BOUND: ContextVar[Mapping[str, object]] = ContextVar("bound log fields")
 NOTHING_BOUND: Mapping[str, object] = {}
 
 
-@contextmanager
-def bound(**fields: object) -> Iterator[None]:
+class bound:  # noqa: N801 - used as a block, like `suppress`
     """Put these fields (`request_id`, `job_id`) into every line logged inside, by this task and its children."""
-    token = _BOUND.set({**_BOUND.get(NOTHING_BOUND), **fields})
-    try:
-        yield
-    finally:
-        _BOUND.reset(token)
+
+    __slots__ = ("_fields", "_token")
+
+    def __init__(self, **fields: object) -> None:
+        """Keep the fields."""
+        self._fields = fields
+
+    def __enter__(self) -> None:
+        """Bind them."""
+        self._token = _BOUND.set({**_BOUND.get(NOTHING_BOUND), **self._fields})
+
+    def __exit__(self, *_: object) -> None:
+        """Bind what was bound before."""
+        _BOUND.reset(self._token)
 
 
 def configure(

@@ -2,75 +2,115 @@
 --
 -- KEYS  rev, changed, outbox, created, updated, active, idle, counts, gone, then one document for each job
 -- ARGV  epoch to use if a new one is due, run id of the server, most entries of the outbox,
---       then for each job 13 values and its events:
+--       then for each job 14 values and its events:
 --       id, expected tag ("" if there must be none), new tag, document, published row, old and new count field,
---       created_at, updated_at, last_progress_at, is active (1/0), is told (1/0), number of events, events...
+--       created_at, updated_at, last_progress_at, was active (1/0), is active (1/0), is told (1/0),
+--       number of events, events...
 -- Returns epoch, then for each job {1, rev} if stored, or {0, tag, document, rev} as it is now.
 --
 -- The tag changes with every write, the rev only with what listeners are told. A server with another run id may have
 -- lost its last writes, so that cursors of before mean nothing any more: the epoch changes.
+--
+-- What is the same for many jobs is done once for all of them, and an index only touched when it changes: ten
+-- commands for each job became three (38 us, then 17).
 
 local rev, changed, outbox, created, updated = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local active, idle, counts, gone = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local channel = string.sub(rev, 1, -5)
+local scores = {[changed] = {}, [created] = {}, [updated] = {}, [active] = {}, [idle] = {}}
+local leaving = {[active] = {}, [idle] = {}, [gone] = {}}
+local counted, published = {}, {}
 
-local function epoch_now()
-  local known = redis.call('HMGET', rev, 'epoch', 'run')
-  if known[1] and known[2] == ARGV[2] then
-    return known[1]
-  end
-  redis.call('HSET', rev, 'epoch', ARGV[1], 'run', ARGV[2])
-  return ARGV[1]
+local known = redis.call('HMGET', rev, 'epoch', 'run', 'rev')
+local epoch, number = known[1], tonumber(known[3] or 0)
+if not epoch or known[2] ~= ARGV[2] then
+  epoch = ARGV[1]
+  redis.call('HSET', rev, 'epoch', epoch, 'run', ARGV[2])
+end
+
+local function put(key, score, id)
+  local list = scores[key]
+  list[#list + 1] = score
+  list[#list + 1] = id
+end
+
+local function leave(key, id)
+  local list = leaving[key]
+  list[#list + 1] = id
 end
 
 local function count(old, new)
-  if old == new then
-    return
-  end
-  redis.call('HINCRBY', counts, new, 1)
-  if old ~= '' and redis.call('HINCRBY', counts, old, -1) <= 0 then
-    redis.call('HDEL', counts, old)
+  if old ~= new then
+    counted[new] = (counted[new] or 0) + 1
+    if old ~= '' then
+      counted[old] = (counted[old] or 0) - 1
+    end
   end
 end
 
-local function index(id, at, is_active)
-  redis.call('ZREM', gone, id)
-  redis.call('ZADD', created, ARGV[at + 7], id)
-  redis.call('ZADD', updated, ARGV[at + 8], id)
+local function index(id, at)
+  local is_new, was_active, is_active = ARGV[at + 1] == '', ARGV[at + 10] == '1', ARGV[at + 11] == '1'
+  put(changed, number, id)
+  put(updated, ARGV[at + 8], id)
+  if is_new then
+    put(created, ARGV[at + 7], id)
+    leave(gone, id)
+  end
   if is_active then
-    redis.call('ZADD', active, ARGV[at + 7], id)
-    redis.call('ZADD', idle, ARGV[at + 9], id)
-  else
-    redis.call('ZREM', active, id)
-    redis.call('ZREM', idle, id)
+    put(idle, ARGV[at + 9], id)
+    if is_new or not was_active then
+      put(active, ARGV[at + 7], id)
+    end
+  elseif was_active then
+    leave(active, id)
+    leave(idle, id)
   end
   count(ARGV[at + 5], ARGV[at + 6])
 end
 
-local epoch = epoch_now()
 local answers = {epoch}
 local at = 4
 for key = 10, #KEYS do
-  local id, is_told, events = ARGV[at], ARGV[at + 11] == '1', tonumber(ARGV[at + 12])
-  local known = redis.call('HMGET', KEYS[key], 'tag', 'rev')
-  if (known[1] or '') == ARGV[at + 1] then
-    local number = known[2]
+  local id, is_told, events = ARGV[at], ARGV[at + 12] == '1', tonumber(ARGV[at + 13])
+  local stored = redis.call('HMGET', KEYS[key], 'tag', 'rev')
+  if (stored[1] or '') == ARGV[at + 1] then
+    local own = stored[2]
     if is_told then
-      number = redis.call('HINCRBY', rev, 'rev', 1)
-      redis.call('ZADD', changed, number, id)
-      index(id, at, ARGV[at + 10] == '1')
+      number = number + 1
+      own = number
+      index(id, at)
+      published[#published + 1] = epoch .. ' ' .. own .. ' ' .. id .. ' ' .. ARGV[at + 4]
     end
-    redis.call('HSET', KEYS[key], 'tag', ARGV[at + 2], 'rev', number, 'document', ARGV[at + 3])
+    redis.call('HSET', KEYS[key], 'tag', ARGV[at + 2], 'rev', own, 'document', ARGV[at + 3])
     for event = 1, events do
-      redis.call('XADD', outbox, 'MAXLEN', '~', ARGV[3], '*', 'job', id, 'event', ARGV[at + 12 + event])
+      redis.call('XADD', outbox, 'MAXLEN', '~', ARGV[3], '*', 'job', id, 'event', ARGV[at + 13 + event])
     end
-    if is_told then
-      redis.call('PUBLISH', channel, epoch .. ' ' .. number .. ' ' .. id .. ' ' .. ARGV[at + 4])
-    end
-    answers[#answers + 1] = {1, tonumber(number)}
+    answers[#answers + 1] = {1, tonumber(own)}
   else
-    answers[#answers + 1] = {0, known[1], redis.call('HGET', KEYS[key], 'document'), known[2]}
+    answers[#answers + 1] = {0, stored[1], redis.call('HGET', KEYS[key], 'document'), stored[2]}
   end
-  at = at + 13 + events
+  at = at + 14 + events
+end
+
+if #published > 0 then
+  redis.call('HSET', rev, 'rev', number)
+end
+for key, list in pairs(scores) do
+  if #list > 0 then
+    redis.call('ZADD', key, unpack(list))
+  end
+end
+for key, list in pairs(leaving) do
+  if #list > 0 then
+    redis.call('ZREM', key, unpack(list))
+  end
+end
+for field, change in pairs(counted) do
+  if change ~= 0 and redis.call('HINCRBY', counts, field, change) <= 0 then
+    redis.call('HDEL', counts, field)
+  end
+end
+for _, message in ipairs(published) do
+  redis.call('PUBLISH', channel, message)
 end
 return answers

@@ -77,7 +77,8 @@ def write_arguments(known: Held | None, shown: View, tag: int, events: Sequence[
         encode_row(job.version, row(shown)) if is_told else b"",
         *(count_field(known.view) if known else "", count_field(shown)),
         *(job.created_at, job.updated_at, job.last_progress_at),
-        *(int(not shown.is_finished), int(is_told), len(events)),
+        *(int(known is not None and not known.view.is_finished), int(not shown.is_finished)),
+        *(int(is_told), len(events)),
         *map(encode_event, events),
     ]
 

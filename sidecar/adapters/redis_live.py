@@ -31,15 +31,15 @@ class RedisLive:
 
     async def update(self, job_id: str, change: ChangeJob) -> Written:
         """Apply `change` atomically; see `LiveStore`."""
+        known = self._projects.get(job_id)
+        if known is not None:
+            try:
+                return await self._combiner.submit(known, job_id, change, is_entered=False)
+            except MovedError:
+                self._projects.pop(job_id, None)
         async with self._link.deadline():
-            known = self._projects.get(job_id)
-            if known is not None:
-                try:
-                    return await self._combiner.submit(known, job_id, change, is_entered=False)
-                except MovedError:
-                    self._projects.pop(job_id, None)
             project = await self._look_up(job_id) or await self._claim(job_id, change(None).job.project)
-            return await self._combiner.submit(project, job_id, change, is_entered=True)
+        return await self._combiner.submit(project, job_id, change, is_entered=True)
 
     async def get(self, job_id: str) -> Stored | None:
         """Return the job as Redis holds it now."""

@@ -160,16 +160,23 @@ async def _push(request: web.Request, report: Report, job_id: str) -> Pushed:
 
 async def _body(request: web.Request, most_bytes: int) -> bytes:
     """Return the body, of which no more than the limit is ever held."""
+    if request.content.is_eof():  # it came with the head, as it does unless it is large: nothing to wait for
+        return bytes(_within(request.content.read_nowait(), most_bytes))
     body = bytearray()
     try:
         async with asyncio.timeout(request.app[SERVICES].body_seconds):
             async for chunk in request.content.iter_any():
                 body += chunk
-                if len(body) > most_bytes:
-                    raise TooLarge(f"the body has more than {most_bytes} bytes")
+                _within(body, most_bytes)
     except TimeoutError:
         raise TooSlow("the body did not arrive in time") from None
     return bytes(body)
+
+
+def _within(body: bytes | bytearray, most_bytes: int) -> bytes | bytearray:
+    if len(body) > most_bytes:
+        raise TooLarge(f"the body has more than {most_bytes} bytes")
+    return body
 
 
 def _key(request: web.Request) -> str | None:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import re
-import secrets
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -36,7 +35,7 @@ async def answered(request: web.Request, handler: Handler) -> web.StreamResponse
     clock = asyncio.get_running_loop().time
     began = clock()
     given = request.headers.get("X-Request-Id", "")
-    request_id = request[REQUEST_ID] = given if SANE_ID.fullmatch(given) else secrets.token_hex(8)
+    request_id = request[REQUEST_ID] = given if SANE_ID.fullmatch(given) else wire.identity()
     with log.bound(request_id=request_id):
         response = await _response(request, handler)
     if response.content_type != "text/event-stream":

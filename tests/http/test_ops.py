@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 
 import pytest
 
@@ -103,4 +104,4 @@ async def test_a_sane_request_id_is_kept(sidecar: Sidecar) -> None:
 @pytest.mark.parametrize("given", ["", "a b", "x" * 129, "\u00e9", "<script>"])
 async def test_any_other_request_id_is_replaced(sidecar: Sidecar, given: str) -> None:
     async with sidecar.client.get("/healthz", headers={"X-Request-Id": given}) as response:
-        assert len(response.headers["X-Request-Id"]) == 16
+        assert re.fullmatch(r"[0-9a-f]{13,}", response.headers["X-Request-Id"])
