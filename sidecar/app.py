@@ -45,7 +45,7 @@ REDIS_PATIENCE_SECONDS = 5.0
 
 GARBAGE_THRESHOLDS = (50_000, 20, 20)
 
-LOOPS = ("hub", "recorder", "valkey")
+LOOPS = ("heartbeat", "hub", "recorder", "valkey")
 
 Loop = Callable[[], Awaitable[None]]
 
@@ -90,7 +90,7 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
         registry = CollectorRegistry()
         metrics = PrometheusMetrics(registry, live, loops=LOOPS)
         register_process(registry, sidecar.__version__, os.environ.get("SOURCE_COMMIT", ""))
-        hub = Hub(RedisBroker(link), live)
+        hub = Hub(RedisBroker(link), live, live)
         gate = Gate(
             tokens_in_force(settings),
             is_token_required=settings.is_token_required,
@@ -99,6 +99,7 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
         services = Services(
             tracker=Tracker(live, history, metrics, time.time),
             hub=hub,
+            feed=live,
             metrics=metrics,
             gate=gate,
             streams=Streams(settings.max_streams),
@@ -113,6 +114,8 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
         recording = partial(record, RedisOutbox(link), history)
         await stack.enter_async_context(_looping("recorder", recording, metrics))
         await stack.enter_async_context(_looping("hub", hub.run, metrics))
+        beating = partial(hub.beat, settings.heartbeat_seconds)
+        await stack.enter_async_context(_looping("heartbeat", beating, metrics))
         with suppress(TimeoutError):  # /readyz goes on telling
             await asyncio.wait_for(hub.until_listening(), REDIS_PATIENCE_SECONDS)
         ops_url = None

@@ -1,125 +1,94 @@
-"""One line in, many watchers out: each change is fetched and encoded once and waits for each in a mailbox."""
+"""One line in, many watchers out: a change is encoded once for everybody who wants it in the same form.
+
+While the hub is idle a change leaves at once. Telling many watchers takes time, and for as long again, 10 ms at most,
+the hub leaves the event loop to others: what arrives meanwhile goes out together, the newest of each job, in one write
+to each watcher. The more there is to tell, the more is joined.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 
 from sidecar.core.errors import StoreUnavailable
-from sidecar.core.job import Status
-from sidecar.core.view import View
-from sidecar.ports import Broker, Cursor, Listening, LiveStore, Notice, Stored
+from sidecar.ports import Broker, Cursor, Feed, Listening, LiveStore, Notice, Stored
+from sidecar.watcher import Broadcast, Form, Watcher
 
-MAILBOX_BYTES = 256 * 1024
-"""What may wait for one watcher; beyond it the watcher is closed as too slow."""
+LONGEST_PAUSE_SECONDS = 0.01
+QUICK_SECONDS = 0.0005
+"""A round of telling that was quicker than this is followed by no pause."""
+
+WATCHERS_A_TURN = 1_000
+"""Watchers written to before others get a turn of the event loop."""
+
+JOBS_A_READ = 200
+BEATS_A_SILENCE = 15
+"""How often a watcher is looked at while nothing is said: a client that has gone is noticed by then."""
 
 
-class Broadcast:
-    """One change on its way to the watchers; each form of it is encoded once, by whoever asks first.
+class Topic:
+    """Who wants to hear of the same thing, by the form in which they want it."""
 
-    `view` is None for a job that is gone. It may be newer than `cursor`: a client that resumes there misses nothing.
-    """
+    __slots__ = ("by_form", "version")
 
-    __slots__ = ("_encoded", "cursor", "job_id", "view")
-
-    def __init__(self, job_id: str, cursor: Cursor, view: View | None) -> None:
-        """Keep the parts; nothing is encoded yet."""
-        self.job_id = job_id
-        self.cursor = cursor
-        self.view = view
-        self._encoded: dict[Encode, bytes] = {}
+    def __init__(self) -> None:
+        """Begin without watchers; `version` is that of the job when it was last told whole."""
+        self.by_form: dict[Form, set[Watcher]] = {}
+        self.version = -1
 
     @property
-    def is_end(self) -> bool:
-        """Whether this ends the attempt, or the job altogether; a lost job may come back and does not end."""
-        return self.view is None or (self.view.is_finished and self.view.status is not Status.LOST)
+    def is_whole(self) -> bool:
+        """Whether somebody wants the whole job and not only its row."""
+        return any(form.is_whole for form in self.by_form)
 
-    def encoded(self, encode: "Encode") -> bytes:
-        """Return the bytes in the form of `encode`."""
-        known = self._encoded.get(encode)
-        if known is None:
-            known = self._encoded[encode] = encode(self)
-        return known
+    def add(self, watcher: Watcher) -> None:
+        """Let a watcher hear from now on."""
+        self.by_form.setdefault(watcher.form, set()).add(watcher)
 
+    def discard(self, watcher: Watcher) -> None:
+        """Let a watcher hear no more."""
+        watchers = self.by_form[watcher.form]
+        watchers.discard(watcher)
+        if not watchers:
+            del self.by_form[watcher.form]
 
-Encode = Callable[[Broadcast], bytes]
-
-
-class EndedError(Exception):
-    """The hub let go of a watcher; `reason` is slow_consumer or shutdown."""
-
-    def __init__(self, reason: str) -> None:
-        """Keep the reason for the metrics."""
-        super().__init__(reason)
-        self.reason = reason
+    def watchers(self) -> Iterator[Watcher]:
+        """Yield every watcher."""
+        for watchers in self.by_form.values():
+            yield from watchers
 
 
-class Watcher:
-    """A mailbox for one stream: the newest state of its job and every end of an attempt, in ascending rev.
+class Channel:
+    """Who watches a project: all of it, or one of its jobs; and the last change that they were told of."""
 
-    A newer state takes the place of an older one and goes to the end of the queue; an end gives way to nothing.
-    What would not fit any more ends the stream as `slow_consumer`.
-    """
+    __slots__ = ("cursor", "everything", "jobs")
 
-    def __init__(self, encode: Encode) -> None:
-        """Prepare an empty mailbox."""
-        self._encode = encode
-        self._waiting: dict[int | None, Broadcast] = {}
-        self._seen_version = -1
-        self._arrived = asyncio.Event()
-        self._ended: str | None = None
+    def __init__(self) -> None:
+        """Begin without watchers."""
+        self.everything = Topic()
+        self.jobs: dict[str, Topic] = {}
+        self.cursor: Cursor | None = None
 
-    def has_seen(self, version: int) -> bool:
-        """Whether this version, or a newer one, has been put in or given as a snapshot."""
-        return version <= self._seen_version
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody watches."""
+        return not (self.jobs or self.everything.by_form)
 
-    def put(self, broadcast: Broadcast) -> None:
-        """Take in a change unless something as new has been seen."""
-        key = None
-        if broadcast.view is not None:
-            if self.has_seen(broadcast.view.job.version):
-                return
-            self._seen_version = broadcast.view.job.version
-            key = broadcast.view.job.attempt.number if broadcast.is_end else None
-        self._waiting.pop(None, None)
-        self._waiting[key] = broadcast
-        if sum(len(waiting.encoded(self._encode)) for waiting in self._waiting.values()) > MAILBOX_BYTES:
-            self.end("slow_consumer")
-        self._arrived.set()
-
-    def saw(self, version: int) -> None:
-        """Forget what is not newer than a snapshot of this version, which the stream has been given."""
-        self._seen_version = max(self._seen_version, version)
-        for key, waiting in list(self._waiting.items()):
-            if waiting.view is not None and waiting.view.job.version <= version:
-                del self._waiting[key]
-
-    def end(self, reason: str) -> None:
-        """Let the stream end when it next looks here."""
-        self._ended = reason
-        self._waiting.clear()
-        self._arrived.set()
-
-    async def take(self, timeout_seconds: float) -> list[Broadcast]:
-        """Return what has arrived, oldest first; empty after the time-out. Raises `EndedError`."""
-        if not self._arrived.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), timeout_seconds)
-        if self._ended is not None:
-            raise EndedError(self._ended)
-        self._arrived.clear()
-        taken, self._waiting = list(self._waiting.values()), {}
-        return taken
+    def watchers(self) -> Iterator[Watcher]:
+        """Yield every watcher."""
+        for topic in (self.everything, *self.jobs.values()):
+            yield from topic.watchers()
 
 
 class Hub:
     """Listens once per watched project, whatever the number of watchers."""
 
-    def __init__(self, broker: Broker, live: LiveStore) -> None:
-        """Keep the ports; `run` does the work."""
+    def __init__(self, broker: Broker, live: LiveStore, feed: Feed) -> None:
+        """Keep the ports; `run` and `beat` do the work."""
         self._broker = broker
         self._live = live
+        self._feed = feed
         self._line: Listening | None = None
-        self._watchers: dict[str, dict[str, set[Watcher]]] = {}
+        self._channels: dict[str, Channel] = {}
         self._has_line = asyncio.Event()
         self._is_closing = False
 
@@ -133,71 +102,155 @@ class Hub:
         await self._has_line.wait()
 
     @asynccontextmanager
-    async def watch(self, project: str, job_id: str, encode: Encode) -> AsyncIterator[Watcher]:
-        """Watch one job. What changes after entering is heard, while the broker is away as soon as it is back."""
-        watcher = Watcher(encode)
-        self._watchers.setdefault(project, {}).setdefault(job_id, set()).add(watcher)
+    async def watch(self, project: str, job_id: str | None, watcher: Watcher) -> AsyncIterator[None]:
+        """Let a watcher hear of one job, or of all (None) of a project.
+
+        What changes after entering is heard, while the broker is away as soon as it is back.
+        """
+        channel = self._channels.setdefault(project, Channel())
+        topic = channel.everything if job_id is None else channel.jobs.setdefault(job_id, Topic())
+        topic.add(watcher)
         if self._is_closing:
             watcher.end("shutdown")
         try:
             if self._line is not None:
                 with suppress(StoreUnavailable):  # `run` will notice as well, come back and catch up
                     await self._line.add(project)
-            yield watcher
+            yield
         finally:
-            await self._leave(project, job_id, watcher)
+            topic.discard(watcher)
+            await self._tidy(project, job_id)
 
     async def run(self) -> None:
         """Carry changes to the watchers until the line breaks (`StoreUnavailable`); to be supervised."""
+        clock = asyncio.get_running_loop().time
         async with self._broker.connect() as line:
             self._line = line
             self._has_line.set()
             try:
                 await self._catch_up(line)
-                async for notice in line:
-                    await self._carry(notice)
+                async for notices in line:
+                    began = clock()
+                    await self._carry(notices)
+                    spent = clock() - began
+                    if spent > QUICK_SECONDS:
+                        await asyncio.sleep(min(spent, LONGEST_PAUSE_SECONDS))
             finally:
                 self._line = None
                 self._has_line.clear()
 
+    async def beat(self, silence_seconds: float) -> None:
+        """Ping every watcher that was told nothing for so long, and notice those that have gone; for ever."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(silence_seconds / BEATS_A_SILENCE)
+            now = clock()
+            for watcher in [each for channel in self._channels.values() for each in channel.watchers()]:
+                watcher.beat(now, silence_seconds)
+
     def close(self) -> None:
-        """End every stream, now and from now on."""
+        """End every watcher, now and from now on."""
         self._is_closing = True
-        for by_job in self._watchers.values():
-            for watchers in by_job.values():
-                for watcher in watchers:
-                    watcher.end("shutdown")
+        for channel in self._channels.values():
+            for watcher in channel.watchers():
+                watcher.end("shutdown")
+
+    async def _carry(self, notices: Iterable[Notice]) -> None:
+        by_project: dict[str, list[Notice]] = {}
+        for notice in notices:
+            by_project.setdefault(notice.project, []).append(notice)
+        for project, told in by_project.items():
+            channel = self._channels.get(project)
+            if channel is not None:
+                await self._tell(channel, _newest(told))
+                channel.cursor = told[-1].cursor
+
+    async def _tell(self, channel: Channel, notices: list[Notice]) -> None:
+        """Tell the watchers of a project of changes, those who want whole jobs as they are now."""
+        rows = [Broadcast(n.job_id, n.cursor, n.version, is_end=n.is_end, row=n.row) for n in notices]
+        wholes = {row.job_id: await self._whole(row) for row in rows if _is_wanted_whole(channel, row.job_id)}
+        if channel.everything.by_form:
+            told = [whole for row in rows if (whole := wholes.get(row.job_id)) is not None]
+            await _spread(channel.everything, rows, told)
+        for row in rows:
+            topic = channel.jobs.get(row.job_id)
+            if topic is not None:
+                whole = wholes.get(row.job_id)
+                is_news = whole is not None and (whole.is_gone or whole.version != topic.version)
+                topic.version = whole.version if whole is not None else -1
+                await _spread(topic, [row], [whole] if whole is not None and is_news else [])
+
+    async def _whole(self, row: Broadcast) -> Broadcast | None:
+        """Return the whole job of a change, None if it was deleted meanwhile: word of that follows."""
+        if row.is_gone:
+            return row
+        stored = await self._live.get(row.job_id)
+        return None if stored is None else Broadcast.of(Stored(stored.view, row.cursor))
 
     async def _catch_up(self, line: Listening) -> None:
-        for project in list(self._watchers):
+        """Tell everybody what changed while nobody listened."""
+        for project, channel in list(self._channels.items()):
             await line.add(project)
-            for job_id in list(self._watchers.get(project, ())):
-                self._deliver(project, await self._live.get(job_id))
+            if channel.everything.by_form:
+                await self._catch_up_on_all(project, channel)
+            for job_id, topic in list(channel.jobs.items()):
+                stored = await self._live.get(job_id)
+                if stored is not None:
+                    change = [Broadcast.of(stored)]
+                    await _spread(topic, change, change)
 
-    async def _carry(self, notice: Notice) -> None:
-        watchers = self._watchers.get(notice.project, {}).get(notice.job_id, set())
-        if notice.row is None:
-            for watcher in list(watchers):
-                watcher.put(Broadcast(notice.job_id, notice.cursor, None))
-        elif not all(watcher.has_seen(notice.version) for watcher in watchers):
-            stored = await self._live.get(notice.job_id)
-            self._deliver(notice.project, stored and Stored(stored.view, notice.cursor))
+    async def _catch_up_on_all(self, project: str, channel: Channel) -> None:
+        """Tell who watches a whole project what was missed; who cannot be told is ended, and will come again."""
+        cursor = channel.cursor or min(watcher.floor for watcher in channel.everything.watchers())
+        is_more = True
+        while is_more:
+            missed = await self._feed.since(project, cursor.rev, JOBS_A_READ)
+            if missed.cursor.epoch != cursor.epoch:
+                for watcher in list(channel.everything.watchers()):
+                    watcher.end("error")
+                return
+            changes = [Broadcast.of(change) for change in missed.changes]
+            if changes:
+                cursor = channel.cursor = changes[-1].cursor
+                await _spread(channel.everything, changes, changes)
+            is_more = missed.is_more
 
-    def _deliver(self, project: str, stored: Stored | None) -> None:
-        if stored is None:
-            return  # deleted meanwhile: word of that follows
-        job_id = stored.view.job.job_id
-        broadcast = Broadcast(job_id, stored.cursor, stored.view)
-        for watcher in list(self._watchers.get(project, {}).get(job_id, ())):
-            watcher.put(broadcast)
-
-    async def _leave(self, project: str, job_id: str, watcher: Watcher) -> None:
-        by_job = self._watchers[project]
-        by_job[job_id].discard(watcher)
-        if not by_job[job_id]:
-            del by_job[job_id]
-        if not by_job:
-            del self._watchers[project]
+    async def _tidy(self, project: str, job_id: str | None) -> None:
+        """Forget a job or a project that nobody watches any more."""
+        channel = self._channels[project]
+        if job_id is not None and not channel.jobs[job_id].by_form:
+            del channel.jobs[job_id]
+        if channel.is_empty:
+            del self._channels[project]
             if self._line is not None:
                 with suppress(StoreUnavailable):
                     await self._line.remove(project)
+
+
+def _newest(notices: list[Notice]) -> list[Notice]:
+    """Return the last notice of each job and every one of an end, in ascending rev."""
+    newest: dict[tuple[str, int], Notice] = {}
+    for notice in notices:
+        newest.pop((notice.job_id, 0), None)
+        newest[notice.job_id, notice.cursor.rev if notice.is_end else 0] = notice
+    return list(newest.values())
+
+
+def _is_wanted_whole(channel: Channel, job_id: str) -> bool:
+    topic = channel.jobs.get(job_id)
+    return channel.everything.is_whole or (topic is not None and topic.is_whole)
+
+
+async def _spread(topic: Topic, rows: list[Broadcast], wholes: list[Broadcast]) -> None:
+    """Tell each watcher of a topic in its form."""
+    clock = asyncio.get_running_loop().time
+    for form, watchers in list(topic.by_form.items()):
+        changes = wholes if form.is_whole else rows
+        if not changes:
+            continue
+        data, now = form.framed(changes), clock()
+        for number, watcher in enumerate(list(watchers), 1):
+            watcher.tell(data, changes, now)
+            if number % WATCHERS_A_TURN == 0:
+                await asyncio.sleep(0)
+                now = clock()

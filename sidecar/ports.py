@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from typing_extensions import override
 
-from sidecar.core.job import Event, Job, Json
+from sidecar.core.job import Event, Job
 from sidecar.core.merge import Outcome
 from sidecar.core.view import View
 
@@ -178,14 +178,42 @@ class Census(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """Word that a job changed: its brief row (without cursor), or `row` None when it is gone."""
+class Gone:
+    """A job that was deleted, and where in its project's order."""
+
+    job_id: str
+    cursor: Cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What has changed of a project, each job once, in ascending rev; `cursor` is where the project stood then."""
+
+    cursor: Cursor
+    changes: tuple[Stored | Gone, ...]
+    is_more: bool
+
+
+class Feed(Protocol):
+    """The order of a project's changes, for whoever was away. Raises `StoreUnavailable`."""
+
+    async def since(self, project: str, rev: int, limit: int) -> Missed:
+        """Return at most about `limit` jobs that changed last, or were deleted lately, after `rev` (0: all)."""
+        ...
+
+
+class Notice(NamedTuple):
+    """Word that a job changed: its brief row as JSON without the cursor, None when it is gone.
+
+    `is_end` tells that the attempt is over for good, or the job gone.
+    """
 
     project: str
     job_id: str
     cursor: Cursor
     version: int
-    row: Mapping[str, Json] | None
+    is_end: bool
+    row: bytes | None
 
 
 class Listening(Protocol):
@@ -199,8 +227,11 @@ class Listening(Protocol):
         """Stop listening to a project."""
         ...
 
-    def __aiter__(self) -> AsyncIterator[Notice]:
-        """Yield notices, those of one project in ascending rev; raises `StoreUnavailable` when the line breaks."""
+    def __aiter__(self) -> AsyncIterator[list[Notice]]:
+        """Yield whatever has arrived, at least one notice, those of one project in ascending rev.
+
+        Raises `StoreUnavailable` when the line breaks.
+        """
         ...
 
 

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
 from sidecar.core.errors import StoreUnavailable
 from sidecar.core.job import Event, Job
 from sidecar.core.view import view
-from sidecar.hub import MAILBOX_BYTES, Broadcast, EndedError, Hub, Watcher
-from sidecar.ports import ChangeJob, Cursor, Listening, Notice, Page, Query, Stored, Written
+from sidecar.hub import Hub
+from sidecar.ports import ChangeJob, Cursor, Gone, Listening, Missed, Notice, Page, Query, Stored, Written
+from sidecar.watcher import MAILBOX_BYTES, Broadcast, EndedError, Form, Watcher
 from tests.adapters.updates import finish, push, update
 
 
@@ -23,24 +24,30 @@ class Hand:
         self.rev = 0
         self.projects: set[str] = set()
         self.reads = 0
-        self.notices: asyncio.Queue[Notice | StoreUnavailable] = asyncio.Queue(100)
+        self.notices: asyncio.Queue[list[Notice] | StoreUnavailable] = asyncio.Queue(100)
+        self.order: dict[str, int] = {}
 
     def change(self, change: ChangeJob, job_id: str = "job-1", *, is_heard: bool = True) -> Job:
         """Change a job and send word of it."""
         before = self.jobs.get(job_id)
         outcome = change(None if before is None else view(before))
         self.jobs[job_id] = outcome.job
-        self.rev += 1
+        self.order[job_id] = self.rev = self.rev + 1
         if is_heard and outcome.job.project in self.projects:
-            version = outcome.job.version
-            self.notices.put_nowait(Notice(outcome.job.project, job_id, Cursor("e", self.rev), version, {}))
+            self.notices.put_nowait([self.notice(job_id)])
         return outcome.job
+
+    def notice(self, job_id: str = "job-1") -> Notice:
+        """Return the word of a job as it is."""
+        shown = view(self.jobs[job_id])
+        row = b'{"current":%d}' % (shown.current or 0)
+        return Notice(shown.job.project, job_id, Cursor("e", self.rev), shown.job.version, shown.is_over, row)
 
     def forget(self, job_id: str = "job-1") -> None:
         """Delete a job and send word of it."""
         job = self.jobs.pop(job_id)
-        self.rev += 1
-        self.notices.put_nowait(Notice(job.project, job_id, Cursor("e", self.rev), job.version + 1, None))
+        self.order[job_id] = self.rev = self.rev + 1
+        self.notices.put_nowait([Notice(job.project, job_id, Cursor("e", self.rev), job.version + 1, is_end=True, row=None)])
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Listening]:
@@ -56,19 +63,29 @@ class Hand:
         """Be the line."""
         self.projects.discard(project)
 
-    async def __aiter__(self) -> AsyncIterator[Notice]:
+    async def __aiter__(self) -> AsyncIterator[list[Notice]]:
         """Be the line."""
         while True:
-            notice = await self.notices.get()
-            if isinstance(notice, StoreUnavailable):
-                raise notice
-            yield notice
+            notices = await self.notices.get()
+            if isinstance(notices, StoreUnavailable):
+                raise notices
+            yield notices
+
+    async def since(self, project: str, rev: int, limit: int) -> Missed:
+        """Be the feed."""
+        del project
+        changed = sorted((at, job_id) for job_id, at in self.order.items() if at > rev)
+        told = [
+            Stored(view(self.jobs[job_id]), Cursor("e", at)) if job_id in self.jobs else Gone(job_id, Cursor("e", at))
+            for at, job_id in changed[:limit]
+        ]
+        return Missed(Cursor("e", self.rev), tuple(told), is_more=len(changed) > limit)
 
     async def get(self, job_id: str) -> Stored | None:
         """Be the store."""
         self.reads += 1
         job = self.jobs.get(job_id)
-        return None if job is None else Stored(view(job), Cursor("e", self.rev))
+        return None if job is None else Stored(view(job), Cursor("e", self.order[job_id]))
 
     async def update(self, job_id: str, change: ChangeJob) -> Written:
         """Be the store, of which the hub only reads."""
@@ -87,14 +104,81 @@ class Hand:
         raise NotImplementedError
 
 
-def encode(broadcast: Broadcast) -> bytes:
-    """Encode as little as will do."""
-    return b"gone" if broadcast.view is None else b"%d" % broadcast.view.job.version
+def whole(change: Broadcast) -> bytes:
+    """Encode as little of a whole job as will do."""
+    if change.view is None:
+        return b"gone "
+    return b"%s%d/%d " % (b"end:" if change.is_end else b"", change.view.current or 0, change.cursor.rev)
 
 
-def current(broadcast: Broadcast) -> object:
-    """Return what the test counts with."""
-    return None if broadcast.view is None else broadcast.view.current
+def row(change: Broadcast) -> bytes:
+    """Encode a row: what came, if it came encoded."""
+    if change.row is not None:
+        return change.row
+    return b"gone" if change.view is None else b"{%d}" % (change.view.current or 0)
+
+
+def framed(data: bytes) -> bytes:
+    """Frame what is written at once."""
+    return b"<%s>" % data
+
+
+WHOLE = Form(whole, framed, b"ping", is_whole=True)
+ROW = Form(row, framed, b"ping", is_whole=False)
+
+
+class Client:
+    """An outlet, and what a watcher through it has been told."""
+
+    def __init__(self, form: Form = WHOLE, *, ends_with_job: bool = True) -> None:
+        """Begin with a client that reads everything at once."""
+        self.told: list[bytes] = []
+        self.is_closed = False
+        self.is_reading = asyncio.Event()
+        self.is_reading.set()
+        self.watcher = Watcher(form, self, ends_with_job=ends_with_job)
+        self._arrived = asyncio.Event()
+
+    def write(self, data: bytes) -> bool:
+        """Be the connection."""
+        self.told.append(data)
+        self._arrived.set()
+        return self.is_reading.is_set()
+
+    async def drain(self) -> None:
+        """Be the connection, whose patience is short."""
+        async with asyncio.timeout(0.2):
+            await self.is_reading.wait()
+
+    async def until(self, count: int) -> list[bytes]:
+        """Wait for so many writes and return them all."""
+        async with asyncio.timeout(2):
+            while len(self.told) < count:
+                self._arrived.clear()
+                await self._arrived.wait()
+        return self.told
+
+
+@asynccontextmanager
+async def watching(
+    hub: Hub, client: Client, job_id: str | None = "job-1", project: str = "default"
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Let a client watch, as a stream does, and end with the block."""
+    async with hub.watch(project, job_id, client.watcher):
+        following = asyncio.create_task(client.watcher.follow())
+        await asyncio.sleep(0)
+        try:
+            yield following
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+
+async def ended(following: asyncio.Task[None]) -> str:
+    """Return the reason for which a watcher ended."""
+    with pytest.raises(EndedError) as error:
+        await asyncio.wait_for(following, 2)
+    return error.value.reason
 
 
 @pytest.fixture
@@ -106,7 +190,7 @@ def hand() -> Hand:
 @pytest.fixture
 async def hub(hand: Hand) -> AsyncIterator[Hub]:
     """Return a hub that listens."""
-    hub = Hub(hand, hand)
+    hub = Hub(hand, hand, hand)
     running = asyncio.create_task(hub.run())
     await asyncio.wait_for(hub.until_listening(), 2)
     yield hub
@@ -114,121 +198,251 @@ async def hub(hand: Hand) -> AsyncIterator[Hub]:
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def take(watcher: Watcher, count: int = 1) -> list[Broadcast]:
-    """Return the next broadcasts."""
-    taken: list[Broadcast] = []
-    async with asyncio.timeout(2):
-        while len(taken) < count:
-            taken += await watcher.take(2)
-    return taken
-
-
 async def test_watcher_hears_a_change(hub: Hub, hand: Hand) -> None:
-    async with hub.watch("default", "job-1", encode) as watcher:
+    client = Client()
+    async with watching(hub, client):
         hand.change(push(update(current=3)))
-        assert [current(b) for b in await take(watcher)] == [3]
+        assert await client.until(1) == [b"<3/1 >"]
+
+
+async def test_watcher_of_rows_is_told_what_came_and_nothing_is_read(hub: Hub, hand: Hand) -> None:
+    client = Client(ROW)
+    async with watching(hub, client):
+        hand.change(push(update(current=3)))
+        assert await client.until(1) == [b'<{"current":3}>']
+    assert hand.reads == 0
 
 
 async def test_watchers_of_other_jobs_hear_nothing(hub: Hub, hand: Hand) -> None:
-    async with hub.watch("default", "job-1", encode) as mine, hub.watch("default", "job-2", encode) as other:
+    mine, other = Client(), Client()
+    async with watching(hub, mine), watching(hub, other, "job-2"):
         hand.change(push(update(current=3)))
-        await take(mine)
-        assert await other.take(0.01) == []
+        await mine.until(1)
+    assert other.told == []
+
+
+async def test_watcher_of_a_project_hears_of_all_its_jobs_and_of_their_ends(hub: Hub, hand: Hand) -> None:
+    client = Client(ROW, ends_with_job=False)
+    async with watching(hub, client, None) as following:
+        hand.change(push(update("a", current=1)), "a")
+        hand.change(finish("a"), "a")
+        hand.change(push(update("b", current=2)), "b")
+        hand.forget("b")
+        assert (await client.until(4))[-2:] == [b'<{"current":2}>', b"<gone>"]
+        assert not following.done()
 
 
 async def test_each_change_is_read_and_encoded_once_for_all(hub: Hub, hand: Hand) -> None:
     encoded = []
 
-    def counting(broadcast: Broadcast) -> bytes:
-        encoded.append(broadcast)
+    def counting(change: Broadcast) -> bytes:
+        encoded.append(change)
         return b"x"
 
-    async with hub.watch("default", "job-1", counting) as one, hub.watch("default", "job-1", counting) as two:
+    form = Form(counting, framed, b"ping", is_whole=True)
+    clients = [Client(form) for _ in range(3)]
+    async with watching(hub, clients[0]), watching(hub, clients[1]), watching(hub, clients[2]):
         hand.change(push(update(current=3)))
-        await take(one)
-        await take(two)
+        for client in clients:
+            await client.until(1)
     assert (len(encoded), hand.reads) == (1, 1)
 
 
+async def test_changes_that_arrive_together_leave_in_one_write_the_newest_of_each_job(hub: Hub, hand: Hand) -> None:
+    client = Client(WHOLE, ends_with_job=False)
+    async with watching(hub, client, None):
+        notices = []
+        for job_id, number in (("a", 1), ("b", 1), ("a", 2)):
+            hand.change(push(update(job_id, current=number)), job_id, is_heard=False)
+            notices.append(hand.notice(job_id))
+        hand.notices.put_nowait(notices)
+        assert await client.until(1) == [b"<1/2 2/3 >"]
+
+
+async def test_no_end_of_an_attempt_is_joined_away(hub: Hub, hand: Hand) -> None:
+    client = Client(ROW, ends_with_job=False)
+    async with watching(hub, client, None):
+        notices = []
+        for change in (push(update(current=1)), finish(), push(update(attempt=2, current=5))):
+            hand.change(change, is_heard=False)
+            notices.append(hand.notice())
+        hand.notices.put_nowait(notices)
+        assert await client.until(1) == [b'<{"current":1}{"current":5}>']
+
+
 async def test_watcher_that_is_behind_gets_the_newest_only(hub: Hub, hand: Hand) -> None:
-    async with hub.watch("default", "job-1", encode) as watcher, hub.watch("default", "job-1", encode) as quick:
+    slow, quick = Client(), Client()
+    slow.is_reading.clear()
+    async with watching(hub, slow), watching(hub, quick):
         for number in range(1, 6):
             hand.change(push(update(current=number)))
-            await take(quick)
-        assert [current(b) for b in await take(watcher)] == [5]
+            await quick.until(number)
+        assert slow.told == [b"<1/1 >"]
+        slow.is_reading.set()
+        assert await slow.until(2) == [b"<1/1 >", b"<5/5 >"]
+        hand.change(push(update(current=6)))
+        assert await slow.until(3) == [b"<1/1 >", b"<5/5 >", b"<6/6 >"]
 
 
-async def test_end_of_an_attempt_is_kept_while_newer_states_come(hub: Hub, hand: Hand) -> None:
-    async with hub.watch("default", "job-1", encode) as watcher, hub.watch("default", "job-1", encode) as quick:
-        for change in (push(update()), finish(), push(update(attempt=2, current=1)), push(update(current=2))):
+async def test_watcher_that_is_behind_hears_of_every_end_in_ascending_rev(hub: Hub, hand: Hand) -> None:
+    slow, quick = Client(ends_with_job=False), Client(ends_with_job=False)
+    slow.is_reading.clear()
+    async with watching(hub, slow, None), watching(hub, quick, None):
+        changes = (push(update()), push(update(current=1)), finish(), push(update(attempt=2)), push(update(current=2)))
+        for number, change in enumerate(changes, 1):
             hand.change(change)
-            await take(quick)
-        taken = await take(watcher, 2)
-        assert [(b.is_end, b.cursor.rev) for b in taken] == [(True, 2), (False, 4)]
+            await quick.until(number)
+        slow.is_reading.set()
+        assert (await slow.until(2))[1] == b"<end:1/3 2/5 >"
 
 
-async def test_nothing_older_than_the_snapshot_is_sent(hub: Hub, hand: Hand) -> None:
-    async with hub.watch("default", "job-1", encode) as watcher, hub.watch("default", "job-1", encode) as quick:
+async def test_client_that_takes_nothing_for_too_long_is_ended(hub: Hub, hand: Hand) -> None:
+    client = Client()
+    client.is_reading.clear()
+    async with watching(hub, client) as following:
         hand.change(push(update(current=1)))
-        await take(quick)
+        assert await ended(following) == "slow_consumer"
+
+
+async def test_end_of_the_job_ends_its_watcher_once_it_has_been_told(hub: Hub, hand: Hand) -> None:
+    quick, slow = Client(), Client()
+    slow.is_reading.clear()
+    async with watching(hub, quick) as one, watching(hub, slow) as other:
+        hand.change(push(update(current=1)))
+        await slow.until(1)
+        hand.change(finish())
+        assert await ended(one) == "done"
+        slow.is_reading.set()
+        assert await ended(other) == "done"
+    assert quick.told[-1] == slow.told[-1] == b"<end:1/2 >"
+
+
+async def test_nothing_older_than_the_snapshot_is_told(hub: Hub, hand: Hand) -> None:
+    client, quick = Client(), Client()
+    async with hub.watch("default", "job-1", client.watcher), watching(hub, quick):
+        hand.change(push(update(current=1)))
+        await quick.until(1)
         snapshot = await hand.get("job-1")
         assert snapshot is not None
-        watcher.saw(snapshot.view.job.version)
+        client.watcher.saw(snapshot.cursor, snapshot.view.job.version)
         hand.change(push(update(current=2)))
-        assert [current(b) for b in await take(watcher)] == [2]
+        await quick.until(2)
+        following = asyncio.create_task(client.watcher.follow())
+        assert await client.until(1) == [b"<2/2 >"]
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_change_that_the_snapshot_shows_already_is_not_told_when_it_arrives_late(hub: Hub, hand: Hand) -> None:
+    client, quick = Client(), Client()
+    hand.change(push(update(current=1)))
+    late = hand.notice()
+    client.watcher.saw(late.cursor, late.version)
+    async with watching(hub, client), watching(hub, quick):
+        hand.notices.put_nowait([late])
+        await quick.until(1)
+        hand.change(push(update(current=2)))
+        assert await client.until(1) == [b"<2/2 >"]
 
 
 async def test_deleted_job_is_told_as_gone(hub: Hub, hand: Hand) -> None:
-    async with hub.watch("default", "job-1", encode) as watcher:
+    client = Client()
+    async with watching(hub, client) as following:
         hand.change(push(update()))
-        await take(watcher)
+        await client.until(1)
         hand.forget()
-        assert [b.view for b in await take(watcher)] == [None]
+        assert await ended(following) == "done"
+    assert client.told[1] == b"<gone >"
 
 
 async def test_what_was_missed_while_the_line_was_down_is_caught_up(hand: Hand) -> None:
-    hub = Hub(hand, hand)
+    hub, client, everything = Hub(hand, hand, hand), Client(), Client(ends_with_job=False)
     hand.change(push(update(current=1)))
-    async with hub.watch("default", "job-1", encode) as watcher:
-        watcher.saw(1)
+    client.watcher.saw(Cursor("e", 1), 1)
+    everything.watcher.saw(Cursor("e", 1))
+    async with watching(hub, client), watching(hub, everything, None):
         hand.change(push(update(current=7)), is_heard=False)
         running = asyncio.create_task(hub.run())
-        assert [current(b) for b in await take(watcher)] == [7]
+        assert await client.until(1) == await everything.until(1) == [b"<7/2 >"]
         hand.notices.put_nowait(StoreUnavailable("away"))
         with pytest.raises(StoreUnavailable):
             await running
         assert not hub.is_listening
         hand.change(push(update(current=8)), is_heard=False)
+        hand.change(push(update("other", current=1)), "other", is_heard=False)
         running = asyncio.create_task(hub.run())
-        assert [current(b) for b in await take(watcher)] == [8]
+        assert (await client.until(2))[1] == b"<8/3 >"
+        assert b"".join(await everything.until(2)).endswith(b"<8/3 1/4 >")
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_watcher_of_a_project_is_ended_when_its_place_is_of_another_epoch(hand: Hand) -> None:
+    hub, client = Hub(hand, hand, hand), Client(ends_with_job=False)
+    client.watcher.saw(Cursor("another", 1))
+    async with watching(hub, client, None) as following:
+        running = asyncio.create_task(hub.run())
+        assert await ended(following) == "error"
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_project_is_listened_to_only_while_somebody_watches(hub: Hub, hand: Hand) -> None:
-    async with hub.watch("one", "a", encode):
-        async with hub.watch("one", "b", encode):
+    async with watching(hub, Client(), "a", "one"):
+        async with watching(hub, Client(), "b", "one"), watching(hub, Client(), None, "one"):
             assert hand.projects == {"one"}
         assert hand.projects == {"one"}
     assert hand.projects == set()
 
 
-async def test_close_ends_every_stream_now_and_later(hub: Hub) -> None:
-    async with hub.watch("default", "job-1", encode) as watcher:
+async def test_close_ends_every_watcher_now_and_later(hub: Hub) -> None:
+    async with watching(hub, Client()) as following:
         hub.close()
-        with pytest.raises(EndedError, match="shutdown"):
-            await watcher.take(1)
-    async with hub.watch("default", "job-1", encode) as watcher:
-        with pytest.raises(EndedError, match="shutdown"):
-            await watcher.take(1)
+        assert await ended(following) == "shutdown"
+    async with watching(hub, Client()) as following:
+        assert await ended(following) == "shutdown"
 
 
-async def test_mailbox_beyond_its_bytes_ends_the_stream() -> None:
-    watcher = Watcher(lambda _: b"x" * (MAILBOX_BYTES // 3))
-    shown = None
-    for attempt in range(1, 5):
-        outcome = finish()(push(update(attempt=attempt))(shown).view)
-        shown = outcome.view
-        watcher.put(Broadcast("job-1", Cursor("e", attempt), outcome.view))
+async def test_mailbox_beyond_its_bytes_ends_the_watcher() -> None:
+    client = Client(Form(lambda _: b"x" * (MAILBOX_BYTES // 3), framed, b"ping", is_whole=True))
+    for number in range(1, 5):
+        change = Broadcast(f"job-{number}", Cursor("e", number))
+        client.watcher.tell(b"", [change], 0.0)
     with pytest.raises(EndedError, match="slow_consumer"):
-        await watcher.take(1)
+        await client.watcher.follow()
+
+
+async def test_silent_watcher_is_pinged_and_one_that_hears_is_not(hub: Hub, hand: Hand) -> None:
+    silent, told = Client(), Client(ROW, ends_with_job=False)
+    async with watching(hub, silent, "other"), watching(hub, told, None):
+        beating = asyncio.create_task(hub.beat(0.15))
+        while not silent.told:
+            hand.change(push(update(current=hand.rev)))
+            await asyncio.sleep(0.01)
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+    assert silent.told[0] == b"ping"
+    assert b"ping" not in told.told
+
+
+async def test_client_that_has_gone_is_noticed(hub: Hub) -> None:
+    client = Client()
+    async with watching(hub, client) as following:
+        client.is_closed = True
+        beating = asyncio.create_task(hub.beat(0.05))
+        assert await ended(following) == "client"
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+
+
+async def test_watchers_of_many_forms_hear_of_a_burst_in_turns(hub: Hub, hand: Hand) -> None:
+    clients = [Client(ROW if number % 2 else WHOLE, ends_with_job=False) for number in range(2_500)]
+    async with AsyncExitStack() as stack:
+        for client in clients:
+            await stack.enter_async_context(watching(hub, client, None))
+        hand.change(push(update(current=1)))
+        hand.change(push(update(current=2)))
+        for client in clients:
+            await client.until(1)
+            while not client.told[-1].endswith((b"2/2 >", b'{"current":2}>')):
+                await client.until(len(client.told) + 1)

@@ -27,6 +27,7 @@ from sidecar.core.job import (
 )
 from sidecar.core.ledger import EMPTY, Folded, Ledger, Window
 from sidecar.core.peaks import Peaks, Rank
+from sidecar.ports import Cursor, Notice
 
 FORMAT = 1
 
@@ -85,15 +86,16 @@ def decode_event(stored: bytes) -> Event:
     return Event(*from_json(stored))
 
 
-def encode_row(version: int, row: Json) -> bytes:
-    """Return what is published of a change: the version, and the brief row or null for a job that is gone."""
-    return to_json([version, row])
+def encode_notice(version: int, row: Json, *, is_end: bool) -> bytes:
+    """Return what is published of a change: version, whether it is an end (1/0), and the row (null: it is gone)."""
+    return b"%d %d %s" % (version, is_end, to_json(row))
 
 
-def decode_row(published: bytes) -> tuple[int, Json]:
-    """Return version and row of a published change."""
-    version, row = from_json(published)
-    return version, row
+def decode_notice(project: str, published: bytes) -> Notice:
+    """Return a published change; the script has put the epoch, the rev and the job's id before it."""
+    epoch, rev, job_id, version, is_end, row = published.split(b" ", 5)
+    cursor = Cursor(epoch.decode(), int(rev))
+    return Notice(project, job_id.decode(), cursor, int(version), is_end == b"1", None if row == b"null" else row)
 
 
 def _attempt_in(stored: dict[str, Any], receipts: str) -> Attempt:

@@ -1,35 +1,43 @@
 """Word of changes over Redis' publish/subscribe: one connection a process, whatever the number of projects."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from math import inf
 from typing import Any
 
-from redis.asyncio.client import PubSub
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
-from sidecar.adapters.codec import decode_row
+from sidecar.adapters.codec import decode_notice
 from sidecar.adapters.keys import ProjectKeys, project_of_channel
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.background import ended
 from sidecar.core.errors import StoreUnavailable
-from sidecar.ports import Cursor, Listening, Notice
+from sidecar.ports import Listening, Notice
 
 NOTICES_WAITING = 10_000
 """Beyond it the reader stops reading, and Redis ends a connection that stays behind."""
 
-POLL_SECONDS = 1.0
+PROBE_SECONDS = 10.0
 
 
 class RedisLine:
-    """A `Listening`; a task of its own reads the socket, so that `add` is confirmed while nobody iterates."""
+    """A `Listening`; a task of its own reads the socket, so that `add` is confirmed while nobody iterates.
 
-    def __init__(self, pubsub: PubSub, timeout_seconds: float) -> None:
-        """Keep the subscription; `read` does the work."""
-        self._pubsub = pubsub
+    It reads replies from the connection itself: redis-py's `PubSub` takes PUBSUB us for each message, this LINE.
+    """
+
+    def __init__(self, connection: AbstractConnection, timeout_seconds: float) -> None:
+        """Keep the connection; `read` does the work."""
+        self._connection = connection
         self._timeout_seconds = timeout_seconds
-        self._notices: asyncio.Queue[Notice | StoreUnavailable] = asyncio.Queue(NOTICES_WAITING)
+        self._heard: list[Notice] = []
+        self._broken: StoreUnavailable | None = None
+        self._arrived = asyncio.Event()
+        self._room = asyncio.Event()
         self._confirmed: dict[str, asyncio.Event] = {}
+        self._alive = asyncio.Event()
         self._commands = asyncio.Lock()
 
     async def add(self, project: str) -> None:
@@ -38,7 +46,7 @@ class RedisLine:
         async with self._asking():
             if channel not in self._confirmed:
                 self._confirmed[channel] = asyncio.Event()
-                await self._pubsub.subscribe(channel)
+                await self._connection.send_command("SUBSCRIBE", channel)
             await self._confirmed[channel].wait()
 
     async def remove(self, project: str) -> None:
@@ -46,36 +54,58 @@ class RedisLine:
         channel = ProjectKeys(project).channel
         async with self._asking():
             if self._confirmed.pop(channel, None) is not None:
-                await self._pubsub.unsubscribe(channel)
+                await self._connection.send_command("UNSUBSCRIBE", channel)
 
-    async def __aiter__(self) -> AsyncIterator[Notice]:
+    async def __aiter__(self) -> AsyncIterator[list[Notice]]:
         """Yield notices in the order of the server; see `Listening`."""
         while True:
-            notice = await self._notices.get()
-            if isinstance(notice, StoreUnavailable):
-                raise notice
-            yield notice
+            await self._arrived.wait()
+            self._arrived.clear()
+            heard, self._heard = self._heard, []
+            self._room.set()
+            if heard:
+                yield heard
+            if self._broken is not None and not self._heard:
+                raise self._broken
 
     async def read(self) -> None:
         """Read the socket until it breaks, which is the last thing that the iteration hears of."""
         try:
             while True:
-                message = await self._pubsub.get_message(timeout=POLL_SECONDS)
-                if message is not None:
-                    await self._take(message)
-        except (RedisError, OSError) as error:
-            await self._notices.put(StoreUnavailable(f"the line to Redis broke: {type(error).__name__}"))
+                self._take(await self._connection.read_response(timeout=inf, push_request=True))
+                if len(self._heard) >= NOTICES_WAITING:
+                    self._room.clear()
+                    await self._room.wait()
+        except (RedisError, OSError, ValueError) as error:
+            self._break(error)
 
-    async def _take(self, message: dict[str, Any]) -> None:
-        channel = message["channel"].decode()
-        if message["type"] == "subscribe":
-            if channel in self._confirmed:
-                self._confirmed[channel].set()
-        elif message["type"] == "message":
-            epoch, rev, job_id, row = message["data"].split(b" ", 3)
-            version, fields = decode_row(row)
-            cursor = Cursor(epoch.decode(), int(rev))
-            await self._notices.put(Notice(project_of_channel(channel), job_id.decode(), cursor, version, fields))
+    async def probe(self) -> None:
+        """Ask the server now and then whether the line still holds; break it when no answer comes."""
+        try:
+            while True:
+                await asyncio.sleep(PROBE_SECONDS)
+                self._alive.clear()
+                async with self._asking():
+                    await self._connection.send_command("PING")
+                    await self._alive.wait()
+        except StoreUnavailable as error:
+            self._break(error)
+
+    def _take(self, reply: Sequence[Any]) -> None:
+        kind = reply[0]
+        if kind == b"message":
+            self._heard.append(decode_notice(project_of_channel(reply[1].decode()), reply[2]))
+            self._arrived.set()
+        elif kind == b"subscribe":
+            confirmed = self._confirmed.get(reply[1].decode())
+            if confirmed is not None:
+                confirmed.set()
+        elif kind == b"pong":
+            self._alive.set()
+
+    def _break(self, error: Exception) -> None:
+        self._broken = StoreUnavailable(f"the line to Redis broke: {type(error).__name__}")
+        self._arrived.set()
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[None]:
@@ -97,14 +127,19 @@ class RedisBroker:
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Listening]:
         """Open a line; see `Broker`."""
-        pubsub = self._link.subscriptions.pubsub()
+        pool = self._link.subscriptions.connection_pool
         async with self._link.deadline():
-            await pubsub.connect()
-        line = RedisLine(pubsub, self._link.timeout_seconds)
-        reading = asyncio.create_task(line.read(), name="redis-line")
+            connection = await pool.get_connection()
+        line = RedisLine(connection, self._link.timeout_seconds)
+        tasks = [
+            asyncio.create_task(line.read(), name="redis-line"),
+            asyncio.create_task(line.probe(), name="redis-line-probe"),
+        ]
         try:
             yield line
         finally:
-            await ended(reading)
+            for task in tasks:
+                await ended(task)
             with suppress(RedisError, OSError):
-                await pubsub.aclose()
+                await connection.disconnect()
+                await pool.release(connection)

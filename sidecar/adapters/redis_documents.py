@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from typing_extensions import override
 
-from sidecar.adapters.codec import decode_job, encode_event, encode_job, encode_row
+from sidecar.adapters.codec import decode_job, encode_event, encode_job, encode_notice
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.core.document import row
@@ -74,7 +74,7 @@ def write_arguments(known: Held | None, shown: View, tag: int, events: Sequence[
     is_told = known is None or known.job.version != job.version
     return [
         *(job.job_id, known.tag if known else "", tag, encode_job(job)),
-        encode_row(job.version, row(shown)) if is_told else b"",
+        encode_notice(job.version, row(shown), is_end=shown.is_over) if is_told else b"",
         *(count_field(known.view) if known else "", count_field(shown)),
         *(job.created_at, job.updated_at, job.last_progress_at),
         *(int(known is not None and not known.view.is_finished), int(not shown.is_finished)),

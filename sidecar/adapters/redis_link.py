@@ -67,7 +67,7 @@ class RedisLink:
                 **options,
             )
         )
-        self.subscriptions: Client = Redis.from_url(url, health_check_interval=10, **options)
+        self.subscriptions: Client = Redis.from_url(url, protocol=2, **options)
 
     async def evaluate(self, script: Script, keys: Sequence[str], arguments: Callable[[str], Sequence[Any]]) -> Any:
         """Run a script. `arguments` is given the run id of the very server that will run it.

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 
 from sidecar.adapters import keys
-from sidecar.adapters.codec import decode_event, encode_event, encode_row
+from sidecar.adapters.codec import decode_event, encode_event, encode_notice
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.redis_combiner import OUTBOX_ENTRIES, Combiner, MovedError
 from sidecar.adapters.redis_documents import Held, Recent, count_field, read
 from sidecar.adapters.redis_link import RedisLink, Script
-from sidecar.adapters.redis_listing import read_page
+from sidecar.adapters.redis_listing import read_changes, read_page
 from sidecar.core.job import Event, Job
-from sidecar.ports import ChangeJob, Page, Query, Stored, Written
+from sidecar.ports import ChangeJob, Missed, Page, Query, Stored, Written
 
 PROJECTS_CACHED = 16_384
 OUTBOX_CHUNK = 1_000
@@ -18,7 +18,7 @@ TOMBSTONE_SECONDS = 3_600.0
 
 
 class RedisLive:
-    """`LiveStore` and `Census` over Redis or Valkey."""
+    """`LiveStore`, `Feed` and `Census` over Redis or Valkey."""
 
     def __init__(self, link: RedisLink, clock: Callable[[], float]) -> None:
         """Keep the link; `clock` gives Unix seconds for tombstones and deletions."""
@@ -51,6 +51,11 @@ class RedisLive:
         """Return a page of jobs; see `LiveStore`."""
         async with self._link.deadline():
             return await read_page(self._redis, query)
+
+    async def since(self, project: str, rev: int, limit: int) -> Missed:
+        """Return what changed after a rev; see `Feed`."""
+        async with self._link.deadline():
+            return await read_changes(self._link, project, rev, limit)
 
     async def timeline(self, job_id: str, after: int, limit: int) -> list[Event]:
         """Return the job's events from the outbox of its project, oldest first."""
@@ -114,7 +119,7 @@ class RedisLive:
             [*place.indexes(), place.job(job.job_id)],
             lambda _: [
                 *(job.job_id, held.tag, count_field(held.view), encode_event(event), OUTBOX_ENTRIES),
-                *(encode_row(job.version + 1, None), now, now + TOMBSTONE_SECONDS),
+                *(encode_notice(job.version + 1, None, is_end=True), now, now + TOMBSTONE_SECONDS),
             ],
         )
         return bool(answer)

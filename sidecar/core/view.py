@@ -57,6 +57,11 @@ class View(NamedTuple):
         return self.status.is_finished
 
     @property
+    def is_over(self) -> bool:
+        """Whether the attempt is over for good: it has finished, and is not only lost."""
+        return self.status.is_finished and self.status is not Status.LOST
+
+    @property
     def stage_label(self) -> str | None:
         """The running stage's label, its name if it has none."""
         return next((stage.label or stage.name for stage in self.order if stage.name == self.stage), None)

@@ -4,9 +4,8 @@ import random
 
 from sidecar.core.job import Json
 from sidecar.http import answers, wire
-from sidecar.http.answers import Show
-from sidecar.hub import Broadcast, Encode
 from sidecar.ports import Cursor
+from sidecar.watcher import Broadcast, Encode, Form
 
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -27,25 +26,45 @@ def event(name: str, data: Json, cursor: str | None = None) -> bytes:
 
 def full(change: Broadcast) -> bytes:
     """Return a change as an event with the whole job."""
-    return _change(change, answers.full)
+    if change.view is None:
+        return gone(change.job_id, change.cursor)
+    return _change(change, wire.encode(answers.full(change.view, change.cursor)))
 
 
 def brief(change: Broadcast) -> bytes:
-    """Return a change as an event with the job's flat row."""
-    return _change(change, answers.brief)
+    """Return a change as an event with the job's flat row; one that came encoded only lacks its cursor."""
+    if change.row is not None:
+        return _change(change, b'%s,"cursor":"%s"}' % (change.row[:-1], str(change.cursor).encode()))
+    if change.view is None:
+        return gone(change.job_id, change.cursor)
+    return _change(change, wire.encode(answers.brief(change.view, change.cursor)))
+
+
+def _change(change: Broadcast, job: bytes) -> bytes:
+    cursor = str(change.cursor).encode()
+    if not change.is_end:
+        return b"event: progress\nid: %s\ndata: %s\n\n" % (cursor, job)
+    data = {"job_id": change.job_id, "status": wire.value_from_json(job)["status"]}
+    return b'event: done\nid: %s\ndata: %s,"job":%s}\n\n' % (cursor, wire.encode(data)[:-1], job)
+
+
+def chunked(data: bytes) -> bytes:
+    """Return the data as a chunk of an HTTP/1.1 response."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def _as_it_is(data: bytes) -> bytes:
+    return data
 
 
 ENCODERS: dict[str, Encode] = {"full": full, "brief": brief}
-"""Shared functions, so that the hub shares their bytes."""
 
-
-def _change(change: Broadcast, show: Show) -> bytes:
-    if change.view is None:
-        return gone(change.job_id, change.cursor)
-    job = show(change.view, change.cursor)
-    if change.is_end:
-        job = {"job_id": change.job_id, "status": change.view.status, "job": job}
-    return event("done" if change.is_end else "progress", job, str(change.cursor))
+FORMS = {
+    (view, is_chunked): Form(encode, frame, frame(PING), is_whole=encode is full)
+    for view, encode in ENCODERS.items()
+    for is_chunked, frame in ((True, chunked), (False, _as_it_is))
+}
+"""By view, and by whether the response is chunked: an HTTP/1.0 client gets the bytes as they are."""
 
 
 UNKNOWN = Cursor("unknown", 0)

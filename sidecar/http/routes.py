@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from sidecar.core.job import Request
-from sidecar.http import jobs, sse
+from sidecar.http import jobs, watch_job, watch_project
 from sidecar.http import ops as operating
 from sidecar.http.middleware import admitted, answered, label
 from sidecar.http.services import SERVICES, Services
@@ -31,7 +31,8 @@ def api(services: Services) -> web.Application:
             web.post(JOB + "/pause", jobs.asking(Request.PAUSE)),
             web.post(JOB + "/resume", jobs.asking(Request.RESUME)),
             web.get(JOB + "/timeline", jobs.timeline),
-            web.get(JOB + "/events", sse.watch),
+            web.get(JOB + "/events", watch_job.watch),
+            web.get("/v1/events", watch_project.watch),
             web.post("/v1/updates", jobs.push_many),
         ]
     )

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from sidecar.http.auth import Gate, Principal
-from sidecar.hub import EndedError, Hub
-from sidecar.ports import Metrics
+from sidecar.hub import Hub
+from sidecar.ports import Feed, Metrics
 from sidecar.tracker import Tracker
+from sidecar.watcher import EndedError
 
 Render = Callable[[str | None, float], Awaitable[tuple[bytes, str]]]
 """Renders the metrics for an Accept header within seconds: the bytes, and their Content-Type."""
@@ -80,6 +81,7 @@ class Services:
 
     tracker: Tracker
     hub: Hub
+    feed: Feed
     metrics: Metrics
     gate: Gate
     streams: Streams

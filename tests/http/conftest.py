@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -216,11 +217,12 @@ class Starter:
         link = RedisLink(self._valkey_url, store_timeout_seconds)
         self._stack.push_async_callback(link.close)
         live, metrics = RedisLive(link, time.time), Counted()
-        hub = Hub(RedisBroker(link), live)
+        hub = Hub(RedisBroker(link), live, live)
         services = Services(
             **{
                 "tracker": Tracker(live, Unrecorded(), metrics, time.time),
                 "hub": hub,
+                "feed": live,
                 "metrics": metrics,
                 "gate": Gate(tokens, is_token_required=bool(tokens), metrics_token=metrics_token),
                 "streams": Streams(most_streams),
@@ -231,8 +233,9 @@ class Starter:
                 **options,
             }
         )
-        carrying = asyncio.create_task(supervise("hub", hub.run, metrics))
-        self._stack.push_async_callback(_ended, carrying)
+        for name, loop in (("hub", hub.run), ("heartbeat", partial(hub.beat, services.times.heartbeat))):
+            running = asyncio.create_task(supervise(name, loop, metrics))
+            self._stack.push_async_callback(_ended, running)
         runner = await self._listen(routes.ops(services) if is_ops else routes.api(services))
         port = runner.addresses[0][1]
         client = await self._stack.enter_async_context(ClientSession(f"http://127.0.0.1:{port}"))

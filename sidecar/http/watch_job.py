@@ -1,0 +1,183 @@
+"""GET /v1/jobs/{job_id}/events: one job, watched over Server-Sent Events."""
+
+import asyncio
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from sidecar.core.document import rfc3339
+from sidecar.core.errors import Unavailable, UnknownJob
+from sidecar.http import events, queries, sse
+from sidecar.http.auth import Right
+from sidecar.http.services import PRINCIPAL, SERVICES, Services
+from sidecar.http.sse import Connection
+from sidecar.ports import Query, Stored
+from sidecar.tracker import MayUse
+from sidecar.watcher import Broadcast, Watcher
+
+CANCEL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a client wants to watch, and the last event that it has heard."""
+
+    job_id: str
+    may: MayUse
+    view: str
+    heard: str
+
+
+async def watch(request: web.Request) -> web.StreamResponse:
+    """GET /v1/jobs/{job_id}/events."""
+    services, wanted = request.app[SERVICES], _wanted(request)
+    refused = sse.refused(request)
+    if refused is not None:
+        return refused
+    with services.streams.opened():
+        if await _is_over(services, wanted):
+            return web.Response(status=204)
+        return await sse.serve(request, lambda connection: Stream(services, wanted, connection).run())
+
+
+def _wanted(request: web.Request) -> Wanted:
+    may = request[PRINCIPAL].may(Right.READ)
+    queries.only(request.query, "view", "last_event_id")
+    return Wanted(
+        queries.job_id(request.match_info["job_id"]),
+        may,
+        queries.view(request.query),
+        request.headers.get("Last-Event-ID") or request.query.get("last_event_id", ""),
+    )
+
+
+async def _is_over(services: Services, wanted: Wanted) -> bool:
+    """Whether the client has heard the end already; false when the store does not say in time."""
+    if not wanted.heard:
+        return False
+    try:
+        async with asyncio.timeout(services.times.check):
+            stored = await services.tracker.get(wanted.job_id, wanted.may)
+            rev = await _heard_rev(services, wanted, stored)
+    except UnknownJob:
+        return events.has_heard_gone(wanted.heard)
+    except (TimeoutError, Unavailable):
+        return False
+    return stored.view.is_over and rev is not None and rev >= stored.cursor.rev
+
+
+async def _heard_rev(services: Services, wanted: Wanted, stored: Stored) -> int | None:
+    """Return the rev up to which the client has heard; None unless it is of this epoch, and not ahead of us."""
+    cursor, project = queries.cursor(wanted.heard), stored.view.job.project
+    if cursor is None or cursor.epoch != stored.cursor.epoch:
+        return None
+    if cursor.rev <= stored.cursor.rev:
+        return cursor.rev
+    page = await services.tracker.page(Query(may_see=wanted.may, project=project, limit=1))
+    is_ours = page.cursor is not None and page.cursor.epoch == cursor.epoch and cursor.rev <= page.cursor.rev
+    return cursor.rev if is_ours else None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A job, and the watcher that hears of everything newer."""
+
+    stored: Stored
+    watcher: Watcher
+    is_recovered: bool
+    is_news: bool
+
+
+class Stream:
+    """One open stream."""
+
+    def __init__(self, services: Services, wanted: Wanted, connection: Connection) -> None:
+        """Keep the parts; `run` does the work."""
+        self._services = services
+        self._times = services.times
+        self._wanted = wanted
+        self._connection = connection
+        self._has_asked = asyncio.Event()
+
+    async def run(self) -> None:
+        """Say what is, then what changes, until the job ends; `EndedError` or `ConnectionError` end it before."""
+        await self._connection.say(events.opening())
+        async with AsyncExitStack() as stack:
+            found = await self._opened(stack)
+            if found is None:
+                await self._connection.say(events.gone(self._wanted.job_id))
+            elif not await self._is_all(found):
+                await found.watcher.follow()
+
+    async def _opened(self, stack: AsyncExitStack) -> Found | None:
+        """Say `connected`, and return what was found in the end, None if nothing is."""
+        finding = asyncio.create_task(self._find(stack), name="find-watched-job")
+        try:
+            await self._connect(finding)
+            while not finding.done():
+                await asyncio.wait({finding}, timeout=self._times.heartbeat)
+                if not finding.done():
+                    await self._connection.say(events.PING)
+            return finding.result()
+        finally:
+            await _cancelled(finding)
+
+    async def _connect(self, finding: "asyncio.Task[Found | None]") -> None:
+        """Say `connected`, with what the store has answered by then."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._times.store):
+                await self._has_asked.wait()
+        found = finding.result() if finding.done() else None
+        data = {
+            "job_id": self._wanted.job_id,
+            "recovered": found is not None and found.is_recovered,
+            "cursor": None if found is None else str(found.stored.cursor),
+            "server_time": rfc3339(self._services.clock()),
+        }
+        await self._connection.say(events.event("connected", data))
+
+    async def _is_all(self, found: Found) -> bool:
+        """Tell the job as it is, if that is news; true if nothing can follow."""
+        if not found.is_news:
+            return False
+        snapshot = Broadcast.of(found.stored)
+        await self._connection.say(snapshot.encoded(events.ENCODERS[self._wanted.view]))
+        return snapshot.is_end
+
+    async def _find(self, stack: AsyncExitStack) -> Found | None:
+        """Look for the job until it is there; None once it has been unknown for too long."""
+        unknown_seconds = 0.0
+        while unknown_seconds < self._times.unknown:
+            try:
+                return await self._look(stack)
+            except UnknownJob:
+                self._services.metrics.stream_missed()
+                unknown_seconds += self._times.poll
+            except Unavailable:
+                unknown_seconds = 0.0  # a store that is away says nothing about the job
+            finally:
+                self._has_asked.set()
+            await self._services.streams.pause(self._times.poll)
+        return None
+
+    async def _look(self, stack: AsyncExitStack) -> Found:
+        """Listen first, then read: what changes in between is heard, and what was read is not told again."""
+        services, wanted = self._services, self._wanted
+        known = await services.tracker.get(wanted.job_id, wanted.may)
+        watcher = Watcher(self._connection.form(wanted.view), self._connection, ends_with_job=True)
+        async with AsyncExitStack() as trying:
+            await trying.enter_async_context(services.hub.watch(known.view.job.project, wanted.job_id, watcher))
+            stored = await services.tracker.get(wanted.job_id, wanted.may)
+            watcher.saw(stored.cursor, stored.view.job.version)
+            heard = await _heard_rev(services, wanted, stored)
+            await stack.enter_async_context(trying.pop_all())
+        is_news = heard is None or heard < stored.cursor.rev
+        return Found(stored, watcher, is_recovered=heard is not None, is_news=is_news)
+
+
+async def _cancelled(task: "asyncio.Task[Found | None]") -> None:
+    """End a task, whatever it takes: before Python 3.12, `wait_for` can lose a cancellation, and redis-py uses it."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=CANCEL_SECONDS)

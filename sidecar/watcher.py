@@ -1,0 +1,233 @@
+"""One client that is told of changes: written to directly, or by way of a mailbox while it does not keep up."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from sidecar.core.view import View
+from sidecar.ports import Cursor, Gone, Stored
+
+MAILBOX_BYTES = 256 * 1024
+"""What may wait for one watcher; beyond it the watcher is closed as too slow."""
+
+
+class Broadcast:
+    """One change on its way to the watchers; each form of it is encoded once, by whoever asks first.
+
+    `row` is the brief row as JSON without its cursor, `view` the whole job; neither is there for a job that is gone.
+    The view may be newer than `cursor`: a client that resumes there misses nothing.
+    """
+
+    __slots__ = ("_encoded", "cursor", "is_end", "job_id", "row", "version", "view")
+
+    def __init__(  # noqa: PLR0913 - the parts of a change
+        self,
+        job_id: str,
+        cursor: Cursor,
+        version: int = 0,
+        *,
+        is_end: bool = True,
+        row: bytes | None = None,
+        view: View | None = None,
+    ) -> None:
+        """Keep the parts; nothing is encoded yet."""
+        self.job_id = job_id
+        self.cursor = cursor
+        self.version = version
+        self.is_end = is_end
+        self.row = row
+        self.view = view
+        self._encoded: dict[Encode, bytes] = {}
+
+    @classmethod
+    def of(cls, change: Stored | Gone) -> "Broadcast":
+        """Return the word of a job as a store holds it, or that it is gone."""
+        if isinstance(change, Gone):
+            return cls(change.job_id, change.cursor)
+        shown = change.view
+        return cls(shown.job.job_id, change.cursor, shown.job.version, is_end=shown.is_over, view=shown)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether there is no such job any more."""
+        return self.row is None and self.view is None
+
+    def encoded(self, encode: "Encode") -> bytes:
+        """Return the bytes in the form of `encode`."""
+        known = self._encoded.get(encode)
+        if known is None:
+            known = self._encoded[encode] = encode(self)
+        return known
+
+
+Encode = Callable[[Broadcast], bytes]
+
+
+class Form(NamedTuple):
+    """How a transport says things: each change by `encode`, all that one write carries by `frame`.
+
+    `ping` says that we live, in its frame; `is_whole` that `encode` needs the whole job and not only its row.
+    """
+
+    encode: Encode
+    frame: Callable[[bytes], bytes]
+    ping: bytes
+    is_whole: bool
+
+    def framed(self, changes: Sequence[Broadcast]) -> bytes:
+        """Return the bytes of one write."""
+        return self.frame(b"".join([change.encoded(self.encode) for change in changes]))
+
+
+class Outlet(Protocol):
+    """Where a watcher's bytes go: one client's connection."""
+
+    def write(self, data: bytes) -> bool:
+        """Send what can be sent without waiting and keep the rest; false if too much is kept already."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until the client has taken what is kept. Raises `TimeoutError` when that takes too long."""
+        ...
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the client has gone."""
+        ...
+
+
+class EndedError(Exception):
+    """A watcher is over; `reason` is done, client, slow_consumer, shutdown or error."""
+
+    def __init__(self, reason: str) -> None:
+        """Keep the reason for the metrics."""
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Watcher:
+    """A client, and what it has yet to be told.
+
+    Until it has had its snapshot, and while it does not keep up, changes wait in a mailbox: the newest state of each
+    job and every end of an attempt, in ascending rev. A newer state takes the place of an older one and goes to the
+    end; an end gives way to nothing. What would not fit any more ends the watcher as `slow_consumer`.
+    """
+
+    __slots__ = (
+        *("_bytes", "_ended", "_floor", "_is_full", "_is_past_floor", "_mailbox", "_outlet", "_woken"),
+        *("ends_with_job", "form", "told_at"),
+    )
+
+    def __init__(self, form: Form, outlet: Outlet, *, ends_with_job: bool) -> None:
+        """Begin with an open mailbox. `ends_with_job`: the first end of an attempt is the watcher's too."""
+        self.form = form
+        self.ends_with_job = ends_with_job
+        self.told_at = 0.0
+        self._outlet = outlet
+        self._mailbox: dict[tuple[str, int], Broadcast] | None = {}
+        self._bytes = 0
+        self._floor = (Cursor("", 0), -1)
+        self._is_past_floor = False
+        self._is_full = False
+        self._ended: str | None = None
+        self._woken: asyncio.Future[None] | None = None
+
+    @property
+    def floor(self) -> Cursor:
+        """Where the snapshot stood that the client was given."""
+        return self._floor[0]
+
+    def saw(self, cursor: Cursor, version: int = -1) -> None:
+        """Note the snapshot that the client is given: what is not newer is not told.
+
+        `version` is that of the one job that is watched; it counts when the cursors are of different epochs.
+        """
+        self._floor = (cursor, version)
+        waiting = [] if self._mailbox is None else list(self._mailbox.values())
+        self._mailbox, self._bytes = {}, 0
+        for change in waiting:
+            self._put(change)
+
+    def tell(self, data: bytes, changes: Sequence[Broadcast], now: float) -> None:
+        """Tell the client of changes, in ascending rev, of which `data` is the frame; `now` is the loop's clock."""
+        if self._mailbox is not None:
+            for change in changes:
+                self._put(change)
+        elif self._is_past_floor:
+            self._write(data, changes, now)
+        elif news := [change for change in changes if not self._has_seen(change)]:
+            self._is_past_floor = True
+            self._write(self.form.framed(news), news, now)
+
+    def beat(self, now: float, silence_seconds: float) -> None:
+        """Notice that the client has gone; ping it if nothing was said for so long."""
+        if self._outlet.is_closed:
+            self.end("client")
+        elif self._mailbox is None and now - self.told_at >= silence_seconds:
+            self._write(self.form.ping, (), now)
+
+    def end(self, reason: str) -> None:
+        """End the watcher; the first reason counts."""
+        if self._ended is None:
+            self._ended = reason
+            self._wake()
+
+    async def follow(self) -> None:
+        """Let everything be told from now on, until the watcher ends: raises `EndedError`."""
+        loop = asyncio.get_running_loop()
+        self.told_at = loop.time()
+        while self._ended is None or (self._is_full and self._ended == "done"):
+            if self._is_full:
+                await self._drained()
+            elif self._mailbox is not None:
+                waiting, self._mailbox, self._bytes = list(self._mailbox.values()), None, 0
+                self._release(waiting, loop.time())
+            else:
+                self._woken = loop.create_future()
+                await self._woken
+        raise EndedError(self._ended)
+
+    def _has_seen(self, change: Broadcast) -> bool:
+        cursor, version = self._floor
+        if cursor.epoch == change.cursor.epoch:
+            return change.cursor.rev <= cursor.rev
+        return not change.is_gone and change.version <= version
+
+    def _put(self, change: Broadcast) -> None:
+        if self._mailbox is None or self._has_seen(change):
+            return
+        replaced = self._mailbox.pop((change.job_id, 0), None)
+        self._mailbox[change.job_id, change.cursor.rev if change.is_end else 0] = change
+        self._bytes += self._size(change) - (0 if replaced is None else self._size(replaced))
+        if self._bytes > MAILBOX_BYTES:
+            self.end("slow_consumer")
+
+    def _release(self, waiting: list[Broadcast], now: float) -> None:
+        """Write what waited, up to the end that is also ours."""
+        end = next((number for number, change in enumerate(waiting, 1) if change.is_end), None)
+        told = waiting[:end] if self.ends_with_job else waiting
+        if told:
+            self._is_past_floor = True
+            self._write(self.form.framed(told), told, now)
+
+    def _write(self, data: bytes, changes: Sequence[Broadcast], now: float) -> None:
+        self.told_at = now
+        if not self._outlet.write(data):
+            self._is_full, self._mailbox = True, {}
+            self._wake()
+        if self.ends_with_job and changes and changes[-1].is_end:
+            self.end("done")
+
+    async def _drained(self) -> None:
+        try:
+            await self._outlet.drain()
+        except TimeoutError:
+            self._ended = "slow_consumer"
+        self._is_full = False
+
+    def _size(self, change: Broadcast) -> int:
+        return len(change.encoded(self.form.encode))
+
+    def _wake(self) -> None:
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
