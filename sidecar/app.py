@@ -99,7 +99,6 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
         services = Services(
             tracker=Tracker(live, history, metrics, time.time),
             hub=hub,
-            feed=live,
             metrics=metrics,
             gate=gate,
             streams=Streams(settings.max_streams),

@@ -6,9 +6,10 @@ to each watcher. The more there is to tell, the more is joined.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
+from sidecar.backlog import Backlogs
 from sidecar.core.errors import StoreUnavailable
 from sidecar.ports import Broker, Cursor, Feed, Listening, LiveStore, Notice, Stored
 from sidecar.watcher import Broadcast, Form, Watcher
@@ -20,7 +21,6 @@ QUICK_SECONDS = 0.0005
 WATCHERS_A_TURN = 1_000
 """Watchers written to before others get a turn of the event loop."""
 
-JOBS_A_READ = 200
 BEATS_A_SILENCE = 15
 """How often a watcher is looked at while nothing is said: a client that has gone is noticed by then."""
 
@@ -84,9 +84,9 @@ class Hub:
 
     def __init__(self, broker: Broker, live: LiveStore, feed: Feed) -> None:
         """Keep the ports; `run` and `beat` do the work."""
+        self.backlogs = Backlogs(feed)
         self._broker = broker
         self._live = live
-        self._feed = feed
         self._line: Listening | None = None
         self._channels: dict[str, Channel] = {}
         self._has_line = asyncio.Event()
@@ -204,15 +204,14 @@ class Hub:
         cursor = channel.cursor or min(watcher.floor for watcher in channel.everything.watchers())
         is_more = True
         while is_more:
-            missed = await self._feed.since(project, cursor.rev, JOBS_A_READ)
+            missed = await self.backlogs.after(project, cursor.rev)
             if missed.cursor.epoch != cursor.epoch:
                 for watcher in list(channel.everything.watchers()):
                     watcher.end("error")
                 return
-            changes = [Broadcast.of(change) for change in missed.changes]
-            if changes:
-                cursor = channel.cursor = changes[-1].cursor
-                await _spread(channel.everything, changes, changes)
+            if missed.changes:
+                await _spread(channel.everything, missed.changes, missed.changes)
+            cursor = channel.cursor = missed.cursor
             is_more = missed.is_more
 
     async def _tidy(self, project: str, job_id: str | None) -> None:
@@ -241,7 +240,7 @@ def _is_wanted_whole(channel: Channel, job_id: str) -> bool:
     return channel.everything.is_whole or (topic is not None and topic.is_whole)
 
 
-async def _spread(topic: Topic, rows: list[Broadcast], wholes: list[Broadcast]) -> None:
+async def _spread(topic: Topic, rows: Sequence[Broadcast], wholes: Sequence[Broadcast]) -> None:
     """Tell each watcher of a topic in its form."""
     clock = asyncio.get_running_loop().time
     for form, watchers in list(topic.by_form.items()):

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from sidecar.http.auth import Gate, Principal
 from sidecar.hub import Hub
-from sidecar.ports import Feed, Metrics
+from sidecar.ports import Metrics
 from sidecar.tracker import Tracker
 from sidecar.watcher import EndedError
 
@@ -81,7 +81,6 @@ class Services:
 
     tracker: Tracker
     hub: Hub
-    feed: Feed
     metrics: Metrics
     gate: Gate
     streams: Streams

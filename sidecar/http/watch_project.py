@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from sidecar.backlog import Backlog
 from sidecar.core.document import rfc3339
 from sidecar.core.errors import Forbidden, Unavailable
 from sidecar.http import checks, events, queries, sse
@@ -13,11 +14,9 @@ from sidecar.http.auth import Right
 from sidecar.http.problem import FieldError, InvalidRequest
 from sidecar.http.services import PRINCIPAL, SERVICES, Services
 from sidecar.http.sse import Connection
-from sidecar.ports import Cursor, Missed, Stored
+from sidecar.ports import Cursor
 from sidecar.tracker import FORBIDDEN
-from sidecar.watcher import Broadcast, Watcher
-
-JOBS_A_READ = 200
+from sidecar.watcher import Watcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,53 +71,47 @@ class Stream:
 
     async def _bring_up_to_date(self, watcher: Watcher) -> None:
         heard, first = self._wanted.heard, await self._first()
-        is_recovered = first is not None and heard is not None and _is_place_in(heard, first.cursor)
+        is_recovered = first is not None and heard is not None and _is_place_in(heard, first.project_cursor)
         await self._connect(first, is_recovered=is_recovered)
-        after = heard.rev if heard is not None and is_recovered else 0
-        page = first if first is not None and is_recovered else await self._page(after)
+        backlog = first if first is not None and (is_recovered or heard is None) else await self._after(0)
         while True:
-            await self._tell(page, is_recovered=is_recovered)
-            cursor = page.cursor if not page.is_more else page.changes[-1].cursor
-            watcher.saw(cursor)
-            if not page.is_more:
+            told = backlog.encoded(self._encode, with_gone=is_recovered)
+            if told:
+                await self._connection.say(told)
+            watcher.saw(backlog.cursor)
+            if not backlog.is_more:
                 break
-            page = await self._page(cursor.rev)
-        await self._connection.say(events.event("synced", {"cursor": str(cursor)}))
+            backlog = await self._after(backlog.cursor.rev)
+        await self._connection.say(events.event("synced", {"cursor": str(backlog.cursor)}))
 
-    async def _first(self) -> Missed | None:
+    async def _first(self) -> Backlog | None:
         """Return what was missed, None if the store does not say in time."""
         rev = 0 if self._wanted.heard is None else self._wanted.heard.rev
         with suppress(TimeoutError, Unavailable):
             async with asyncio.timeout(self._times.store):
-                return await self._services.feed.since(self._wanted.project, rev, JOBS_A_READ)
+                return await self._services.hub.backlogs.after(self._wanted.project, rev)
         return None
 
-    async def _connect(self, first: Missed | None, *, is_recovered: bool) -> None:
+    async def _connect(self, first: Backlog | None, *, is_recovered: bool) -> None:
         data = {
             "project": self._wanted.project,
             "recovered": is_recovered,
-            "cursor": None if first is None else str(first.cursor),
+            "cursor": None if first is None else str(first.project_cursor),
             "server_time": rfc3339(self._services.clock()),
         }
         await self._connection.say(events.event("connected", data))
 
-    async def _page(self, after: int) -> Missed:
+    async def _after(self, rev: int) -> Backlog:
         """Return what changed after a rev; wait for a store that is away, and keep the connection alive meanwhile."""
         waited = 0.0
         while True:
             with suppress(Unavailable):
-                return await self._services.feed.since(self._wanted.project, after, JOBS_A_READ)
+                return await self._services.hub.backlogs.after(self._wanted.project, rev)
             await self._services.streams.pause(self._times.poll)
             waited += self._times.poll
             if waited >= self._times.heartbeat:
                 await self._connection.say(events.PING)
                 waited = 0.0
-
-    async def _tell(self, page: Missed, *, is_recovered: bool) -> None:
-        """Tell a page of changes; who gets the full state need not hear of jobs that are gone."""
-        told = [each for each in page.changes if is_recovered or isinstance(each, Stored)]
-        if told:
-            await self._connection.say(b"".join(Broadcast.of(each).encoded(self._encode) for each in told))
 
 
 def _is_place_in(heard: Cursor, now: Cursor) -> bool:

@@ -222,7 +222,6 @@ class Starter:
             **{
                 "tracker": Tracker(live, Unrecorded(), metrics, time.time),
                 "hub": hub,
-                "feed": live,
                 "metrics": metrics,
                 "gate": Gate(tokens, is_token_required=bool(tokens), metrics_token=metrics_token),
                 "streams": Streams(most_streams),

@@ -1,0 +1,94 @@
+"""What was missed of a project, read once for everybody who asks at the same time.
+
+When a thousand clients come back at once they all ask for the same. A read that is under way began too early for
+whoever asks now; so all of those wait for the next one, and share it and its bytes.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from sidecar.core.errors import SidecarError, StoreUnavailable
+from sidecar.ports import Cursor, Feed
+from sidecar.watcher import Broadcast, Encode
+
+JOBS_A_READ = 200
+
+
+class Backlog:
+    """Part of what was missed, in ascending rev. `cursor` is up to where it reaches; `is_more` follows after it."""
+
+    __slots__ = ("_encoded", "changes", "cursor", "is_more", "project_cursor")
+
+    def __init__(self, changes: Sequence[Broadcast], project_cursor: Cursor, *, is_more: bool) -> None:
+        """Keep the parts; `project_cursor` is where the project stood when this was read."""
+        self.changes = changes
+        self.project_cursor = project_cursor
+        self.cursor = changes[-1].cursor if is_more else project_cursor
+        self.is_more = is_more
+        self._encoded: dict[tuple[Encode, bool], bytes] = {}
+
+    def encoded(self, encode: Encode, *, with_gone: bool) -> bytes:
+        """Return the bytes of all of it; whoever gets the full state need not hear of jobs that are gone."""
+        known = self._encoded.get((encode, with_gone))
+        if known is None:
+            told = [change.encoded(encode) for change in self.changes if with_gone or not change.is_gone]
+            known = self._encoded[encode, with_gone] = b"".join(told)
+        return known
+
+
+Asked = tuple[str, int]
+"""A project, and the rev after which changes are asked for."""
+
+
+class Backlogs:
+    """Reads backlogs, never two of the same at a time."""
+
+    def __init__(self, feed: Feed) -> None:
+        """Keep the port."""
+        self._feed = feed
+        self._waiting: dict[Asked, list[asyncio.Future[Backlog]]] = {}
+        self._reads: set[asyncio.Task[None]] = set()
+
+    async def after(self, project: str, rev: int) -> Backlog:
+        """Return what changed after a rev, as of now or later. Raises `StoreUnavailable`."""
+        asked = (project, rev)
+        if asked not in self._waiting:
+            self._waiting[asked] = []
+            reading = asyncio.create_task(self._read_for_all(asked), name=f"backlog-{project}")
+            self._reads.add(reading)
+            reading.add_done_callback(self._reads.discard)
+        answer: asyncio.Future[Backlog] = asyncio.get_running_loop().create_future()
+        self._waiting[asked].append(answer)
+        return await answer
+
+    async def _read_for_all(self, asked: Asked) -> None:
+        """Read again and again, each time for all who wait, until nobody does."""
+        answers: list[asyncio.Future[Backlog]] = []
+        try:
+            while self._waiting[asked]:
+                answers, self._waiting[asked] = self._waiting[asked], []
+                try:
+                    backlog = await self._read(*asked)
+                except SidecarError as error:
+                    _fail(answers, error)
+                else:
+                    _answer(answers, backlog)
+        finally:
+            _fail([*answers, *self._waiting.pop(asked)], StoreUnavailable("the read broke off"))
+
+    async def _read(self, project: str, rev: int) -> Backlog:
+        missed = await self._feed.since(project, rev, JOBS_A_READ)
+        return Backlog([Broadcast.of(each) for each in missed.changes], missed.cursor, is_more=missed.is_more)
+
+
+def _answer(answers: list["asyncio.Future[Backlog]"], backlog: Backlog) -> None:
+    """Give everybody who still waits the answer."""
+    for answer in answers:
+        if not answer.done():
+            answer.set_result(backlog)
+
+
+def _fail(answers: list["asyncio.Future[Backlog]"], error: SidecarError) -> None:
+    for answer in answers:
+        if not answer.done():
+            answer.set_exception(error)
