@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,12 @@ class SqliteHistory:
         """Keep lines and the position after them in one transaction; a line recorded before is left as it is."""
         row = {"project": project, "position": position}
         async with self._connected() as connection:
-            for line in lines:
-                if line.event.type == "deleted":
-                    await connection.execute(delete(TIMELINE).where(TIMELINE.c.job_id == line.job_id))
+            for is_deletion, told in groupby(lines, lambda line: line.event.type == "deleted"):
+                if is_deletion:
+                    gone = [line.job_id for line in told]
+                    await connection.execute(delete(TIMELINE).where(TIMELINE.c.job_id.in_(gone)))
                 else:
-                    await connection.execute(insert(TIMELINE).values(_row(line)).on_conflict_do_nothing())
+                    await connection.execute(insert(TIMELINE).on_conflict_do_nothing(), [_row(line) for line in told])
             moved = insert(RECORDED).values(row).on_conflict_do_update(index_elements=["project"], set_=row)
             await connection.execute(moved)
 
