@@ -134,7 +134,7 @@ class Hub:
                     await self._carry(notices)
                     spent = clock() - began
                     if spent > QUICK_SECONDS:
-                        await asyncio.sleep(min(spent, LONGEST_PAUSE_SECONDS))
+                        await asyncio.sleep(min(3 * spent, LONGEST_PAUSE_SECONDS))
             finally:
                 self._line = None
                 self._has_line.clear()
