@@ -97,7 +97,7 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
             metrics_token=settings.metrics_token,
         )
         services = Services(
-            tracker=Tracker(live, history, metrics, time.time),
+            tracker=Tracker(live, live, history, metrics, time.time),
             hub=hub,
             metrics=metrics,
             gate=gate,

@@ -112,16 +112,19 @@ class LiveStore(Protocol):
         """
         ...
 
+    async def update_many(self, changes: Sequence[tuple[str, ChangeJob]]) -> list[Written | Exception]:
+        """Apply changes of many jobs, each as `update` does, in as few calls as can be; those of one job in order.
+
+        Returns for each what came of it, or the error that `update` would have raised.
+        """
+        ...
+
     async def get(self, job_id: str) -> Stored | None:
         """Return the job, at least as new as any update acknowledged before the call."""
         ...
 
     async def page(self, query: Query) -> Page:
         """Return jobs that match, in order; paging repeats none and misses none that did not change meanwhile."""
-        ...
-
-    async def timeline(self, job_id: str, after: int, limit: int) -> list[Event]:
-        """Return the job's events numbered above `after`, oldest first, as far as the outbox still has them."""
         ...
 
     async def delete(self, job_id: str, check: Callable[[Job], None]) -> bool:
@@ -195,10 +198,14 @@ class Missed:
 
 
 class Feed(Protocol):
-    """The order of a project's changes, for whoever was away. Raises `StoreUnavailable`."""
+    """What happened lately, for whoever was away. Raises `StoreUnavailable`."""
 
     async def since(self, project: str, rev: int, limit: int) -> Missed:
         """Return at most about `limit` jobs that changed last, or were deleted lately, after `rev` (0: all)."""
+        ...
+
+    async def timeline(self, job_id: str, after: int, limit: int) -> list[Event]:
+        """Return the job's events numbered above `after`, oldest first, as far as the outbox still has them."""
         ...
 
 

@@ -1,7 +1,7 @@
 """The use cases: push, read, list, ask, forget. What may be done is asked of `may`, a predicate on projects."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sidecar.core import merge
@@ -9,7 +9,7 @@ from sidecar.core.errors import Conflict, Forbidden, UnknownJob
 from sidecar.core.job import Event, Job, Request, Update
 from sidecar.core.merge import Outcome
 from sidecar.core.view import View, view
-from sidecar.ports import History, LiveStore, Metrics, Page, Query, Stored, Written
+from sidecar.ports import ChangeJob, Feed, History, LiveStore, Metrics, Page, Query, Stored, Written
 
 MayUse = Callable[[str], bool]
 Clock = Callable[[], float]
@@ -32,9 +32,10 @@ class Pushed:
 class Tracker:
     """Every use case in one place; it knows neither HTTP nor Redis."""
 
-    def __init__(self, live: LiveStore, history: History, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, live: LiveStore, feed: Feed, history: History, metrics: Metrics, clock: Clock) -> None:
         """Keep the ports; `clock` gives Unix seconds."""
         self._live = live
+        self._feed = feed
         self._history = history
         self._metrics = metrics
         self._clock = clock
@@ -42,16 +43,15 @@ class Tracker:
 
     async def push(self, update: Update, may: MayUse) -> Pushed:
         """Report progress. Raises `InvalidUpdate`, `Conflict`, `Forbidden` or an `Unavailable`."""
+        return self._pushed(update, await self._live.update(update.job_id, self._change(update, may)))
 
-        def change(before: View | None) -> Outcome:
-            project = before.job.project if before is not None else update.project or "default"
-            if not may(project):
-                raise Forbidden(FORBIDDEN)
-            return merge.applied(before, update, self._clock())
-
-        written = await self._live.update(update.job_id, change)
-        self._count(written.outcome)
-        return Pushed(written, self._slow_down(update.job_id))
+    async def push_many(self, updates: Sequence[Update], may: MayUse) -> list[Pushed | Exception]:
+        """Report the progress of many jobs: for each what `push` returns, or what it raises."""
+        changes = [(update.job_id, self._change(update, may)) for update in updates]
+        return [
+            self._pushed(update, written) if isinstance(written, Written) else written
+            for update, written in zip(updates, await self._live.update_many(changes), strict=True)
+        ]
 
     async def get(self, job_id: str, may: MayUse) -> Stored:
         """Return a job. Raises `UnknownJob` also for one that the reader may not see."""
@@ -76,7 +76,7 @@ class Tracker:
         events = [event for event in recorded if event.at >= created_at]  # an earlier job may have had the id
         if len(events) < limit:
             newest = events[-1].number if events else after
-            events += await self._live.timeline(job_id, newest, limit - len(events))
+            events += await self._feed.timeline(job_id, newest, limit - len(events))
         return events
 
     async def ask(self, job_id: str, request: Request, may: MayUse) -> Written:
@@ -101,6 +101,19 @@ class Tracker:
 
         if not await self._live.delete(job_id, check):
             raise UnknownJob(f"there is no job {job_id!r}")
+
+    def _change(self, update: Update, may: MayUse) -> ChangeJob:
+        def change(before: View | None) -> Outcome:
+            project = before.job.project if before is not None else update.project or "default"
+            if not may(project):
+                raise Forbidden(FORBIDDEN)
+            return merge.applied(before, update, self._clock())
+
+        return change
+
+    def _pushed(self, update: Update, written: Written) -> Pushed:
+        self._count(written.outcome)
+        return Pushed(written, self._slow_down(update.job_id))
 
     def _count(self, outcome: Outcome) -> None:
         job_type = outcome.job.job_type

@@ -1,7 +1,7 @@
 """The hub against ports that the test holds in its hand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
@@ -47,7 +47,9 @@ class Hand:
         """Delete a job and send word of it."""
         job = self.jobs.pop(job_id)
         self.order[job_id] = self.rev = self.rev + 1
-        self.notices.put_nowait([Notice(job.project, job_id, Cursor("e", self.rev), job.version + 1, is_end=True, row=None)])
+        self.notices.put_nowait(
+            [Notice(job.project, job_id, Cursor("e", self.rev), job.version + 1, is_end=True, row=None)]
+        )
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Listening]:
@@ -88,6 +90,10 @@ class Hand:
         return None if job is None else Stored(view(job), Cursor("e", self.order[job_id]))
 
     async def update(self, job_id: str, change: ChangeJob) -> Written:
+        """Be the store, of which the hub only reads."""
+        raise NotImplementedError
+
+    async def update_many(self, changes: Sequence[tuple[str, ChangeJob]]) -> list[Written | Exception]:
         """Be the store, of which the hub only reads."""
         raise NotImplementedError
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -39,6 +39,69 @@ class MovedError(Exception):
     """The job is no longer in the project where it was looked for."""
 
 
+class Together:
+    """The answers of changes that one caller waits for together; `give_back` takes the place of each answered one."""
+
+    def __init__(self, give_back: Callable[[], None]) -> None:
+        """Begin without changes."""
+        self.slots: list[Slot] = []
+        self._give_back = give_back
+        self._missing = 0
+        self._all_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def slot(self) -> "Slot":
+        """Return the place of one more answer."""
+        self._missing += 1
+        self.slots.append(Slot(self))
+        return self.slots[-1]
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the caller has gone."""
+        return self._all_in.cancelled()
+
+    def answered(self) -> None:
+        """Count an answer."""
+        self._give_back()
+        self._missing -= 1
+        if not self._missing and not self._all_in.done():
+            self._all_in.set_result(None)
+
+    async def wait(self) -> None:
+        """Wait for every answer; who goes away gives back the places of those that will not come."""
+        try:
+            if self._missing:
+                await self._all_in
+        finally:
+            for _ in range(self._missing):
+                self._give_back()
+
+
+class Slot:
+    """One of the answers, set like a future."""
+
+    __slots__ = ("_together", "result")
+
+    def __init__(self, together: Together) -> None:
+        """Begin without an answer."""
+        self._together = together
+        self.result: Written | Exception | None = None
+
+    def done(self) -> bool:
+        """Whether an answer is there, or no longer wanted."""
+        return self.result is not None or self._together.is_abandoned
+
+    def set_result(self, written: Written) -> None:
+        """Answer."""
+        self.result = written
+        self._together.answered()
+
+    def set_exception(self, error: Exception) -> None:
+        """Answer that it failed."""
+        self.result = error
+        self._together.answered()
+
+
 @dataclass(slots=True)
 class Change:
     """A change that waits for its call, until `due` (of the event loop's clock) at most.
@@ -49,7 +112,7 @@ class Change:
     job_id: str
     change: ChangeJob
     is_entered: bool
-    answer: asyncio.Future[Written]
+    answer: "asyncio.Future[Written] | Slot"
     due: float
 
 
@@ -101,19 +164,44 @@ class Combiner:
 
     async def submit(self, project: str, job_id: str, change: ChangeJob, *, is_entered: bool) -> Written:
         """Apply a change with the next call; raises what the change raises, `MovedError`, or an `Unavailable`."""
+        await self._take_place()
+        try:
+            answer: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+            self._queue(project).append(Change(job_id, change, is_entered, answer, self._due()))
+            return await answer
+        finally:
+            self._places.release()
+
+    async def submit_many(
+        self, project: str, changes: Sequence[tuple[str, ChangeJob]], entered: Container[str]
+    ) -> list[Written | Exception]:
+        """Apply changes with the next calls, those of one job in order; `entered` as `is_entered` of `submit`.
+
+        Returns for each what came of it or what `submit` would have raised.
+        """
+        together = Together(self._places.release)
+        error: SidecarError = StoreUnavailable("the write broke off")
+        for job_id, change in changes:
+            try:
+                await self._take_place()
+            except SidecarError as full:
+                error = full
+                break
+            answer = together.slot()
+            self._queue(project).append(Change(job_id, change, job_id in entered, answer, self._due()))
+        await together.wait()
+        answers = [slot.result or error for slot in together.slots]
+        return answers + [error] * (len(changes) - len(answers))
+
+    async def _take_place(self) -> None:
         if self._places.locked():
             async with self._link.deadline():
                 await self._places.acquire()
         else:
             await self._places.acquire()
-        try:
-            loop = asyncio.get_running_loop()
-            answer: asyncio.Future[Written] = loop.create_future()
-            due = loop.time() + self._link.timeout_seconds
-            self._queue(project).append(Change(job_id, change, is_entered, answer, due))
-            return await answer
-        finally:
-            self._places.release()
+
+    def _due(self) -> float:
+        return asyncio.get_running_loop().time() + self._link.timeout_seconds
 
     def _queue(self, project: str) -> deque[Change]:
         """Return the project's queue; a new one is emptied by a task of its own, which ends with it."""

@@ -1,14 +1,16 @@
 """The live store in Redis: compare-and-set in one script, with every index, the outbox and the word to listeners."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Container, Mapping, Sequence
 
 from sidecar.adapters import keys
 from sidecar.adapters.codec import decode_event, encode_event, encode_notice
 from sidecar.adapters.keys import ProjectKeys
-from sidecar.adapters.redis_combiner import OUTBOX_ENTRIES, Combiner, MovedError
+from sidecar.adapters.redis_combiner import CHANGES_A_CALL, OUTBOX_ENTRIES, Combiner, MovedError
 from sidecar.adapters.redis_documents import Held, Recent, count_field, read
 from sidecar.adapters.redis_link import RedisLink, Script
 from sidecar.adapters.redis_listing import read_changes, read_page
+from sidecar.core.errors import SidecarError, Unavailable
 from sidecar.core.job import Event, Job
 from sidecar.ports import ChangeJob, Missed, Page, Query, Stored, Written
 
@@ -40,6 +42,73 @@ class RedisLive:
         async with self._link.deadline():
             project = await self._look_up(job_id) or await self._claim(job_id, change(None).job.project)
         return await self._combiner.submit(project, job_id, change, is_entered=True)
+
+    async def update_many(self, changes: Sequence[tuple[str, ChangeJob]]) -> list[Written | Exception]:
+        """Apply changes of many jobs; see `LiveStore`."""
+        try:
+            async with self._link.deadline():
+                entered, answers = await self._enter(changes)
+        except SidecarError as error:
+            return [error] * len(changes)
+        by_project: dict[str, list[int]] = {}
+        for index, (job_id, _) in enumerate(changes):
+            if index not in answers:
+                by_project.setdefault(self._projects.get(job_id) or entered[job_id], []).append(index)
+        parts = [self._update_in(project, changes, mine, entered) for project, mine in by_project.items()]
+        for part in await asyncio.gather(*parts):
+            answers |= part
+        return [answers[index] for index in range(len(changes))]
+
+    async def _update_in(
+        self, project: str, changes: Sequence[tuple[str, ChangeJob]], mine: Sequence[int], entered: Container[str]
+    ) -> dict[int, Written | Exception]:
+        """Return the answers to those changes that are of one project; once the store is away, the rest fails too."""
+        answers: dict[int, Written | Exception] = {}
+        last: Written | Exception | None = None
+        for start in range(0, len(mine), CHANGES_A_CALL):
+            indexes = mine[start : start + CHANGES_A_CALL]
+            if isinstance(last, Unavailable):
+                answers |= dict.fromkeys(indexes, last)
+            else:
+                found = await self._combiner.submit_many(project, [changes[index] for index in indexes], entered)
+                answers |= dict(zip(indexes, found, strict=True))
+            last = answers[indexes[-1]]
+        return {index: await self._settled(*changes[index], answer) for index, answer in answers.items()}
+
+    async def _settled(self, job_id: str, change: ChangeJob, answer: Written | Exception) -> Written | Exception:
+        """Return an answer, that of another try if the job is no longer where it was remembered."""
+        if not isinstance(answer, MovedError):
+            return answer
+        self._projects.pop(job_id, None)
+        try:
+            return await self.update(job_id, change)
+        except SidecarError as error:
+            return error
+
+    async def _enter(
+        self, changes: Sequence[tuple[str, ChangeJob]]
+    ) -> tuple[dict[str, str], dict[int, Written | Exception]]:
+        """Look up the projects of ids that are not remembered, and enter new ids for what their first change names.
+
+        Returns these projects, and the answers to changes that fail even to create their job.
+        """
+        answers: dict[int, Written | Exception] = {}
+        unknown = dict.fromkeys(job_id for job_id, _ in changes if job_id not in self._projects)
+        if not unknown:
+            return {}, answers
+        owners = await self._redis.mget([keys.project_of(job_id) for job_id in unknown])
+        projects = {job_id: owner.decode() for job_id, owner in zip(unknown, owners, strict=True) if owner}
+        new: dict[str, str] = {}
+        for index, (job_id, change) in enumerate(changes):
+            if job_id in unknown and job_id not in projects and job_id not in new:
+                try:
+                    new[job_id] = change(None).job.project
+                except SidecarError as error:
+                    answers[index] = error
+        projects |= await self._claim_many(new)
+        for job_id, project in projects.items():
+            self._projects[job_id] = project
+        return projects, answers
 
     async def get(self, job_id: str) -> Stored | None:
         """Return the job as Redis holds it now."""
@@ -104,11 +173,22 @@ class RedisLive:
 
     async def _claim(self, job_id: str, project: str) -> str:
         """Enter a new id for a project and return it, or the project that somebody else was faster to enter."""
-        owner = await self._redis.set(keys.project_of(job_id), project, nx=True, get=True)
-        if owner is None:
-            await self._redis.sadd(keys.PROJECTS, project)
-        self._projects[job_id] = owner.decode() if owner else project
+        self._projects[job_id] = (await self._claim_many({job_id: project}))[job_id]
         return self._projects[job_id]
+
+    async def _claim_many(self, wanted: Mapping[str, str]) -> dict[str, str]:
+        """Enter new ids and return the projects to which they belong now; in one round trip."""
+        if not wanted:
+            return {}
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.sadd(keys.PROJECTS, *set(wanted.values()))
+            for job_id, project in wanted.items():
+                pipe.set(keys.project_of(job_id), project, nx=True, get=True)
+            _, *owners = await pipe.execute()
+        return {
+            job_id: owner.decode() if owner else project
+            for (job_id, project), owner in zip(wanted.items(), owners, strict=True)
+        }
 
     async def _try_delete(self, held: Held) -> bool:
         job, now = held.job, self._clock()

@@ -220,7 +220,7 @@ class Starter:
         hub = Hub(RedisBroker(link), live, live)
         services = Services(
             **{
-                "tracker": Tracker(live, Unrecorded(), metrics, time.time),
+                "tracker": Tracker(live, live, Unrecorded(), metrics, time.time),
                 "hub": hub,
                 "metrics": metrics,
                 "gate": Gate(tokens, is_token_required=bool(tokens), metrics_token=metrics_token),
