@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sidecar.core.errors import SidecarError, StoreUnavailable
 from sidecar.ports import Cursor, Feed
-from sidecar.watcher import Broadcast, Encode
+from sidecar.watcher import Broadcast, Form
 
 JOBS_A_READ = 200
 
@@ -17,7 +17,7 @@ JOBS_A_READ = 200
 class Backlog:
     """Part of what was missed, in ascending rev. `cursor` is up to where it reaches; `is_more` follows after it."""
 
-    __slots__ = ("_encoded", "changes", "cursor", "is_more", "project_cursor")
+    __slots__ = ("_framed", "changes", "cursor", "is_more", "project_cursor")
 
     def __init__(self, changes: Sequence[Broadcast], project_cursor: Cursor, *, is_more: bool) -> None:
         """Keep the parts; `project_cursor` is where the project stood when this was read."""
@@ -25,14 +25,17 @@ class Backlog:
         self.project_cursor = project_cursor
         self.cursor = changes[-1].cursor if is_more else project_cursor
         self.is_more = is_more
-        self._encoded: dict[tuple[Encode, bool], bytes] = {}
+        self._framed: dict[tuple[Form, bool], bytes] = {}
 
-    def encoded(self, encode: Encode, *, with_gone: bool) -> bytes:
-        """Return the bytes of all of it; whoever gets the full state need not hear of jobs that are gone."""
-        known = self._encoded.get((encode, with_gone))
+    def framed(self, form: Form, *, with_gone: bool) -> bytes:
+        """Return the bytes of all of it, none if there is nothing to tell.
+
+        Whoever gets the full state need not hear of jobs that are gone.
+        """
+        known = self._framed.get((form, with_gone))
         if known is None:
-            told = [change.encoded(encode) for change in self.changes if with_gone or not change.is_gone]
-            known = self._encoded[encode, with_gone] = b"".join(told)
+            told = [change for change in self.changes if with_gone or not change.is_gone]
+            known = self._framed[form, with_gone] = form.framed(told) if told else b""
         return known
 
 

@@ -6,8 +6,8 @@ to each watcher. The more there is to tell, the more is joined.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from sidecar.backlog import Backlogs
 from sidecar.core.errors import StoreUnavailable
@@ -44,12 +44,15 @@ class Topic:
         """Let a watcher hear from now on."""
         self.by_form.setdefault(watcher.form, set()).add(watcher)
 
-    def discard(self, watcher: Watcher) -> None:
-        """Let a watcher hear no more."""
-        watchers = self.by_form[watcher.form]
+    def discard(self, watcher: Watcher) -> bool:
+        """Let a watcher hear no more; false if it did not."""
+        watchers = self.by_form.get(watcher.form, set())
+        if watcher not in watchers:
+            return False
         watchers.discard(watcher)
         if not watchers:
             del self.by_form[watcher.form]
+        return True
 
     def watchers(self) -> Iterator[Watcher]:
         """Yield every watcher."""
@@ -101,25 +104,34 @@ class Hub:
         """Wait until changes reach this process."""
         await self._has_line.wait()
 
-    @asynccontextmanager
-    async def watch(self, project: str, job_id: str | None, watcher: Watcher) -> AsyncIterator[None]:
-        """Let a watcher hear of one job, or of all (None) of a project.
+    async def enter(self, project: str, job_id: str | None, watcher: Watcher) -> None:
+        """Let a watcher hear of one job, or of all (None) of a project, until it leaves.
 
-        What changes after entering is heard, while the broker is away as soon as it is back.
+        What changes after entering is heard, while the broker is away as soon as it is back. Whoever enters must
+        leave, also after an entering that was interrupted.
         """
         channel = self._channels.setdefault(project, Channel())
         topic = channel.everything if job_id is None else channel.jobs.setdefault(job_id, Topic())
         topic.add(watcher)
         if self._is_closing:
             watcher.end("shutdown")
-        try:
+        if self._line is not None:
+            with suppress(StoreUnavailable):  # `run` will notice as well, come back and catch up
+                await self._line.add(project)
+
+    async def leave(self, project: str, job_id: str | None, watcher: Watcher) -> None:
+        """Let a watcher hear no more, if it ever entered; forget a job or a project that nobody watches any more."""
+        channel = self._channels.get(project, Channel())
+        topic = channel.everything if job_id is None else channel.jobs.get(job_id, Topic())
+        if not topic.discard(watcher):
+            return
+        if job_id is not None and not topic.by_form:
+            del channel.jobs[job_id]
+        if channel.is_empty:
+            del self._channels[project]
             if self._line is not None:
-                with suppress(StoreUnavailable):  # `run` will notice as well, come back and catch up
-                    await self._line.add(project)
-            yield
-        finally:
-            topic.discard(watcher)
-            await self._tidy(project, job_id)
+                with suppress(StoreUnavailable):
+                    await self._line.remove(project)
 
     async def run(self) -> None:
         """Carry changes to the watchers until the line breaks (`StoreUnavailable`); to be supervised."""
@@ -213,17 +225,6 @@ class Hub:
                 await _spread(channel.everything, missed.changes, missed.changes)
             cursor = channel.cursor = missed.cursor
             is_more = missed.is_more
-
-    async def _tidy(self, project: str, job_id: str | None) -> None:
-        """Forget a job or a project that nobody watches any more."""
-        channel = self._channels[project]
-        if job_id is not None and not channel.jobs[job_id].by_form:
-            del channel.jobs[job_id]
-        if channel.is_empty:
-            del self._channels[project]
-            if self._line is not None:
-                with suppress(StoreUnavailable):
-                    await self._line.remove(project)
 
 
 def _newest(notices: list[Notice]) -> list[Notice]:

@@ -170,14 +170,15 @@ async def watching(
     hub: Hub, client: Client, job_id: str | None = "job-1", project: str = "default"
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Let a client watch, as a stream does, and end with the block."""
-    async with hub.watch(project, job_id, client.watcher):
-        following = asyncio.create_task(client.watcher.follow())
-        await asyncio.sleep(0)
-        try:
-            yield following
-        finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+    await hub.enter(project, job_id, client.watcher)
+    following = asyncio.create_task(client.watcher.follow())
+    await asyncio.sleep(0)
+    try:
+        yield following
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await hub.leave(project, job_id, client.watcher)
 
 
 async def ended(following: asyncio.Task[None]) -> str:
@@ -325,7 +326,8 @@ async def test_end_of_the_job_ends_its_watcher_once_it_has_been_told(hub: Hub, h
 
 async def test_nothing_older_than_the_snapshot_is_told(hub: Hub, hand: Hand) -> None:
     client, quick = Client(), Client()
-    async with hub.watch("default", "job-1", client.watcher), watching(hub, quick):
+    await hub.enter("default", "job-1", client.watcher)
+    async with watching(hub, quick):
         hand.change(push(update(current=1)))
         await quick.until(1)
         snapshot = await hand.get("job-1")
@@ -337,6 +339,13 @@ async def test_nothing_older_than_the_snapshot_is_told(hub: Hub, hand: Hand) -> 
         assert await client.until(1) == [b"<2/2 >"]
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
+    await hub.leave("default", "job-1", client.watcher)
+    assert hand.projects == set()
+
+
+async def test_watcher_that_never_entered_may_leave(hub: Hub) -> None:
+    await hub.leave("default", "job-1", Client().watcher)
+    await hub.leave("default", None, Client().watcher)
 
 
 async def test_change_that_the_snapshot_shows_already_is_not_told_when_it_arrives_late(hub: Hub, hand: Hand) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -40,7 +40,7 @@ class StreamTimes:
 
 
 class Streams:
-    """How many event streams are open, and whether they are to end."""
+    """How many event streams are open, each inside of a `with`, and whether they are to end."""
 
     def __init__(self, most: int) -> None:
         """Allow at most `most` at once."""
@@ -53,14 +53,13 @@ class Streams:
         """Whether another one would be too many."""
         return self._open >= self._most
 
-    @contextmanager
-    def opened(self) -> Iterator[None]:
-        """Count one while it is open."""
+    def __enter__(self) -> None:
+        """Count one that opens."""
         self._open += 1
-        try:
-            yield
-        finally:
-            self._open -= 1
+
+    def __exit__(self, *_: object) -> None:
+        """Count one that is over."""
+        self._open -= 1
 
     def close(self) -> None:
         """Ask those that wait for a job to end; the hub ends the others."""

@@ -1,11 +1,12 @@
 """GET /v1/jobs/{job_id}/events: one job, watched over Server-Sent Events."""
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from sidecar.background import ended
 from sidecar.core.document import rfc3339
 from sidecar.core.errors import Unavailable, UnknownJob
 from sidecar.http import events, queries, sse
@@ -15,8 +16,6 @@ from sidecar.http.sse import Connection
 from sidecar.ports import Query, Stored
 from sidecar.tracker import MayUse
 from sidecar.watcher import Broadcast, Watcher
-
-CANCEL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +34,9 @@ async def watch(request: web.Request) -> web.StreamResponse:
     refused = sse.refused(request)
     if refused is not None:
         return refused
-    with services.streams.opened():
-        if await _is_over(services, wanted):
-            return web.Response(status=204)
-        return await sse.serve(request, lambda connection: Stream(services, wanted, connection).run())
+    if await _is_over(services, wanted):
+        return web.Response(status=204)
+    return sse.EventStream(request, lambda connection: Stream(services, wanted, connection).run())
 
 
 def _wanted(request: web.Request) -> Wanted:
@@ -81,16 +79,17 @@ async def _heard_rev(services: Services, wanted: Wanted, stored: Stored) -> int 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A job, and the watcher that hears of everything newer."""
+    """A job, and whether that is news to the client or joins on to what it has heard."""
 
     stored: Stored
-    watcher: Watcher
     is_recovered: bool
     is_news: bool
 
 
 class Stream:
     """One open stream."""
+
+    __slots__ = ("_connection", "_has_asked", "_project", "_services", "_times", "_wanted")
 
     def __init__(self, services: Services, wanted: Wanted, connection: Connection) -> None:
         """Keep the parts; `run` does the work."""
@@ -99,29 +98,29 @@ class Stream:
         self._wanted = wanted
         self._connection = connection
         self._has_asked = asyncio.Event()
+        self._project: str | None = None
 
     async def run(self) -> None:
         """Say what is, then what changes, until the job ends; `EndedError` or `ConnectionError` end it before."""
-        await self._connection.say(events.opening())
-        async with AsyncExitStack() as stack:
-            found = await self._opened(stack)
+        await self._connection.open()
+        watcher = Watcher(self._connection.form(self._wanted.view), self._connection, ends_with_job=True)
+        try:
+            found = await self._opened(watcher)
             if found is None:
                 await self._connection.say(events.gone(self._wanted.job_id))
             elif not await self._is_all(found):
-                await found.watcher.follow()
+                await watcher.follow()
+        finally:
+            await self._leave(watcher)
 
-    async def _opened(self, stack: AsyncExitStack) -> Found | None:
+    async def _opened(self, watcher: Watcher) -> Found | None:
         """Say `connected`, and return what was found in the end, None if nothing is."""
-        finding = asyncio.create_task(self._find(stack), name="find-watched-job")
+        finding = asyncio.create_task(self._find(watcher), name="find-watched-job")
         try:
             await self._connect(finding)
-            while not finding.done():
-                await asyncio.wait({finding}, timeout=self._times.heartbeat)
-                if not finding.done():
-                    await self._connection.say(events.PING)
-            return finding.result()
+            return await sse.kept_alive(self._connection, finding, self._times.heartbeat)
         finally:
-            await _cancelled(finding)
+            await ended(finding)
 
     async def _connect(self, finding: "asyncio.Task[Found | None]") -> None:
         """Say `connected`, with what the store has answered by then."""
@@ -145,12 +144,12 @@ class Stream:
         await self._connection.say(snapshot.encoded(events.ENCODERS[self._wanted.view]))
         return snapshot.is_end
 
-    async def _find(self, stack: AsyncExitStack) -> Found | None:
+    async def _find(self, watcher: Watcher) -> Found | None:
         """Look for the job until it is there; None once it has been unknown for too long."""
         unknown_seconds = 0.0
         while unknown_seconds < self._times.unknown:
             try:
-                return await self._look(stack)
+                return await self._look(watcher)
             except UnknownJob:
                 self._services.metrics.stream_missed()
                 unknown_seconds += self._times.poll
@@ -161,23 +160,24 @@ class Stream:
             await self._services.streams.pause(self._times.poll)
         return None
 
-    async def _look(self, stack: AsyncExitStack) -> Found:
+    async def _look(self, watcher: Watcher) -> Found:
         """Listen first, then read: what changes in between is heard, and what was read is not told again."""
         services, wanted = self._services, self._wanted
         known = await services.tracker.get(wanted.job_id, wanted.may)
-        watcher = Watcher(self._connection.form(wanted.view), self._connection, ends_with_job=True)
-        async with AsyncExitStack() as trying:
-            await trying.enter_async_context(services.hub.watch(known.view.job.project, wanted.job_id, watcher))
-            stored = await services.tracker.get(wanted.job_id, wanted.may)
-            watcher.saw(stored.cursor, stored.view.job.version)
-            heard = await _heard_rev(services, wanted, stored)
-            await stack.enter_async_context(trying.pop_all())
+        await self._enter(known.view.job.project, watcher)
+        stored = await services.tracker.get(wanted.job_id, wanted.may)
+        watcher.saw(stored.cursor, stored.view.job.version)
+        heard = await _heard_rev(services, wanted, stored)
         is_news = heard is None or heard < stored.cursor.rev
-        return Found(stored, watcher, is_recovered=heard is not None, is_news=is_news)
+        return Found(stored, is_recovered=heard is not None, is_news=is_news)
 
+    async def _enter(self, project: str, watcher: Watcher) -> None:
+        """Listen to the job; one that was deleted may have come back in another project."""
+        if self._project != project:
+            await self._leave(watcher)
+            self._project = project
+            await self._services.hub.enter(project, self._wanted.job_id, watcher)
 
-async def _cancelled(task: "asyncio.Task[Found | None]") -> None:
-    """End a task, whatever it takes: before Python 3.12, `wait_for` can lose a cancellation, and redis-py uses it."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=CANCEL_SECONDS)
+    async def _leave(self, watcher: Watcher) -> None:
+        if self._project is not None:
+            await self._services.hub.leave(self._project, self._wanted.job_id, watcher)

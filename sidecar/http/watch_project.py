@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from sidecar.background import ended
 from sidecar.backlog import Backlog
 from sidecar.core.document import rfc3339
 from sidecar.core.errors import Forbidden, Unavailable
@@ -31,11 +32,8 @@ class Wanted:
 async def watch(request: web.Request) -> web.StreamResponse:
     """GET /v1/events."""
     services, wanted = request.app[SERVICES], _wanted(request)
-    refused = sse.refused(request)
-    if refused is not None:
-        return refused
-    with services.streams.opened():
-        return await sse.serve(request, lambda connection: Stream(services, wanted, connection).run())
+    stream = sse.EventStream(request, lambda connection: Stream(services, wanted, connection).run())
+    return sse.refused(request) or stream
 
 
 def _wanted(request: web.Request) -> Wanted:
@@ -53,44 +51,69 @@ def _wanted(request: web.Request) -> Wanted:
 class Stream:
     """One open stream: what was missed, or the full state, in ascending rev, and then every change."""
 
+    __slots__ = ("_connection", "_form", "_services", "_times", "_wanted")
+
     def __init__(self, services: Services, wanted: Wanted, connection: Connection) -> None:
         """Keep the parts; `run` does the work."""
         self._services = services
         self._times = services.times
         self._wanted = wanted
         self._connection = connection
-        self._encode = events.ENCODERS[wanted.view]
+        self._form = connection.form(wanted.view)
 
     async def run(self) -> None:
         """Say what is, then what changes, until `EndedError` or `ConnectionError` ends it."""
-        await self._connection.say(events.opening())
-        watcher = Watcher(self._connection.form(self._wanted.view), self._connection, ends_with_job=False)
-        async with self._services.hub.watch(self._wanted.project, None, watcher):
+        await self._connection.open()
+        watcher = Watcher(self._form, self._connection, ends_with_job=False)
+        try:
             await self._bring_up_to_date(watcher)
             await watcher.follow()
+        finally:
+            await self._services.hub.leave(self._wanted.project, None, watcher)
 
     async def _bring_up_to_date(self, watcher: Watcher) -> None:
-        heard, first = self._wanted.heard, await self._first()
-        is_recovered = first is not None and heard is not None and _is_place_in(heard, first.project_cursor)
-        await self._connect(first, is_recovered=is_recovered)
-        backlog = first if first is not None and (is_recovered or heard is None) else await self._after(0)
+        backlog, is_recovered = await self._opened(watcher)
         while True:
-            told = backlog.encoded(self._encode, with_gone=is_recovered)
-            if told:
-                await self._connection.say(told)
+            await self._connection.pass_on(backlog.framed(self._form, with_gone=is_recovered))
             watcher.saw(backlog.cursor)
             if not backlog.is_more:
                 break
             backlog = await self._after(backlog.cursor.rev)
         await self._connection.say(events.event("synced", {"cursor": str(backlog.cursor)}))
 
-    async def _first(self) -> Backlog | None:
-        """Return what was missed, None if the store does not say in time."""
-        rev = 0 if self._wanted.heard is None else self._wanted.heard.rev
-        with suppress(TimeoutError, Unavailable):
-            async with asyncio.timeout(self._times.store):
+    async def _opened(self, watcher: Watcher) -> tuple[Backlog, bool]:
+        """Say `connected`; return the first of what was missed, and whether it joins on to what the client has."""
+        heard = self._wanted.heard
+        beginning = asyncio.create_task(self._begin(watcher), name="begin-project-stream")
+        try:
+            await asyncio.wait({beginning}, timeout=self._times.store)
+            first = beginning.result() if beginning.done() else None
+            is_recovered = first is not None and heard is not None and _is_place_in(heard, first.project_cursor)
+            await self._connect(first, is_recovered=is_recovered)
+            backlog = await sse.kept_alive(self._connection, beginning, self._times.heartbeat)
+        finally:
+            await ended(beginning)
+        return backlog if is_recovered or heard is None else await self._after(0), is_recovered
+
+    async def _begin(self, watcher: Watcher) -> Backlog:
+        """Listen first, then read: what changes in between is heard."""
+        await self._services.hub.enter(self._wanted.project, None, watcher)
+        return await self._read(0 if self._wanted.heard is None else self._wanted.heard.rev)
+
+    async def _after(self, rev: int) -> Backlog:
+        """Return what changed after a rev."""
+        reading = asyncio.create_task(self._read(rev), name="read-project-stream")
+        try:
+            return await sse.kept_alive(self._connection, reading, self._times.heartbeat)
+        finally:
+            await ended(reading)
+
+    async def _read(self, rev: int) -> Backlog:
+        """Read what changed after a rev, again and again while the store is away."""
+        while True:
+            with suppress(Unavailable):
                 return await self._services.hub.backlogs.after(self._wanted.project, rev)
-        return None
+            await self._services.streams.pause(self._times.poll)
 
     async def _connect(self, first: Backlog | None, *, is_recovered: bool) -> None:
         data = {
@@ -100,18 +123,6 @@ class Stream:
             "server_time": rfc3339(self._services.clock()),
         }
         await self._connection.say(events.event("connected", data))
-
-    async def _after(self, rev: int) -> Backlog:
-        """Return what changed after a rev; wait for a store that is away, and keep the connection alive meanwhile."""
-        waited = 0.0
-        while True:
-            with suppress(Unavailable):
-                return await self._services.hub.backlogs.after(self._wanted.project, rev)
-            await self._services.streams.pause(self._times.poll)
-            waited += self._times.poll
-            if waited >= self._times.heartbeat:
-                await self._connection.say(events.PING)
-                waited = 0.0
 
 
 def _is_place_in(heard: Cursor, now: Cursor) -> bool:
