@@ -12,6 +12,9 @@ from table import Table, middle, milliseconds, spread
 
 SAMPLE_SECONDS = 0.1
 STUCK_SECONDS = 4.0
+READY = "synced"
+"""What a stream says when it has told its state: before that it is busy, not idle."""
+
 MOST_ROUNDS = 2
 """Memory hardly varies, and takes long to measure."""
 
@@ -25,10 +28,10 @@ def memory(client: Client, rounds: int, path: str, streams: int) -> Table:
     mine, theirs = [], []
     for _ in range(min(rounds, MOST_ROUNDS)):
         with servers.bare() as bare:
-            theirs.append(_kibibytes_each(client, bare, "publish", "/stream", streams))
+            theirs.append(_kibibytes_each(client, bare, "publish", streams, path="/stream"))
         with servers.sidecar() as ours:
             client.run("push", ours, "fill", jobs=1)
-            mine.append(_kibibytes_each(client, ours, "push", path, streams))
+            mine.append(_kibibytes_each(client, ours, "push", streams, path=path, ready=READY))
     ratio = median(one / other for one, other in zip(mine, theirs, strict=True))
     table.row(
         "resident memory of the server's process",
@@ -43,9 +46,9 @@ def memory(client: Client, rounds: int, path: str, streams: int) -> Table:
     return table
 
 
-def _kibibytes_each(client: Client, server: Server, target: str, path: str, streams: int) -> float:
+def _kibibytes_each(client: Client, server: Server, target: str, streams: int, **options: str) -> float:
     before = server.resident_bytes
-    with client.running(target, server, "idle", streams=streams, path=path, seconds=0.5, connections=1) as running:
+    with client.running(target, server, "idle", streams=streams, seconds=0.5, connections=1, **options) as running:
         after = server.resident_bytes
         running.results()
     return (after - before) / streams / 1024

@@ -11,6 +11,7 @@
  *   jobs=1000 projects=0           updates go to job-0..; job K to project p-(K mod projects), or to none
  *   streams=0 silent=0 path=       streams to open, how many of them never read, and what they ask for: a %d in it
  *                                  becomes the number of the stream
+ *   ready=                         what a stream must have said to count as open; nothing: its head is enough
  *   settle=1 seconds=2             how long open streams must be quiet before the first phase; length of a phase
  *   phases=loop                    what to do, one after another, joined by commas:
  *       loop    every connection posts as soon as it is answered, to random jobs
@@ -67,7 +68,7 @@ enum {
 #define LOST_EVENT (5 * (uint64_t)SECOND) /* `each` waits no longer for an event */
 
 struct options {
-    const char *target, *host, *token, *path, *phases;
+    const char *target, *host, *token, *path, *ready, *phases;
     long port, connections, jobs, projects, streams, silent;
     double settle, seconds;
 };
@@ -86,7 +87,7 @@ struct times {
 struct peer {
     int fd, is_stream;
     /* a stream */
-    int is_open, kept;
+    int is_answered, is_open, kept;
     char tail[TAIL];
     /* a connection that posts */
     uint64_t intended;
@@ -261,11 +262,19 @@ static int count_marks(struct run *run, const char *data, size_t length, uint64_
     return length < 2 ? (int)length : 2;
 }
 
-static void opened(struct run *run, struct peer *stream) {
-    if (memcmp(run->input, "HTTP/1.1 200", 12))
-        die("a stream was answered %.*s", (int)strcspn(run->input, "\r\n"), run->input);
+/* Notes that a stream was answered, and that it is ready; returns how much of what it said is to be kept. */
+static int opened(struct run *run, struct peer *stream, size_t length) {
+    size_t ready = strlen(run->options.ready);
+    if (!stream->is_answered) {
+        if (length < 12) return (int)length;
+        if (memcmp(run->input, "HTTP/1.1 200", 12))
+            die("a stream was answered %.*s", (int)strcspn(run->input, "\r\n"), run->input);
+        stream->is_answered = 1;
+    }
+    if (ready && !memmem(run->input, length, run->options.ready, ready)) return (int)(length < ready ? length : ready - 1);
     stream->is_open = 1;
     run->open_count++;
+    return 0;
 }
 
 static void on_stream(struct run *run, struct peer *stream) {
@@ -280,8 +289,8 @@ static void on_stream(struct run *run, struct peer *stream) {
     size_t length = (size_t)stream->kept + (size_t)n;
     run->input[length] = 0;
     if (now_ns() < run->until) run->counts.bytes += (uint64_t)n;
-    if (!stream->is_open && length >= 12) opened(run, stream);
-    stream->kept = stream->is_open ? count_marks(run, run->input, length, now_ns()) : (int)length;
+    if (!stream->is_open) stream->kept = opened(run, stream, length);
+    if (stream->is_open) stream->kept = count_marks(run, run->input, length, now_ns());
     memcpy(stream->tail, run->input + length - (size_t)stream->kept, (size_t)stream->kept);
 }
 
@@ -655,7 +664,7 @@ static void set_option(struct options *options, char *word) {
         {"phases", &options->phases, 0, 0}, {"port", 0, &options->port, 0}, {"jobs", 0, &options->jobs, 0},
         {"connections", 0, &options->connections, 0}, {"projects", 0, &options->projects, 0},
         {"streams", 0, &options->streams, 0}, {"silent", 0, &options->silent, 0},
-        {"settle", 0, 0, &options->settle}, {"seconds", 0, 0, &options->seconds},
+        {"ready", &options->ready, 0, 0}, {"settle", 0, 0, &options->settle}, {"seconds", 0, 0, &options->seconds},
     };
     char *value = strchr(word, '=');
     if (!value) die("%s is not name=value", word);
@@ -691,7 +700,7 @@ static int is_target(const char *word) {
 
 int main(int argc, char **argv) {
     struct options options = {.host = "127.0.0.1", .token = "", .path = "", .phases = "loop", .connections = 4,
-        .jobs = 1000, .settle = 1, .seconds = 2};
+        .jobs = 1000, .settle = 1, .seconds = 2, .ready = ""};
     if (argc < 2 || !is_target(argv[1])) die("usage: load push|echo|publish|sink port=N name=value...; see load.c");
     options.target = argv[1];
     for (int i = 2; i < argc; i++) set_option(&options, argv[i]);
