@@ -57,12 +57,16 @@ async def record(
     outbox: Outbox, history: History, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> None:
     """Move timeline events from the outbox into the history, for ever; raises `StoreUnavailable`."""
+    recorded: dict[str, str | None] = {}
     while True:
-        for project in await outbox.projects():
-            position = await history.position(project)
-            while lines := await outbox.waiting(project, position, LINES_A_RECORD):
-                position = lines[-1].position
-                await history.record(project, lines, position)
+        for project, newest in (await outbox.newest()).items():
+            if project not in recorded:
+                recorded[project] = await history.position(project)
+            while recorded[project] != newest and (
+                lines := await outbox.waiting(project, recorded[project], LINES_A_RECORD)
+            ):
+                await history.record(project, lines, lines[-1].position)
+                recorded[project] = lines[-1].position
         await sleep(RECORD_PAUSE_SECONDS)
 
 

@@ -144,8 +144,8 @@ class Line:
 class Outbox(Protocol):
     """Timeline events that wait to be recorded. Raises `StoreUnavailable`."""
 
-    async def projects(self) -> list[str]:
-        """Return every project that may have something waiting."""
+    async def newest(self) -> Mapping[str, str]:
+        """Return the position of the newest line of every project that has any."""
         ...
 
     async def waiting(self, project: str, position: str | None, limit: int) -> list[Line]:

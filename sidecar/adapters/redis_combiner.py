@@ -4,12 +4,13 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
 from sidecar.adapters.keys import ProjectKeys
+from sidecar.adapters.pending import Change, MovedError, Together, taken
 from sidecar.adapters.redis_documents import Held, Recent, held, read, write_arguments
 from sidecar.adapters.redis_link import RedisLink, Script
 from sidecar.core.errors import Conflict, SidecarError, StoreUnavailable
@@ -20,10 +21,8 @@ from sidecar.ports import ChangeJob, Cursor, Written
 
 logger = logging.getLogger(__name__)
 
-JOBS_A_CALL = 128
-CHANGES_A_CALL = 512
 BYTES_A_CALL = 256 * 1024
-"""A longer script would hold up everybody else's commands."""
+"""Of documents; a longer script would hold up everybody else's commands."""
 
 CHANGES_IN_FLIGHT = 4_096
 """Beyond it callers wait for a place, with the deadline of a store call."""
@@ -33,87 +32,6 @@ OUTBOX_ENTRIES = 100_000
 """Timeline events kept of each project, approximately."""
 
 NOWHERE = Cursor("", 0)
-
-
-class MovedError(Exception):
-    """The job is no longer in the project where it was looked for."""
-
-
-class Together:
-    """The answers of changes that one caller waits for together; `give_back` takes the place of each answered one."""
-
-    def __init__(self, give_back: Callable[[], None]) -> None:
-        """Begin without changes."""
-        self.slots: list[Slot] = []
-        self._give_back = give_back
-        self._missing = 0
-        self._all_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def slot(self) -> "Slot":
-        """Return the place of one more answer."""
-        self._missing += 1
-        self.slots.append(Slot(self))
-        return self.slots[-1]
-
-    @property
-    def is_abandoned(self) -> bool:
-        """Whether the caller has gone."""
-        return self._all_in.cancelled()
-
-    def answered(self) -> None:
-        """Count an answer."""
-        self._give_back()
-        self._missing -= 1
-        if not self._missing and not self._all_in.done():
-            self._all_in.set_result(None)
-
-    async def wait(self) -> None:
-        """Wait for every answer; who goes away gives back the places of those that will not come."""
-        try:
-            if self._missing:
-                await self._all_in
-        finally:
-            for _ in range(self._missing):
-                self._give_back()
-
-
-class Slot:
-    """One of the answers, set like a future."""
-
-    __slots__ = ("_together", "result")
-
-    def __init__(self, together: Together) -> None:
-        """Begin without an answer."""
-        self._together = together
-        self.result: Written | Exception | None = None
-
-    def done(self) -> bool:
-        """Whether an answer is there, or no longer wanted."""
-        return self.result is not None or self._together.is_abandoned
-
-    def set_result(self, written: Written) -> None:
-        """Answer."""
-        self.result = written
-        self._together.answered()
-
-    def set_exception(self, error: Exception) -> None:
-        """Answer that it failed."""
-        self.result = error
-        self._together.answered()
-
-
-@dataclass(slots=True)
-class Change:
-    """A change that waits for its call, until `due` (of the event loop's clock) at most.
-
-    `is_entered`: the id was just seen to belong to this project.
-    """
-
-    job_id: str
-    change: ChangeJob
-    is_entered: bool
-    answer: "asyncio.Future[Written] | Slot"
-    due: float
 
 
 @dataclass(slots=True)
@@ -222,7 +140,7 @@ class Combiner:
         batch: list[Change] = []
         try:
             while queue:
-                batch, overdue = _batch(queue, asyncio.get_running_loop().time())
+                batch, overdue = taken(queue, asyncio.get_running_loop().time())
                 self._fail(overdue, StoreUnavailable("Redis is too slow: the update waited too long for its turn"))
                 try:
                     async with self._link.deadline():
@@ -290,25 +208,6 @@ class Combiner:
                 if result[2] is not None:
                     self._held[job_id] = held(result[1:], epoch)
                 queue.extendleft(reversed(decision.changes))
-
-
-def _batch(queue: deque[Change], now: float) -> tuple[list[Change], list[Change]]:
-    """Take what goes out in one call, and what has waited too long; leave out those whose callers have gone.
-
-    A call has a deadline, and nothing waits longer for its turn than for a call: so every wait ends in time without
-    a timer for each change (15 us).
-    """
-    taken: list[Change] = []
-    overdue: list[Change] = []
-    job_ids: set[str] = set()
-    while queue and len(job_ids) < JOBS_A_CALL and len(taken) < CHANGES_A_CALL:
-        change = queue.popleft()
-        if change.due < now:
-            overdue.append(change)
-        elif not change.answer.done():
-            taken.append(change)
-            job_ids.add(change.job_id)
-    return taken, overdue
 
 
 def _decided(project: str, known: Held | None, changes: list[Change]) -> Decision:

@@ -9,12 +9,14 @@ from typing_extensions import override
 
 from sidecar.adapters.codec import decode_job, encode_event, encode_job, encode_notice
 from sidecar.adapters.keys import ProjectKeys
-from sidecar.adapters.redis_link import RedisLink
+from sidecar.adapters.redis_link import RedisLink, Script
 from sidecar.core.document import row
 from sidecar.core.job import Event, Job
 from sidecar.core.merge import fork
 from sidecar.core.view import View, view
 from sidecar.ports import Cursor
+
+READ = Script("read.lua")
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -60,11 +62,8 @@ def held(stored: Sequence[Any], epoch: str) -> Held:
 async def read(link: RedisLink, project: str, job_ids: Sequence[str]) -> list[Held | None]:
     """Return jobs of one project as they stand now, None for those that are not there, in one round trip."""
     place = ProjectKeys(project)
-    async with link.commands.pipeline(transaction=True) as pipe:
-        pipe.hget(place.index("rev"), "epoch")
-        for job_id in job_ids:
-            pipe.hmget(place.job(job_id), ["tag", "document", "rev"])
-        epoch, *answers = await pipe.execute()
+    keys = [place.index("rev"), *map(place.job, job_ids)]
+    epoch, *answers = await link.evaluate(READ, keys, lambda _: ())
     return [None if stored[1] is None else held(stored, epoch.decode()) for stored in answers]
 
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cached_property
 from importlib.resources import files
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -41,9 +42,18 @@ class Script:
     """A Lua script that lies beside this module, and the digest under which servers remember it."""
 
     def __init__(self, name: str) -> None:
-        """Read the script."""
-        self.text = files("sidecar.adapters").joinpath(name).read_bytes()
-        self.digest = hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
+        """Keep the name; the script is read when it is first used."""
+        self._name = name
+
+    @cached_property
+    def text(self) -> bytes:
+        """The script itself."""
+        return files("sidecar.adapters").joinpath(self._name).read_bytes()
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-1 of the script, by which EVALSHA knows it."""
+        return hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
 
 
 class RedisLink:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from sidecar.adapters import keys
 from sidecar.adapters.codec import decode_event, encode_event, encode_notice
 from sidecar.adapters.keys import ProjectKeys
-from sidecar.adapters.redis_combiner import CHANGES_A_CALL, OUTBOX_ENTRIES, Combiner, MovedError
+from sidecar.adapters.pending import CHANGES_A_CALL, MovedError
+from sidecar.adapters.redis_combiner import OUTBOX_ENTRIES, Combiner
 from sidecar.adapters.redis_documents import Held, Recent, count_field, read
 from sidecar.adapters.redis_link import RedisLink, Script
 from sidecar.adapters.redis_listing import read_changes, read_page

@@ -14,10 +14,15 @@ class RedisOutbox:
         """Keep the link."""
         self._link = link
 
-    async def projects(self) -> list[str]:
-        """Return every project that may have something waiting."""
+    async def newest(self) -> dict[str, str]:
+        """Return the position of the newest line of every project that has any, in two round trips."""
         async with self._link.deadline():
-            return sorted(project.decode() for project in await self._link.commands.smembers(keys.PROJECTS))
+            projects = sorted(project.decode() for project in await self._link.commands.smembers(keys.PROJECTS))
+            async with self._link.commands.pipeline(transaction=False) as pipe:
+                for project in projects:
+                    pipe.xrevrange(ProjectKeys(project).index("outbox"), count=1)
+                found = await pipe.execute()
+        return {project: last[0][0].decode() for project, last in zip(projects, found, strict=True) if last}
 
     async def waiting(self, project: str, position: str | None, limit: int) -> list[Line]:
         """Return what came after the position, oldest first."""
