@@ -1,0 +1,104 @@
+"""Many updates in one call, over a real Valkey."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from sidecar.adapters.embedded import EmbeddedValkey
+from sidecar.adapters.redis_combiner import CHANGES_IN_FLIGHT
+from sidecar.adapters.redis_link import RedisLink
+from sidecar.adapters.redis_live import RedisLive
+from sidecar.core.errors import StoreUnavailable
+from sidecar.core.job import Reason
+from sidecar.ports import ChangeJob, Written
+from tests.adapters.updates import NOON, push, update
+
+QUICK_SECONDS = 0.5
+
+
+@pytest.fixture
+async def impatient(valkey: EmbeddedValkey) -> AsyncIterator[RedisLive]:
+    """Return a store that gives up soon."""
+    link = RedisLink(valkey.url, QUICK_SECONDS)
+    yield RedisLive(link, lambda: NOON)
+    await link.close()
+
+
+@asynccontextmanager
+async def hanging(link: RedisLink) -> AsyncIterator[None]:
+    """Let the server answer nobody."""
+    process_id = (await link.commands.info("server"))["process_id"]
+    os.kill(process_id, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process_id, signal.SIGCONT)
+
+
+def adding(job_id: str, seq: int) -> ChangeJob:
+    """Return a change that adds one."""
+    return push(update(job_id, writer="w", seq=seq, add_current=1))
+
+
+async def current(store: RedisLive, job_id: str) -> object:
+    stored = await store.get(job_id)
+    return None if stored is None else stored.view.current
+
+
+async def test_changes_of_one_job_that_wait_together_are_stored_once(store: RedisLive) -> None:
+    answers = await store.update_many([("j", adding("j", seq)) for seq in range(100)])
+    written = [answer for answer in answers if isinstance(answer, Written)]
+    assert [each.outcome.view.current for each in written] == list(range(1, 101))
+    assert {each.cursor.rev for each in written} == {1}
+
+
+async def test_single_updates_that_arrive_during_a_call_go_out_in_the_next(store: RedisLive) -> None:
+    await store.update("j", adding("j", 0))
+    answers = await asyncio.gather(*(store.update("j", adding("j", seq)) for seq in range(1, 200)))
+    assert len({answer.cursor.rev for answer in answers}) <= 3
+    assert await current(store, "j") == 200
+
+
+async def test_callers_beyond_what_may_be_in_flight_wait_and_are_then_refused(
+    impatient: RedisLive, link: RedisLink
+) -> None:
+    await impatient.update("j", adding("j", 0))
+    count = CHANGES_IN_FLIGHT + 500
+    async with hanging(link), asyncio.timeout(4 * QUICK_SECONDS):
+        pushes = (impatient.update("j", adding("j", seq)) for seq in range(1, count))
+        answers = await asyncio.gather(*pushes, return_exceptions=True)
+    assert all(isinstance(answer, StoreUnavailable) for answer in answers)
+    again = await asyncio.gather(*(impatient.update("j", adding("j", seq)) for seq in range(1, count)))
+    assert {answer.outcome.reason for answer in again} <= {Reason.APPLIED, Reason.DUPLICATE, Reason.TOO_OLD}
+
+
+async def test_batches_beyond_what_may_be_in_flight_end_too(impatient: RedisLive, link: RedisLink) -> None:
+    await impatient.update_many([(f"j{n}", adding(f"j{n}", 0)) for n in range(20)])
+    async with hanging(link), asyncio.timeout(6 * QUICK_SECONDS):
+        batches = [[(f"j{n % 20}", adding(f"j{n % 20}", n + 1)) for n in range(1_000)] for _ in range(12)]
+        answers = await asyncio.gather(*map(impatient.update_many, batches))
+    assert all(isinstance(answer, StoreUnavailable) for part in answers for answer in part)
+    again = await impatient.update_many(batches[0])
+    assert all(isinstance(answer, Written) for answer in again)
+
+
+async def test_callers_that_go_away_give_their_places_back(impatient: RedisLive, link: RedisLink) -> None:
+    await impatient.update("j", adding("j", 0))
+    async with hanging(link):
+        for _ in range(3):
+            alone = [asyncio.create_task(impatient.update("j", adding("j", seq))) for seq in range(1, 1_000)]
+            together = [
+                asyncio.create_task(impatient.update_many([("j", adding("j", seq)) for seq in range(1, 500)]))
+                for _ in range(3)
+            ]
+            await asyncio.sleep(0.01)
+            for task in (*alone, *together):
+                task.cancel()
+            await asyncio.gather(*alone, *together, return_exceptions=True)
+    await impatient.update("k", adding("k", 0))
+    await asyncio.gather(*(impatient.update("k", adding("k", seq)) for seq in range(1, 500)))
+    assert await current(impatient, "k") == 500
