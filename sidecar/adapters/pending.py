@@ -24,6 +24,7 @@ class Together:
         self.slots: list[Slot] = []
         self._give_back = give_back
         self._missing = 0
+        self._is_complete = False
         self._all_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def slot(self) -> "Slot":
@@ -41,11 +42,15 @@ class Together:
         """Count an answer."""
         self._give_back()
         self._missing -= 1
-        if not self._missing and not self._all_in.done():
+        if self._is_complete and not self._missing and not self._all_in.done():
             self._all_in.set_result(None)
 
     async def wait(self) -> None:
-        """Wait for every answer; who goes away gives back the places of those that will not come."""
+        """Wait for every answer, now that there is a slot for each.
+
+        Who goes away gives back the places of those that will not come.
+        """
+        self._is_complete = True
         try:
             if self._missing:
                 await self._all_in

@@ -86,6 +86,14 @@ async def test_batches_beyond_what_may_be_in_flight_end_too(impatient: RedisLive
     assert all(isinstance(answer, Written) for answer in again)
 
 
+async def test_batches_that_have_to_wait_for_room_lose_no_answer(store: RedisLive) -> None:
+    batches = [[(f"j{n % 5}", adding(f"j{n % 5}", 1_000 * b + n)) for n in range(1_000)] for b in range(12)]
+    answers = await asyncio.gather(*map(store.update_many, batches))
+    assert all(isinstance(answer, Written) for part in answers for answer in part)
+    assert [await current(store, f"j{n}") for n in range(5)] == [12 * 200] * 5
+    await store.update_many(batches[0])
+
+
 async def test_callers_that_go_away_give_their_places_back(impatient: RedisLive, link: RedisLink) -> None:
     await impatient.update("j", adding("j", 0))
     async with hanging(link):
@@ -93,7 +101,7 @@ async def test_callers_that_go_away_give_their_places_back(impatient: RedisLive,
             alone = [asyncio.create_task(impatient.update("j", adding("j", seq))) for seq in range(1, 1_000)]
             together = [
                 asyncio.create_task(impatient.update_many([("j", adding("j", seq)) for seq in range(1, 500)]))
-                for _ in range(3)
+                for _ in range(8)
             ]
             await asyncio.sleep(0.01)
             for task in (*alone, *together):
