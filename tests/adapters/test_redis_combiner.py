@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -39,9 +40,9 @@ async def hanging(link: RedisLink) -> AsyncIterator[None]:
         os.kill(process_id, signal.SIGCONT)
 
 
-def adding(job_id: str, seq: int) -> ChangeJob:
+def adding(job_id: str, seq: int, writer: str = "w") -> ChangeJob:
     """Return a change that adds one."""
-    return push(update(job_id, writer="w", seq=seq, add_current=1))
+    return push(update(job_id, writer=writer, seq=seq, add_current=1))
 
 
 async def current(store: RedisLive, job_id: str) -> object:
@@ -87,7 +88,7 @@ async def test_batches_beyond_what_may_be_in_flight_end_too(impatient: RedisLive
 
 
 async def test_batches_that_have_to_wait_for_room_lose_no_answer(store: RedisLive) -> None:
-    batches = [[(f"j{n % 5}", adding(f"j{n % 5}", 1_000 * b + n)) for n in range(1_000)] for b in range(12)]
+    batches = [[(f"j{n % 5}", adding(f"j{n % 5}", n, f"w{b}")) for n in range(1_000)] for b in range(12)]
     answers = await asyncio.gather(*map(store.update_many, batches))
     assert all(isinstance(answer, Written) for part in answers for answer in part)
     assert [await current(store, f"j{n}") for n in range(5)] == [12 * 200] * 5
@@ -95,18 +96,20 @@ async def test_batches_that_have_to_wait_for_room_lose_no_answer(store: RedisLiv
 
 
 async def test_callers_that_go_away_give_their_places_back(impatient: RedisLive, link: RedisLink) -> None:
-    await impatient.update("j", adding("j", 0))
+    for job_id in ("j", "k"):
+        await impatient.update(job_id, adding(job_id, 0))
     async with hanging(link):
-        for _ in range(3):
-            alone = [asyncio.create_task(impatient.update("j", adding("j", seq))) for seq in range(1, 1_000)]
-            together = [
-                asyncio.create_task(impatient.update_many([("j", adding("j", seq)) for seq in range(1, 500)]))
-                for _ in range(8)
-            ]
-            await asyncio.sleep(0.01)
-            for task in (*alone, *together):
-                task.cancel()
-            await asyncio.gather(*alone, *together, return_exceptions=True)
-    await impatient.update("k", adding("k", 0))
+        alone = [asyncio.create_task(impatient.update("j", adding("j", seq))) for seq in range(CHANGES_IN_FLIGHT)]
+        await _gone(alone)
+        batch = [("j", adding("j", seq)) for seq in range(CHANGES_IN_FLIGHT // 8)]
+        await _gone([asyncio.create_task(impatient.update_many(batch)) for _ in range(8)])
     await asyncio.gather(*(impatient.update("k", adding("k", seq)) for seq in range(1, 500)))
     assert await current(impatient, "k") == 500
+
+
+async def _gone(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Let tasks begin, and go away."""
+    await asyncio.sleep(0.01)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
