@@ -1,0 +1,115 @@
+"""What was missed, read once for all who ask at the same time."""
+
+import asyncio
+
+import pytest
+
+from sidecar.backlog import JOBS_A_READ, Backlogs
+from sidecar.core.errors import StoreUnavailable
+from sidecar.core.job import Event
+from sidecar.ports import Cursor, Gone, Missed
+from sidecar.watcher import Broadcast, Form
+
+
+class Slow:
+    """A feed that answers when it is let."""
+
+    def __init__(self) -> None:
+        """Begin with a feed that hangs."""
+        self.reads: list[tuple[str, int]] = []
+        self.answers: asyncio.Queue[Missed | StoreUnavailable] = asyncio.Queue(10)
+
+    async def since(self, project: str, rev: int, limit: int) -> Missed:
+        """Be the feed."""
+        assert limit == JOBS_A_READ
+        self.reads.append((project, rev))
+        answer = await self.answers.get()
+        if isinstance(answer, StoreUnavailable):
+            raise answer
+        return answer
+
+    async def timeline(self, job_id: str, after: int, limit: int) -> list[Event]:
+        """Be the feed, whose timelines nobody asks for here."""
+        raise NotImplementedError
+
+
+def missed(rev: int) -> Missed:
+    """Return a deletion at a rev."""
+    cursor = Cursor("e", rev)
+    return Missed(cursor, (Gone(f"job-{rev}", cursor),), is_more=False)
+
+
+async def asking(backlogs: Backlogs, count: int, rev: int = 0) -> list["asyncio.Task[object]"]:
+    """Let some ask at once, and return when they have."""
+    tasks = [asyncio.create_task(_rev(backlogs, rev)) for _ in range(count)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return tasks
+
+
+async def _rev(backlogs: Backlogs, rev: int) -> object:
+    return (await backlogs.after("p", rev)).cursor.rev
+
+
+async def test_who_asks_during_a_read_shares_the_next_one() -> None:
+    feed = Slow()
+    backlogs = Backlogs(feed)
+    first = await asking(backlogs, 3)
+    later = await asking(backlogs, 50)
+    feed.answers.put_nowait(missed(1))
+    feed.answers.put_nowait(missed(2))
+    assert await asyncio.gather(*first) == [1] * 3
+    assert await asyncio.gather(*later) == [2] * 50
+    assert feed.reads == [("p", 0)] * 2
+
+
+async def test_who_asks_for_something_else_waits_for_nobody() -> None:
+    feed = Slow()
+    backlogs = Backlogs(feed)
+    await asking(backlogs, 1)
+    other = await asking(backlogs, 1, rev=5)
+    assert feed.reads == [("p", 0), ("p", 5)]
+    feed.answers.put_nowait(missed(7))
+    feed.answers.put_nowait(missed(8))
+    assert await other[0] in {7, 8}
+
+
+async def test_failure_is_told_to_all_who_shared_it_and_to_no_other() -> None:
+    feed = Slow()
+    backlogs = Backlogs(feed)
+    first = await asking(backlogs, 2)
+    later = await asking(backlogs, 2)
+    feed.answers.put_nowait(StoreUnavailable("away"))
+    feed.answers.put_nowait(missed(3))
+    for task in first:
+        with pytest.raises(StoreUnavailable):
+            await task
+    assert await asyncio.gather(*later) == [3, 3]
+
+
+async def test_who_goes_away_harms_nobody() -> None:
+    feed = Slow()
+    backlogs = Backlogs(feed)
+    tasks = await asking(backlogs, 3)
+    tasks[0].cancel()
+    feed.answers.put_nowait(missed(4))
+    assert await asyncio.gather(*tasks[1:]) == [4, 4]
+    again = await asking(backlogs, 1)
+    feed.answers.put_nowait(missed(5))
+    assert await again[0] == 5
+
+
+async def test_bytes_are_made_once_for_each_form() -> None:
+    encoded: list[Broadcast] = []
+
+    def encode(change: Broadcast) -> bytes:
+        encoded.append(change)
+        return b"x"
+
+    feed = Slow()
+    feed.answers.put_nowait(missed(1))
+    backlog = await Backlogs(feed).after("p", 0)
+    form = Form(encode, lambda data: b"<%s>" % data, b"", is_whole=False)
+    assert [backlog.framed(form, with_gone=True) for _ in range(3)] == [b"<x>"] * 3
+    assert backlog.framed(form, with_gone=False) == b""
+    assert len(encoded) == 1
