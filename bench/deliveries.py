@@ -11,7 +11,12 @@ JOBS = 200
 PROJECT_PATH = "/v1/events?project=default&view=brief"
 PROJECTS_PATH = "/v1/events?project=p-%d&view=brief"
 PROJECTS = 500
-OFFERED = {1_000: ("20", "50", "100", "200", "1000"), 5_000: ("5", "10", "20", "200")}
+OFFERED = {
+    1_000: ("20", "50", "100", "500", "1000", "2000x20"),
+    5_000: ("5", "10", "20", "100", "200", "400x4"),
+}
+"""Updates/s; `x20`: in batches of so many, so that taking them leaves time for telling them."""
+
 CALM = ("200", "1000")
 OFFERED_TO_PROJECTS = ("200", "1000", "2000", "5000x25")
 COLUMNS = (

@@ -91,6 +91,7 @@ class Change:
     `is_entered`: the id was just seen to belong to this project.
     """
 
+    project: str
     job_id: str
     change: ChangeJob
     is_entered: bool

@@ -11,8 +11,8 @@ from typing import Any
 
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.pending import Change, MovedError, Together, taken
-from sidecar.adapters.redis_documents import Held, Recent, held, read, write_arguments
-from sidecar.adapters.redis_link import RedisLink, Script
+from sidecar.adapters.redis_documents import Held, Recent, held, read_all, write_arguments
+from sidecar.adapters.redis_link import Arguments, RedisLink, Script
 from sidecar.core.errors import Conflict, SidecarError, StoreUnavailable
 from sidecar.core.job import Event
 from sidecar.core.merge import Outcome, fork
@@ -60,8 +60,15 @@ class Decision:
                 change.answer.set_result(Written(outcome, cursor))
 
 
+JobKey = tuple[str, str]
+"""A project and a job's id."""
+
+Write = tuple[Decision, list[Any]]
+"""A decision, and what the script takes of it."""
+
+
 class Combiner:
-    """Writes the changes of each project, one call at a time; a caller that goes away harms nobody.
+    """Writes changes, one call of each project at a time; a caller that goes away harms nobody.
 
     What was last written is remembered, so that the usual change is one round trip. Only a write proves that the
     memory was right: what is decided without one is decided again on what Redis holds.
@@ -73,8 +80,8 @@ class Combiner:
         self._script = Script("live.lua")
         self._held: Recent[str, Held] = Recent(JOBS_CACHED)
         self._places = asyncio.Semaphore(CHANGES_IN_FLIGHT)
-        self._queues: dict[str, deque[Change]] = {}
-        self._flushes: set[asyncio.Task[None]] = set()
+        self._queue: deque[Change] = deque()
+        self._flushing: asyncio.Task[None] | None = None
 
     def forget(self, job_id: str) -> None:
         """Drop what is remembered of a job."""
@@ -85,7 +92,7 @@ class Combiner:
         await self._take_place()
         try:
             answer: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
-            self._queue(project).append(Change(job_id, change, is_entered, answer, self._due()))
+            self._enqueue(Change(project, job_id, change, is_entered, answer, self._due()))
             return await answer
         finally:
             self._places.release()
@@ -105,8 +112,7 @@ class Combiner:
             except SidecarError as full:
                 error = full
                 break
-            answer = together.slot()
-            self._queue(project).append(Change(job_id, change, job_id in entered, answer, self._due()))
+            self._enqueue(Change(project, job_id, change, job_id in entered, together.slot(), self._due()))
         await together.wait()
         answers = [slot.result or error for slot in together.slots]
         return answers + [error] * (len(changes) - len(answers))
@@ -121,35 +127,28 @@ class Combiner:
     def _due(self) -> float:
         return asyncio.get_running_loop().time() + self._link.timeout_seconds
 
-    def _queue(self, project: str) -> deque[Change]:
-        """Return the project's queue; a new one is emptied by a task of its own, which ends with it."""
-        queue = self._queues.get(project)
-        if queue is None:
-            queue = self._queues[project] = deque()
-            flush = asyncio.create_task(self._flush_until_empty(project, queue), name=f"flush-{project}")
-            self._flushes.add(flush)
-            flush.add_done_callback(self._flushed)
-        return queue
+    def _enqueue(self, change: Change) -> None:
+        """Let a change wait for its call; a task of its own makes the calls while any waits."""
+        self._queue.append(change)
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush_until_empty(), name="flush")
+            self._flushing.add_done_callback(_flushed)
 
-    def _flushed(self, flush: asyncio.Task[None]) -> None:
-        self._flushes.discard(flush)
-        if not flush.cancelled() and flush.exception() is not None:
-            logger.error("a flush crashed", exc_info=flush.exception())
-
-    async def _flush_until_empty(self, project: str, queue: deque[Change]) -> None:
+    async def _flush_until_empty(self) -> None:
         batch: list[Change] = []
         try:
-            while queue:
-                batch, overdue = taken(queue, asyncio.get_running_loop().time())
+            while self._queue:
+                batch, overdue = taken(self._queue, asyncio.get_running_loop().time())
                 self._fail(overdue, StoreUnavailable("Redis is too slow: the update waited too long for its turn"))
                 try:
                     async with self._link.deadline():
-                        await self._flush(project, batch, queue)
+                        await self._flush(batch)
                 except SidecarError as error:
                     self._fail(batch, error)
         finally:
-            del self._queues[project]
-            self._fail(chain(batch, queue), StoreUnavailable("the write broke off"))
+            self._flushing = None
+            left, self._queue = self._queue, deque()
+            self._fail(chain(batch, left), StoreUnavailable("the write broke off"))
 
     def _fail(self, changes: Iterable[Change], error: SidecarError) -> None:
         for change in changes:
@@ -157,47 +156,68 @@ class Combiner:
                 self._held.pop(change.job_id, None)
                 change.answer.set_exception(error)
 
-    async def _flush(self, project: str, batch: list[Change], queue: deque[Change]) -> None:
+    async def _flush(self, batch: list[Change]) -> None:
         """Decide and write one batch; what must be decided again goes back to the front of the queue."""
-        by_job: dict[str, list[Change]] = {}
+        by_job: dict[JobKey, list[Change]] = {}
         for change in batch:
-            by_job.setdefault(change.job_id, []).append(change)
-        missing = [job_id for job_id in by_job if job_id not in self._held]
-        fresh = dict(zip(missing, await read(self._link, project, missing) if missing else (), strict=True))
+            by_job.setdefault((change.project, change.job_id), []).append(change)
+        fresh = await self._read([job for job in by_job if not self._is_remembered(*job)])
         again: list[Change] = []
-        writes: list[tuple[Decision, list[Any]]] = []
+        writes: dict[str, list[Write]] = {}
         size = 0
-        for job_id, changes in by_job.items():
-            if size > BYTES_A_CALL:
+        for (project, job_id), changes in by_job.items():
+            is_fresh = (project, job_id) in fresh
+            known = fresh[project, job_id] if is_fresh else self._held.get(job_id)
+            if size > BYTES_A_CALL or (known is None and not is_fresh):  # the latter: forgotten while others were read
                 again += changes
                 continue
-            known = fresh[job_id] if job_id in fresh else self._held[job_id]
             decision = _decided(project, known, changes)
             if decision.view is not None and decision.is_write:
-                writes.append((decision, arguments := _arguments(decision, decision.view)))
+                arguments = _arguments(decision, decision.view)
+                writes.setdefault(project, []).append((decision, arguments))
                 size += sum(len(argument) for argument in arguments if isinstance(argument, bytes))
-            elif job_id in fresh:
+            elif is_fresh:
                 decision.answer(known.cursor if known else NOWHERE)
             else:
-                self._held.pop(job_id)
+                self._held.pop(job_id, None)
                 again += changes
-        queue.extendleft(reversed(again))
+        self._queue.extendleft(reversed(again))
         if writes:
-            await self._write(project, writes, queue)
+            await self._write(writes)
 
-    async def _write(self, project: str, writes: list[tuple[Decision, list[Any]]], queue: deque[Change]) -> None:
-        place = ProjectKeys(project)
-        keys = [*place.indexes(), *(place.job(decision.changes[0].job_id) for decision, _ in writes)]
-        answers = await self._link.evaluate(
-            self._script,
-            keys,
-            lambda run_id: [
-                *(secrets.token_hex(4), run_id, OUTBOX_ENTRIES),
-                *chain.from_iterable(arguments for _, arguments in writes),
-            ],
-        )
-        epoch = answers[0].decode()
-        for (decision, arguments), result in zip(writes, answers[1:], strict=True):
+    def _is_remembered(self, project: str, job_id: str) -> bool:
+        known = self._held.get(job_id)
+        return known is not None and known.job.project == project
+
+    async def _read(self, jobs: list[JobKey]) -> dict[JobKey, Held | None]:
+        """Return jobs as they stand in Redis."""
+        if not jobs:
+            return {}
+        by_project: dict[str, list[str]] = {}
+        for project, job_id in jobs:
+            by_project.setdefault(project, []).append(job_id)
+        found: dict[JobKey, Held | None] = {}
+        for (project, job_ids), held_ones in zip(
+            by_project.items(), await read_all(self._link, by_project), strict=True
+        ):
+            found |= zip(((project, job_id) for job_id in job_ids), held_ones, strict=True)
+        return found
+
+    async def _write(self, writes: dict[str, list[Write]]) -> None:
+        """Store what was decided, in a call for each project but one round trip."""
+        answers = await self._link.evaluate_all(self._script, [_call(*each) for each in writes.items()])
+        for mine, answer in zip(writes.values(), answers, strict=True):
+            if isinstance(answer, SidecarError):
+                self._fail(chain.from_iterable(decision.changes for decision, _ in mine), answer)
+            elif isinstance(answer, Exception):
+                raise answer
+            else:
+                self._written(mine, answer)
+
+    def _written(self, writes: list[Write], answer: list[Any]) -> None:
+        """Answer the callers of what was stored, and let the others be decided again."""
+        epoch = answer[0].decode()
+        for (decision, arguments), result in zip(writes, answer[1:], strict=True):
             job_id = decision.changes[0].job_id
             if result[0] == 1 and decision.view is not None:
                 cursor = Cursor(epoch, int(result[1]))
@@ -207,7 +227,20 @@ class Combiner:
                 self._held.pop(job_id, None)
                 if result[2] is not None:
                     self._held[job_id] = held(result[1:], epoch)
-                queue.extendleft(reversed(decision.changes))
+                self._queue.extendleft(reversed(decision.changes))
+
+
+def _flushed(flush: "asyncio.Task[None]") -> None:
+    if not flush.cancelled() and flush.exception() is not None:
+        logger.error("a flush crashed", exc_info=flush.exception())
+
+
+def _call(project: str, writes: list[Write]) -> tuple[list[str], Arguments]:
+    """Return the keys of a project's call, and what makes its arguments."""
+    place = ProjectKeys(project)
+    keys = [*place.indexes(), *(place.job(decision.changes[0].job_id) for decision, _ in writes)]
+    parts = list(chain.from_iterable(arguments for _, arguments in writes))
+    return keys, lambda run_id: [secrets.token_hex(4), run_id, OUTBOX_ENTRIES, *parts]
 
 
 def _decided(project: str, known: Held | None, changes: list[Change]) -> Decision:

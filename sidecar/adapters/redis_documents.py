@@ -1,7 +1,7 @@
 """Jobs as they stand in Redis: read many at once, and the arguments of the scripts that write them."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -61,10 +61,23 @@ def held(stored: Sequence[Any], epoch: str) -> Held:
 
 async def read(link: RedisLink, project: str, job_ids: Sequence[str]) -> list[Held | None]:
     """Return jobs of one project as they stand now, None for those that are not there, in one round trip."""
-    place = ProjectKeys(project)
-    keys = [place.index("rev"), *map(place.job, job_ids)]
-    epoch, *answers = await link.evaluate(READ, keys, lambda _: ())
-    return [None if stored[1] is None else held(stored, epoch.decode()) for stored in answers]
+    return (await read_all(link, {project: job_ids}))[0]
+
+
+async def read_all(link: RedisLink, job_ids_by_project: Mapping[str, Sequence[str]]) -> list[list[Held | None]]:
+    """Return jobs of some projects, project by project, in one round trip; see `read`."""
+    calls = []
+    for project, job_ids in job_ids_by_project.items():
+        place = ProjectKeys(project)
+        calls.append(([place.index("rev"), *map(place.job, job_ids)], lambda _: ()))
+    return [_held_all(answer) for answer in await link.evaluate_all(READ, calls)]
+
+
+def _held_all(answer: Any) -> list[Held | None]:
+    if isinstance(answer, Exception):
+        raise answer
+    epoch, *found = answer
+    return [None if stored[1] is None else held(stored, epoch.decode()) for stored in found]
 
 
 def write_arguments(known: Held | None, shown: View, tag: int, events: Sequence[Event]) -> list[Any]:
