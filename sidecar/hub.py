@@ -213,12 +213,15 @@ class Hub:
 
     async def _catch_up_on_all(self, project: str, channel: Channel) -> None:
         """Tell who watches a whole project what was missed; who cannot be told is ended, and will come again."""
-        cursor = channel.cursor or min(watcher.floor for watcher in channel.everything.watchers())
-        is_more = True
-        while is_more:
+        watchers = list(channel.everything.watchers())
+        for watcher in watchers:
+            watcher.has_missed = True
+        cursor = channel.cursor or min((each.floor for each in watchers if each.floor is not None), default=None)
+        is_more = cursor is not None  # else all are about to read for themselves
+        while cursor is not None and is_more:
             missed = await self.backlogs.after(project, cursor.rev)
-            if missed.cursor.epoch != cursor.epoch:
-                for watcher in list(channel.everything.watchers()):
+            if cursor.epoch and missed.cursor.epoch != cursor.epoch:
+                for watcher in watchers:
                     watcher.end("error")
                 return
             if missed.changes:

@@ -115,27 +115,31 @@ class Watcher:
 
     __slots__ = (
         *("_bytes", "_ended", "_floor", "_is_full", "_is_past_floor", "_mailbox", "_outlet", "_woken"),
-        *("ends_with_job", "form", "told_at"),
+        *("ends_with_job", "form", "has_missed", "told_at"),
     )
 
     def __init__(self, form: Form, outlet: Outlet, *, ends_with_job: bool) -> None:
-        """Begin with an open mailbox. `ends_with_job`: the first end of an attempt is the watcher's too."""
+        """Begin with an open mailbox. `ends_with_job`: the first end of an attempt is the watcher's too.
+
+        `has_missed` is set when nobody listened for a while: what is being read as a snapshot may lack something.
+        """
         self.form = form
         self.ends_with_job = ends_with_job
+        self.has_missed = False
         self.told_at = 0.0
         self._outlet = outlet
         self._mailbox: dict[tuple[str, int], Broadcast] | None = {}
         self._bytes = 0
-        self._floor = (Cursor("", 0), -1)
+        self._floor: tuple[Cursor, int] | None = None
         self._is_past_floor = False
         self._is_full = False
         self._ended: str | None = None
         self._woken: asyncio.Future[None] | None = None
 
     @property
-    def floor(self) -> Cursor:
-        """Where the snapshot stood that the client was given."""
-        return self._floor[0]
+    def floor(self) -> Cursor | None:
+        """Where the snapshot stood that the client was given, None before it was."""
+        return None if self._floor is None else self._floor[0]
 
     def saw(self, cursor: Cursor, version: int = -1) -> None:
         """Note the snapshot that the client is given: what is not newer is not told.
@@ -188,6 +192,8 @@ class Watcher:
         raise EndedError(self._ended)
 
     def _has_seen(self, change: Broadcast) -> bool:
+        if self._floor is None:
+            return False
         cursor, version = self._floor
         if cursor.epoch == change.cursor.epoch:
             return change.cursor.rev <= cursor.rev

@@ -402,6 +402,29 @@ async def test_watcher_of_a_project_is_ended_when_its_place_is_of_another_epoch(
         await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_watcher_that_reads_its_snapshot_while_the_line_is_down_is_told_to_read_on(hand: Hand) -> None:
+    hub, client = Hub(hand, hand, hand), Client(ends_with_job=False)
+    await hub.enter("default", None, client.watcher)
+    running = asyncio.create_task(hub.run())
+    await hub.until_listening()
+    while not client.watcher.has_missed:
+        await asyncio.sleep(0)
+    await hub.leave("default", None, client.watcher)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_watcher_of_a_project_that_was_empty_hears_of_what_came_while_the_line_was_down(hand: Hand) -> None:
+    hub, client = Hub(hand, hand, hand), Client(ends_with_job=False)
+    client.watcher.saw(Cursor("", 0))
+    async with watching(hub, client, None):
+        hand.change(push(update(current=4)), is_heard=False)
+        running = asyncio.create_task(hub.run())
+        assert await client.until(1) == [b"<4/1 >"]
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_project_is_listened_to_only_while_somebody_watches(hub: Hub, hand: Hand) -> None:
     async with watching(hub, Client(), "a", "one"):
         async with watching(hub, Client(), "b", "one"), watching(hub, Client(), None, "one"):

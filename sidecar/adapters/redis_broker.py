@@ -1,7 +1,7 @@
 """Word of changes over Redis' publish/subscribe: one connection a process, whatever the number of projects."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from math import inf
 from typing import Any
@@ -25,7 +25,8 @@ PROBE_SECONDS = 10.0
 class RedisLine:
     """A `Listening`; a task of its own reads the socket, so that `add` is confirmed while nobody iterates.
 
-    It reads replies from the connection itself: redis-py's `PubSub` takes PUBSUB us for each message, this LINE.
+    It reads replies from the connection itself: redis-py's `PubSub` does several times the work
+    for each message.
     """
 
     def __init__(self, connection: AbstractConnection, timeout_seconds: float) -> None:
@@ -79,19 +80,22 @@ class RedisLine:
         except (RedisError, OSError, ValueError) as error:
             self._break(error)
 
-    async def probe(self) -> None:
+    async def probe(self, every_seconds: float) -> None:
         """Ask the server now and then whether the line still holds; break it when no answer comes."""
         try:
             while True:
-                await asyncio.sleep(PROBE_SECONDS)
+                await asyncio.sleep(every_seconds)
                 self._alive.clear()
-                async with self._asking():
+                async with asyncio.timeout(self._timeout_seconds):
                     await self._connection.send_command("PING")
                     await self._alive.wait()
-        except StoreUnavailable as error:
+        except (TimeoutError, RedisError, OSError) as error:
             self._break(error)
 
-    def _take(self, reply: Sequence[Any]) -> None:
+    def _take(self, reply: Any) -> None:
+        if reply == b"PONG":  # so it is answered while nothing is subscribed to
+            self._alive.set()
+            return
         kind = reply[0]
         if kind == b"message":
             self._heard.append(decode_notice(project_of_channel(reply[1].decode()), reply[2]))
@@ -120,9 +124,10 @@ class RedisLine:
 class RedisBroker:
     """A `Broker` over Redis' publish/subscribe."""
 
-    def __init__(self, link: RedisLink) -> None:
-        """Keep the link."""
+    def __init__(self, link: RedisLink, probe_seconds: float = PROBE_SECONDS) -> None:
+        """Keep the link; an open line is probed every `probe_seconds`."""
         self._link = link
+        self._probe_seconds = probe_seconds
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Listening]:
@@ -133,7 +138,7 @@ class RedisBroker:
         line = RedisLine(connection, self._link.timeout_seconds)
         tasks = [
             asyncio.create_task(line.read(), name="redis-line"),
-            asyncio.create_task(line.probe(), name="redis-line-probe"),
+            asyncio.create_task(line.probe(self._probe_seconds), name="redis-line-probe"),
         ]
         try:
             yield line

@@ -17,7 +17,7 @@ from sidecar.http.services import PRINCIPAL, SERVICES, Services
 from sidecar.http.sse import Connection
 from sidecar.ports import Cursor
 from sidecar.tracker import FORBIDDEN
-from sidecar.watcher import Watcher
+from sidecar.watcher import EndedError, Watcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,12 @@ class Stream:
         while True:
             await self._connection.pass_on(backlog.framed(self._form, with_gone=is_recovered))
             watcher.saw(backlog.cursor)
-            if not backlog.is_more:
+            if not backlog.is_more and not watcher.has_missed:
                 break
-            backlog = await self._after(backlog.cursor.rev)
+            watcher.has_missed = False
+            told, backlog = backlog.cursor, await self._after(backlog.cursor.rev)
+            if told.epoch and backlog.cursor.epoch != told.epoch:
+                raise EndedError("error")  # Redis came back with other data: begin again
         await self._connection.say(events.event("synced", {"cursor": str(backlog.cursor)}))
 
     async def _opened(self, watcher: Watcher) -> tuple[Backlog, bool]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
@@ -64,6 +66,30 @@ async def test_project_may_be_added_again(line: Listening, store: RedisLive) -> 
     await line.add("one")
     await store.update("a", push(update("a", project="one")))
     assert [notice.job_id for notice in await heard(line, 1)] == ["a"]
+
+
+async def test_line_that_is_probed_holds_whether_it_listens_or_not(link: RedisLink, store: RedisLive) -> None:
+    async with RedisBroker(link, probe_seconds=0.02).connect() as line:
+        for number in range(3):
+            await asyncio.sleep(0.1)
+            await line.add("one")
+            await asyncio.sleep(0.1)
+            await store.update("a", push(update("a", project="one", current=number)))
+            assert [notice.job_id for notice in await heard(line, 1)] == ["a"]
+            await line.remove("one")
+
+
+async def test_line_to_a_server_that_hangs_says_so(link: RedisLink, store: RedisLive) -> None:
+    process_id = (await link.commands.info("server"))["process_id"]
+    async with RedisBroker(link, probe_seconds=0.02).connect() as line:
+        await line.add("one")
+        os.kill(process_id, signal.SIGSTOP)
+        try:
+            with pytest.raises(StoreUnavailable):
+                await heard(line, 1)
+        finally:
+            os.kill(process_id, signal.SIGCONT)
+    await store.update("a", push(update("a")))
 
 
 async def test_deletion_is_heard_as_gone(line: Listening, store: RedisLive) -> None:
