@@ -93,7 +93,10 @@ def _add(table: Table, phase: str, mine: list[Result], theirs: list[Result]) -> 
     rate, reference = middle(mine, "events_per_second"), middle(theirs, "events_per_second")
     ratio, lost = ratios(mine, theirs, _events_per_second), total(mine, "lost_streams")
     offered = middle(mine, "updates_per_second") if phase == "each" else float(phase.partition("x")[0])
-    name = {"each": "one event a write: each update when all have the last"}.get(phase, f"{offered:,.0f} updates/s")
+    _, _, batch = phase.partition("x")
+    name = f"{offered:,.0f} updates/s" + (f", in batches of {batch}" if batch else "")
+    if phase == "each":
+        name = "one event a write: each update when all have the last"
     table.row(
         name + (f" ({lost} streams lost)" if lost else ""),
         f"{offered:,.0f}",

@@ -407,8 +407,9 @@ async def test_watcher_that_reads_its_snapshot_while_the_line_is_down_is_told_to
     await hub.enter("default", None, client.watcher)
     running = asyncio.create_task(hub.run())
     await hub.until_listening()
-    while not client.watcher.has_missed:
+    for _ in range(5):
         await asyncio.sleep(0)
+    assert client.watcher.has_missed
     await hub.leave("default", None, client.watcher)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
