@@ -25,8 +25,9 @@ from sidecar.core.job import (
     Stage,
     Status,
 )
-from sidecar.core.ledger import EMPTY, Folded, Ledger, Window
+from sidecar.core.ledger import EMPTY, Folded, Ledger
 from sidecar.core.peaks import Peaks, Rank
+from sidecar.core.window import Window
 from sidecar.ports import Cursor, Notice
 
 FORMAT = 1

@@ -8,11 +8,10 @@ from sidecar.core.ledger import (
     FOLDED_AT_ONCE,
     KEY_LIFETIME_SECONDS,
     SEQS_REMEMBERED,
-    Amounts,
-    Identity,
     Ledger,
     Recognition,
 )
+from sidecar.core.window import Amounts, Identity
 from tests.core.updates import NOON
 
 ONE: Amounts = {"current:": 1}
