@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from sidecar.core.errors import SidecarError
 from sidecar.core.job import Json, Update
-from sidecar.http import answers, bodies, problem, wire
+from sidecar.http import answers, bodies, problem, updates
 from sidecar.http.bodies import Line
 from sidecar.http.middleware import rejection
 from sidecar.http.services import Services
@@ -27,28 +27,28 @@ class Batch:
 
     async def push(self, lines: list[Line]) -> list[Json]:
         """Return an answer or a problem for each line, in order."""
-        updates = await self._parse(lines)
-        pushed = await self.services.tracker.push_many(list(updates.values()), self.may)
-        for number, (index, each) in enumerate(zip(updates, pushed, strict=True)):
+        good = await self._parse(lines)
+        pushed = await self.services.tracker.push_many(list(good.values()), self.may)
+        for number, (index, each) in enumerate(zip(good, pushed, strict=True)):
             self._answer(index, each)
             await _breathe(number)
         return [self.results[index] for index in range(len(lines))]
 
     async def _parse(self, lines: list[Line]) -> dict[int, Update]:
         """Return the good updates by place, having refused the others."""
-        updates: dict[int, Update] = {}
+        good: dict[int, Update] = {}
         for index, line in enumerate(lines):
             await _breathe(index)
             try:
-                updates[index] = self._update(index, line)
+                good[index] = self._update(index, line)
             except SidecarError as error:
                 self._refuse(index, error)
-        return updates
+        return good
 
     def _update(self, index: int, line: Line) -> Update:
         report = bodies.report_of_line(line, self.services.max_update_bytes)
         key = None if self.key is None else f"{self.key}:{index}"
-        return wire.update(report, job_id=report.job_id, key=key)
+        return updates.update(report, job_id=report.job_id, key=key)
 
     def _answer(self, index: int, pushed: Pushed | Exception) -> None:
         match pushed:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 
 from sidecar.core.job import Event, Json, Request
-from sidecar.http import answers, bodies, queries, wire
+from sidecar.http import answers, bodies, queries, updates, wire
 from sidecar.http.auth import Right
 from sidecar.http.batch import Batch
 from sidecar.http.problem import FieldError, InvalidRequest, TooLarge, TooSlow
@@ -32,7 +32,7 @@ async def push(request: web.Request) -> web.Response:
 async def create(request: web.Request) -> web.Response:
     """POST /v1/jobs: report progress of the job named in the body, or of a new one."""
     report = await _report(request)
-    job_id = report.job_id or wire.new_id()
+    job_id = report.job_id or updates.new_id()
     pushed = await _push(request, report, job_id)
     answer = _json(answers.pushed(pushed.written, pushed.next_update_after_seconds))
     if any(event.type == "created" for event in pushed.written.outcome.events):
@@ -154,7 +154,7 @@ async def _report(request: web.Request) -> Report:
 
 
 async def _push(request: web.Request, report: Report, job_id: str) -> Pushed:
-    update = wire.update(report, job_id=job_id, key=_key(request))
+    update = updates.update(report, job_id=job_id, key=_key(request))
     return await request.app[SERVICES].tracker.push(update, _may(request, Right.PUSH))
 
 

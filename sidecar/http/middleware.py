@@ -11,7 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from sidecar import log
 from sidecar.core.errors import SidecarError
-from sidecar.http import auth, problem, wire
+from sidecar.http import auth, problem, updates, wire
 from sidecar.http.problem import NotReadable
 from sidecar.http.services import IS_STARTED, PRINCIPAL, REQUEST_ID, SERVICES
 
@@ -35,7 +35,7 @@ async def answered(request: web.Request, handler: Handler) -> web.StreamResponse
     clock = asyncio.get_running_loop().time
     began = clock()
     given = request.headers.get("X-Request-Id", "")
-    request_id = request[REQUEST_ID] = given if SANE_ID.fullmatch(given) else wire.identity()
+    request_id = request[REQUEST_ID] = given if SANE_ID.fullmatch(given) else updates.identity()
     with log.bound(request_id=request_id):
         response = await _response(request, handler)
     if response.content_type != "text/event-stream":

@@ -4,7 +4,7 @@ import pytest
 
 from sidecar.core.errors import InvalidUpdate, SidecarError
 from sidecar.core.job import Json, PlannedStage, Update, WorkerEvent
-from sidecar.http import wire
+from sidecar.http import updates, wire
 from sidecar.http.problem import InvalidRequest, NotReadable
 
 WHOLE: dict[str, Json] = {
@@ -45,7 +45,7 @@ WHOLE: dict[str, Json] = {
 
 def updated(body: Json, *, key: str | None = None) -> Update:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return wire.update(wire.report_from_json(raw), job_id="job", key=key)
+    return updates.update(wire.report_from_json(raw), job_id="job", key=key)
 
 
 def refused(body: Json, *, key: str | None = None) -> dict[str, str]:
