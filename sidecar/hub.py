@@ -6,7 +6,7 @@ to each watcher. The more there is to tell, the more is joined.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from sidecar.backlog import Backlogs
@@ -28,17 +28,22 @@ BEATS_A_SILENCE = 15
 class Topic:
     """Who wants to hear of the same thing, by the form in which they want it."""
 
-    __slots__ = ("by_form", "version")
+    __slots__ = ("by_form", "told", "version")
 
     def __init__(self) -> None:
-        """Begin without watchers; `version` is that of the job when it was last told whole."""
+        """Begin without watchers; `told` is the last change told, `version` that of the job when last told whole."""
         self.by_form: dict[Form, set[Watcher]] = {}
+        self.told: Cursor | None = None
         self.version = -1
 
     @property
     def is_whole(self) -> bool:
         """Whether somebody wants the whole job and not only its row."""
         return any(form.is_whole for form in self.by_form)
+
+    def is_news(self, cursor: Cursor) -> bool:
+        """Whether a change comes after all that was told; a word that was caught up on may still be under way."""
+        return self.told is None or self.told.epoch != cursor.epoch or cursor.rev > self.told.rev
 
     def add(self, watcher: Watcher) -> None:
         """Let a watcher hear from now on."""
@@ -61,15 +66,14 @@ class Topic:
 
 
 class Channel:
-    """Who watches a project: all of it, or one of its jobs; and the last change that they were told of."""
+    """Who watches a project: all of it, or one of its jobs."""
 
-    __slots__ = ("cursor", "everything", "jobs")
+    __slots__ = ("everything", "jobs")
 
     def __init__(self) -> None:
         """Begin without watchers."""
         self.everything = Topic()
         self.jobs: dict[str, Topic] = {}
-        self.cursor: Cursor | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -175,59 +179,69 @@ class Hub:
             channel = self._channels.get(project)
             if channel is not None:
                 await self._tell(channel, _newest(told))
-                channel.cursor = told[-1].cursor
 
     async def _tell(self, channel: Channel, notices: list[Notice]) -> None:
         """Tell the watchers of a project of changes, those who want whole jobs as they are now."""
         rows = [Broadcast(n.job_id, n.cursor, n.version, is_end=n.is_end, row=n.row) for n in notices]
-        wholes = {row.job_id: await self._whole(row) for row in rows if _is_wanted_whole(channel, row.job_id)}
-        if channel.everything.by_form:
-            told = [whole for row in rows if (whole := wholes.get(row.job_id)) is not None]
-            await _spread(channel.everything, rows, told)
+        wanted = dict.fromkeys(row.job_id for row in rows if _is_wanted_whole(channel, row.job_id))
+        jobs = {job_id: await self._live.get(job_id) for job_id in wanted}
+        news = [row for row in rows if channel.everything.is_news(row.cursor)]
+        await _spread(channel.everything, news, _wholes(news, jobs) if channel.everything.is_whole else ())
+        channel.everything.told = rows[-1].cursor
         for row in rows:
             topic = channel.jobs.get(row.job_id)
-            if topic is not None:
-                whole = wholes.get(row.job_id)
-                is_news = whole is not None and (whole.is_gone or whole.version != topic.version)
-                topic.version = whole.version if whole is not None else -1
-                await _spread(topic, [row], [whole] if whole is not None and is_news else [])
-
-    async def _whole(self, row: Broadcast) -> Broadcast | None:
-        """Return the whole job of a change, None if it was deleted meanwhile: word of that follows."""
-        if row.is_gone:
-            return row
-        stored = await self._live.get(row.job_id)
-        return None if stored is None else Broadcast.of(Stored(stored.view, row.cursor))
+            if topic is not None and topic.is_news(row.cursor):
+                wholes = [whole for whole in _wholes([row], jobs) if whole.is_end or whole.version != topic.version]
+                await _spread(topic, [row], wholes)
+                topic.told, topic.version = row.cursor, wholes[-1].version if wholes else topic.version
 
     async def _catch_up(self, line: Listening) -> None:
         """Tell everybody what changed while nobody listened."""
         for project, channel in list(self._channels.items()):
             await line.add(project)
             if channel.everything.by_form:
-                await self._catch_up_on_all(project, channel)
+                await self._catch_up_on_all(project, channel.everything)
             for job_id, topic in list(channel.jobs.items()):
                 stored = await self._live.get(job_id)
-                if stored is not None:
-                    change = [Broadcast.of(stored)]
-                    await _spread(topic, change, change)
+                change = [Broadcast(job_id, NOWHERE) if stored is None else Broadcast.of(stored)]
+                await _spread(topic, change, change)
+                topic.told = None if stored is None else stored.cursor
 
-    async def _catch_up_on_all(self, project: str, channel: Channel) -> None:
+    async def _catch_up_on_all(self, project: str, topic: Topic) -> None:
         """Tell who watches a whole project what was missed; who cannot be told is ended, and will come again."""
-        watchers = list(channel.everything.watchers())
+        watchers = list(topic.watchers())
         for watcher in watchers:
             watcher.has_missed = True
-        cursor = channel.cursor or min((each.floor for each in watchers if each.floor is not None), default=None)
+        cursor = topic.told or min((each.floor for each in watchers if each.floor is not None), default=None)
         is_more = cursor is not None  # else all are about to read for themselves
         while cursor is not None and is_more:
             missed = await self.backlogs.after(project, cursor.rev)
-            if cursor.epoch and missed.cursor.epoch != cursor.epoch:
-                for watcher in watchers:
+            for watcher in watchers:
+                if {cursor.epoch, "" if watcher.floor is None else watcher.floor.epoch} - {"", missed.cursor.epoch}:
                     watcher.end("error")
-                return
             if missed.changes:
-                await _spread(channel.everything, missed.changes, missed.changes)
-            cursor = channel.cursor = missed.cursor
+                await _spread(topic, missed.changes, missed.changes)
+            cursor = topic.told = missed.cursor
             is_more = missed.is_more
+
+
+NOWHERE = Cursor("unknown", 0)
+"""The place of a job that is not there any more; nobody knows when it went."""
+
+
+def _wholes(rows: Sequence[Broadcast], jobs: Mapping[str, Stored | None]) -> list[Broadcast]:
+    """Return the changes with whole jobs, as far as these are there: one that is not there was deleted meanwhile.
+
+    An end that the next attempt has overtaken is told by its row.
+    """
+    wholes: list[Broadcast] = []
+    for row in rows:
+        stored = jobs.get(row.job_id)
+        if row.is_gone or (row.is_end and (stored is None or not stored.view.is_over)):
+            wholes.append(row)
+        elif stored is not None:
+            wholes.append(Broadcast.of(Stored(stored.view, row.cursor)))
+    return wholes
 
 
 def _newest(notices: list[Notice]) -> list[Notice]:

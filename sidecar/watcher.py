@@ -153,7 +153,12 @@ class Watcher:
             self._put(change)
 
     def tell(self, data: bytes, changes: Sequence[Broadcast], now: float) -> None:
-        """Tell the client of changes, in ascending rev, of which `data` is the frame; `now` is the loop's clock."""
+        """Tell the client of changes, in ascending rev, of which `data` is the frame; `now` is the loop's clock.
+
+        Whoever has ended is told nothing more.
+        """
+        if self._ended is not None:
+            return
         if self._mailbox is not None:
             for change in changes:
                 self._put(change)

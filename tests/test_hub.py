@@ -426,6 +426,61 @@ async def test_watcher_of_a_project_that_was_empty_hears_of_what_came_while_the_
         await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_what_was_caught_up_on_is_not_told_again_when_its_word_arrives(hand: Hand) -> None:
+    hub, client, everything = Hub(hand, hand, hand), Client(), Client(ends_with_job=False)
+    hand.change(push(update(current=1)))
+    client.watcher.saw(Cursor("e", 1), 1)
+    everything.watcher.saw(Cursor("e", 1))
+    async with watching(hub, client), watching(hub, everything, None):
+        hand.change(push(update(current=2)))
+        running = asyncio.create_task(hub.run())
+        await client.until(1)
+        await everything.until(1)
+        hand.notices.put_nowait([hand.notice()])
+        hand.change(push(update(current=3)))
+        assert await client.until(2) == [b"<2/2 >", b"<3/3 >"]
+        assert await everything.until(2) == [b"<2/2 >", b"<3/3 >"]
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_job_that_was_deleted_while_the_line_was_down_is_told_as_gone(hand: Hand) -> None:
+    hub, client = Hub(hand, hand, hand), Client()
+    client.watcher.saw(Cursor("e", 1), 1)
+    async with watching(hub, client) as following:
+        running = asyncio.create_task(hub.run())
+        assert await ended(following) == "done"
+        assert client.told == [b"<gone >"]
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_end_that_the_next_attempt_has_overtaken_is_told_by_its_row(hub: Hub, hand: Hand) -> None:
+    client = Client(Form(lambda c: b"%d " % c.cursor.rev if c.view else (c.row or b""), framed, b"", is_whole=True))
+    async with watching(hub, client) as following:
+        hand.change(push(update(current=1)), is_heard=False)
+        hand.change(finish(), is_heard=False)
+        over = hand.notice()
+        hand.change(push(update(attempt=2, current=5)), is_heard=False)
+        hand.notices.put_nowait([over, hand.notice()])
+        assert await ended(following) == "done"
+    assert client.told == [b'<{"current":1}>']
+
+
+async def test_what_was_read_in_another_epoch_is_not_told(hand: Hand) -> None:
+    hub, old, new = Hub(hand, hand, hand), Client(ends_with_job=False), Client(ends_with_job=False)
+    old.watcher.saw(Cursor("e", 0))
+    new.watcher.saw(Cursor("f", 9))
+    async with watching(hub, old, None), watching(hub, new, None) as following:
+        hand.change(push(update(current=1)), is_heard=False)
+        running = asyncio.create_task(hub.run())
+        assert await ended(following) == "error"
+        assert await old.until(1) == [b"<1/1 >"]
+        assert new.told == []
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_project_is_listened_to_only_while_somebody_watches(hub: Hub, hand: Hand) -> None:
     async with watching(hub, Client(), "a", "one"):
         async with watching(hub, Client(), "b", "one"), watching(hub, Client(), None, "one"):

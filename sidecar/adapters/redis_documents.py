@@ -14,9 +14,10 @@ from sidecar.core.document import row
 from sidecar.core.job import Event, Job
 from sidecar.core.merge import fork
 from sidecar.core.view import View, view
-from sidecar.ports import Cursor
+from sidecar.ports import Cursor, Gone, Missed, Stored
 
 READ = Script("read.lua")
+CHANGES = Script("changes.lua")
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -78,6 +79,22 @@ def _held_all(answer: Any) -> list[Held | None]:
         raise answer
     epoch, *found = answer
     return [None if stored[1] is None else held(stored, epoch.decode()) for stored in found]
+
+
+async def read_changes(link: RedisLink, project: str, rev: int, limit: int) -> Missed:
+    """Return the jobs that changed last after a rev, in ascending rev; see `Feed`."""
+    place = ProjectKeys(project)
+    keys = [place.index("rev"), place.index("changed")]
+    (epoch, newest), *found = await link.evaluate(CHANGES, keys, lambda _: (rev, limit, place.job("")))
+    epoch = "" if epoch is None else epoch.decode()
+    changes: list[Stored | Gone] = []
+    for job_id, score, tag, document in found:
+        if tag is None:
+            changes.append(Gone(job_id.decode(), Cursor(epoch, int(score))))
+        else:
+            known = held([tag, document, score], epoch)
+            changes.append(Stored(known.view, known.cursor))
+    return Missed(Cursor(epoch, int(newest or 0)), tuple(changes), is_more=len(found) == limit)
 
 
 def write_arguments(known: Held | None, shown: View, tag: int, events: Sequence[Event]) -> list[Any]:

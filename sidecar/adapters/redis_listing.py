@@ -1,15 +1,14 @@
-"""Lists of jobs and of changes out of Redis: one index a project, merged in order, filtered and cut into pages."""
+"""Lists of jobs out of Redis: one index a project, merged in order, filtered and cut into pages."""
 
 from dataclasses import dataclass, field
 
 from sidecar.adapters import keys
 from sidecar.adapters.codec import decode_job
 from sidecar.adapters.keys import ProjectKeys
-from sidecar.adapters.redis_documents import read
-from sidecar.adapters.redis_link import Client, RedisLink
+from sidecar.adapters.redis_link import Client
 from sidecar.core.job import Status
 from sidecar.core.view import View, view
-from sidecar.ports import Cursor, Gone, Missed, Order, Page, Place, Query, Stored
+from sidecar.ports import Cursor, Order, Page, Place, Query, Stored
 
 CHUNK = 200
 MOST_READ = 5_000
@@ -47,22 +46,6 @@ async def read_page(redis: Client, query: Query) -> Page:
                 found.append(stored)
             last = place[1]
     return Page(tuple(found), last, cursor)
-
-
-async def read_changes(link: RedisLink, project: str, rev: int, limit: int) -> Missed:
-    """Return the jobs that changed last after a rev, in ascending rev; an id without a document is gone."""
-    place = ProjectKeys(project)
-    async with link.commands.pipeline(transaction=True) as pipe:
-        pipe.hmget(place.index("rev"), ["epoch", "rev"])
-        pipe.zrange(place.index("changed"), f"({rev}", "+inf", byscore=True, offset=0, num=limit, withscores=True)
-        (epoch, newest), entries = await pipe.execute()
-    epoch = "" if epoch is None else epoch.decode()
-    found = await read(link, project, [job_id.decode() for job_id, _ in entries]) if entries else ()
-    changes: list[Stored | Gone] = []
-    for (job_id, score), known in zip(entries, found, strict=True):
-        cursor = Cursor(epoch, int(score))
-        changes.append(Gone(job_id.decode(), cursor) if known is None else Stored(known.view, cursor))
-    return Missed(Cursor(epoch, int(newest or 0)), tuple(changes), is_more=len(entries) == limit)
 
 
 def matches(query: Query, shown: View) -> bool:

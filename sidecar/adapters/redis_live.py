@@ -8,9 +8,9 @@ from sidecar.adapters.codec import decode_event, encode_event, encode_notice
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.pending import CHANGES_A_CALL, MovedError
 from sidecar.adapters.redis_combiner import OUTBOX_ENTRIES, Combiner
-from sidecar.adapters.redis_documents import Held, Recent, count_field, read
+from sidecar.adapters.redis_documents import Held, Recent, count_field, read, read_changes
 from sidecar.adapters.redis_link import RedisLink, Script
-from sidecar.adapters.redis_listing import read_changes, read_page
+from sidecar.adapters.redis_listing import read_page
 from sidecar.core.errors import SidecarError, Unavailable
 from sidecar.core.job import Event, Job
 from sidecar.ports import ChangeJob, Missed, Page, Query, Stored, Written

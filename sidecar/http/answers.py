@@ -51,7 +51,7 @@ VIEWS: dict[str, Show] = {"full": full, "brief": brief}
 
 def etag(stored: Stored, view: str) -> str:
     """Return the entity tag of a job in one view, without its quotes."""
-    return f"{stored.cursor.epoch}-{stored.view.job.version}-{view}"
+    return f"{stored.cursor}-{view}"
 
 
 def page(found: Page, show: Show, following: str | None) -> dict[str, Json]:

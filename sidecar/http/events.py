@@ -25,9 +25,9 @@ def event(name: str, data: Json, cursor: str | None = None) -> bytes:
 
 
 def full(change: Broadcast) -> bytes:
-    """Return a change as an event with the whole job."""
+    """Return a change as an event with the whole job, or its row if that is all that is left of it."""
     if change.view is None:
-        return gone(change.job_id, change.cursor)
+        return brief(change)
     return _change(change, wire.encode(answers.full(change.view, change.cursor)))
 
 

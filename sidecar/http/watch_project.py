@@ -82,7 +82,7 @@ class Stream:
             told, backlog = backlog.cursor, await self._after(backlog.cursor.rev)
             if told.epoch and backlog.cursor.epoch != told.epoch:
                 raise EndedError("error")  # Redis came back with other data: begin again
-        await self._connection.say(events.event("synced", {"cursor": str(backlog.cursor)}))
+        await self._connection.say(events.event("synced", {"cursor": _shown(backlog.cursor)}))
 
     async def _opened(self, watcher: Watcher) -> tuple[Backlog, bool]:
         """Say `connected`; return the first of what was missed, and whether it joins on to what the client has."""
@@ -122,10 +122,15 @@ class Stream:
         data = {
             "project": self._wanted.project,
             "recovered": is_recovered,
-            "cursor": None if first is None else str(first.project_cursor),
+            "cursor": None if first is None else _shown(first.project_cursor),
             "server_time": rfc3339(self._services.clock()),
         }
         await self._connection.say(events.event("connected", data))
+
+
+def _shown(cursor: Cursor) -> str | None:
+    """Return a cursor as clients see it, None for the place in a project that has no jobs yet."""
+    return str(cursor) if cursor.epoch else None
 
 
 def _is_place_in(heard: Cursor, now: Cursor) -> bool:

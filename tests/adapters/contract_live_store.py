@@ -63,6 +63,11 @@ def _id(change: Stored | Gone) -> str:
     return change.job_id if isinstance(change, Gone) else change.view.job.job_id
 
 
+async def _push_on(store: Store, count: int) -> None:
+    for number in range(count):
+        await store.update("j", push(update("j", current=number)))
+
+
 class LiveStoreContract:
     """The guarantees of `LiveStore`, one a test."""
 
@@ -285,6 +290,16 @@ class LiveStoreContract:
         rest = await store.since("default", first.changes[-1].cursor.rev, 2)
         assert ([_id(each) for each in first.changes], first.is_more) == (["a", "b"], True)
         assert ([_id(each) for each in rest.changes], rest.is_more) == (["c"], False)
+
+    async def test_what_changed_is_as_new_as_its_rev_says_while_it_changes(self, store: Store, replica: Store) -> None:
+        pushing = asyncio.create_task(_push_on(store, 200))
+        seen: dict[int, int] = {}
+        while not pushing.done():
+            for each in (await replica.since("default", 0, 10)).changes:
+                assert isinstance(each, Stored)
+                assert seen.setdefault(each.cursor.rev, each.view.job.version) == each.view.job.version
+        assert [seen[rev] for rev in sorted(seen)] == sorted(seen.values())
+        await pushing
 
     async def test_deleted_job_is_told_as_gone(self, store: Store) -> None:
         for job_id in ("a", "b"):

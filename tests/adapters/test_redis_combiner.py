@@ -69,17 +69,17 @@ async def test_callers_beyond_what_may_be_in_flight_wait_and_are_then_refused(
 ) -> None:
     await impatient.update("j", adding("j", 0))
     count = CHANGES_IN_FLIGHT + 500
-    async with hanging(link), asyncio.timeout(4 * QUICK_SECONDS):
+    async with hanging(link), asyncio.timeout(20 * QUICK_SECONDS):
         pushes = (impatient.update("j", adding("j", seq)) for seq in range(1, count))
         answers = await asyncio.gather(*pushes, return_exceptions=True)
     assert all(isinstance(answer, StoreUnavailable) for answer in answers)
-    again = await asyncio.gather(*(impatient.update("j", adding("j", seq)) for seq in range(1, count)))
-    assert {answer.outcome.reason for answer in again} <= {Reason.APPLIED, Reason.DUPLICATE, Reason.TOO_OLD}
+    again = await asyncio.gather(*(impatient.update("j", adding("j", seq)) for seq in range(count, count + 500)))
+    assert {answer.outcome.reason for answer in again} == {Reason.APPLIED}
 
 
 async def test_batches_beyond_what_may_be_in_flight_end_too(impatient: RedisLive, link: RedisLink) -> None:
     await impatient.update_many([(f"j{n}", adding(f"j{n}", 0)) for n in range(20)])
-    async with hanging(link), asyncio.timeout(6 * QUICK_SECONDS):
+    async with hanging(link), asyncio.timeout(20 * QUICK_SECONDS):
         batches = [[(f"j{n % 20}", adding(f"j{n % 20}", n + 1)) for n in range(1_000)] for _ in range(12)]
         answers = await asyncio.gather(*map(impatient.update_many, batches))
     assert all(isinstance(answer, StoreUnavailable) for part in answers for answer in part)

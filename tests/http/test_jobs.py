@@ -140,6 +140,17 @@ async def test_a_changed_job_is_sent_whatever_the_client_knows(sidecar: Sidecar)
             assert response.status == 200
 
 
+async def test_a_job_that_lives_again_under_its_id_has_another_etag(sidecar: Sidecar) -> None:
+    await sidecar.push("j", message="first life")
+    async with sidecar.client.get("/v1/jobs/j") as response:
+        tag = response.headers["ETag"]
+    async with sidecar.client.delete("/v1/jobs/j?force=true") as response:
+        assert response.status == 204
+    await sidecar.push("j", message="second life")
+    async with sidecar.client.get("/v1/jobs/j", headers={"If-None-Match": tag}) as response:
+        assert (response.status, (await response.json())["message"]) == (200, "second life")
+
+
 async def test_the_views_of_a_job_have_different_tags(sidecar: Sidecar) -> None:
     await sidecar.push("j", current=1)
     async with sidecar.client.get("/v1/jobs/j?view=full") as full, sidecar.client.get("/v1/jobs/j?view=brief") as brief:

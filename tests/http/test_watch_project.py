@@ -85,6 +85,14 @@ async def test_a_deleted_job_is_told_as_gone(sidecar: Sidecar) -> None:
         assert said(await until_synced(stream)) == [("connected", None), ("synced", None)]
 
 
+async def test_a_project_without_jobs_stands_nowhere_yet(sidecar: Sidecar) -> None:
+    async with watching(sidecar, "project=empty") as stream:
+        connected, synced = await until_synced(stream)
+        assert (connected.data["cursor"], synced.data["cursor"]) == (None, None)
+        await sidecar.push("j", project="empty")
+        assert (await stream.next("progress")).data["job_id"] == "j"
+
+
 async def test_other_projects_are_not_told(sidecar: Sidecar) -> None:
     await sidecar.push("theirs", project="other")
     async with watching(sidecar) as stream:
