@@ -21,6 +21,9 @@ QUICK_SECONDS = 0.0005
 WATCHERS_A_TURN = 1_000
 """Watchers written to before others get a turn of the event loop."""
 
+READS_AT_ONCE = 4
+"""Whole jobs read at the same time: the connections to the store are for everybody."""
+
 BEATS_A_SILENCE = 15
 """How often a watcher is looked at while nothing is said: a client that has gone is noticed by then."""
 
@@ -183,8 +186,11 @@ class Hub:
     async def _tell(self, channel: Channel, notices: list[Notice]) -> None:
         """Tell the watchers of a project of changes, those who want whole jobs as they are now."""
         rows = [Broadcast(n.job_id, n.cursor, n.version, is_end=n.is_end, row=n.row) for n in notices]
-        wanted = dict.fromkeys(row.job_id for row in rows if _is_wanted_whole(channel, row.job_id))
-        jobs = {job_id: await self._live.get(job_id) for job_id in wanted}
+        wanted = list(dict.fromkeys(row.job_id for row in rows if _is_wanted_whole(channel, row.job_id)))
+        jobs: dict[str, Stored | None] = {}
+        for start in range(0, len(wanted), READS_AT_ONCE):
+            some = wanted[start : start + READS_AT_ONCE]
+            jobs |= zip(some, await asyncio.gather(*map(self._live.get, some)), strict=True)
         news = [row for row in rows if channel.everything.is_news(row.cursor)]
         await _spread(channel.everything, news, _wholes(news, jobs) if channel.everything.is_whole else ())
         channel.everything.told = rows[-1].cursor
