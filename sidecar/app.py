@@ -5,11 +5,10 @@ import errno
 import gc
 import logging
 import os
-import secrets
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -19,16 +18,8 @@ from prometheus_client import CollectorRegistry
 
 import sidecar
 from sidecar import log
-from sidecar.adapters.data_dir import DataDirectory
-from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.prometheus import PrometheusMetrics, register_process
-from sidecar.adapters.redis_broker import RedisBroker
-from sidecar.adapters.redis_link import RedisLink
-from sidecar.adapters.redis_live import RedisLive
-from sidecar.adapters.redis_outbox import RedisOutbox
-from sidecar.adapters.sql import SqliteHistory
-from sidecar.background import ended, record, supervise
-from sidecar.core.errors import StartError, Unavailable
+from sidecar.core.errors import StartError
 from sidecar.http import routes
 from sidecar.http.auth import Gate
 from sidecar.http.server_log import server_logger
@@ -36,18 +27,18 @@ from sidecar.http.services import Services, Streams, StreamTimes
 from sidecar.hub import Hub
 from sidecar.ports import Metrics
 from sidecar.settings import BadSettings, Settings, tokens_in_force
+from sidecar.storage import LOOPS as STORAGE_LOOPS
+from sidecar.storage import Storage, looping, opened
 from sidecar.tracker import Tracker
 
 logger = logging.getLogger(__name__)
 
-REDIS_PATIENCE_SECONDS = 5.0
-"""How long the start waits for a Redis that does not answer yet."""
+LISTENING_SECONDS = 5.0
+"""How long the start waits until changes reach it."""
 
 GARBAGE_THRESHOLDS = (50_000, 20, 20)
 
-LOOPS = ("heartbeat", "hub", "recorder", "valkey")
-
-Loop = Callable[[], Awaitable[None]]
+LOOPS = ("heartbeat", "hub", *STORAGE_LOOPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,47 +73,48 @@ def _collect_rarely() -> None:
 async def serving(settings: Settings, times: StreamTimes | None = None) -> AsyncIterator[Serving]:
     """Run a whole sidecar while inside; raises `StartError` when it cannot start."""
     async with AsyncExitStack() as stack:
-        directory = await stack.enter_async_context(_data_directory(settings))
-        valkey = await stack.enter_async_context(_embedded(directory)) if settings.redis_url is None else None
-        history = await stack.enter_async_context(_history(directory))
-        link = await stack.enter_async_context(_link(settings, valkey))
-        live = RedisLive(link, time.time)
         registry = CollectorRegistry()
-        metrics = PrometheusMetrics(registry, live, loops=LOOPS)
+        metrics = PrometheusMetrics(registry, loops=LOOPS)
         register_process(registry, sidecar.__version__, os.environ.get("SOURCE_COMMIT", ""))
-        hub = Hub(RedisBroker(link), live, live)
+        storage = await stack.enter_async_context(opened(settings, metrics))
+        metrics.attach(storage.surface("metrics"), storage.is_up)
+        streams = storage.surface("stream")
+        hub = Hub(storage.broker, streams, streams, storage.redis_breaker)
         gate = Gate(
             tokens_in_force(settings),
             is_token_required=settings.is_token_required,
             metrics_token=settings.metrics_token,
         )
         services = Services(
-            tracker=Tracker(live, live, history, metrics, time.time),
+            tracker=_tracker(storage, metrics, "rest"),
+            watched=_tracker(storage, metrics, "stream"),
             hub=hub,
             metrics=metrics,
             gate=gate,
             streams=Streams(settings.max_streams),
             render=metrics.render,
-            probes={"redis": _answers(link), "sql": _answers(history), "listener": _is_listening(hub)},
+            probes={**storage.probes, "listener": _is_listening(hub)},
+            is_ready=_can_take_work,
             version=sidecar.__version__,
             max_update_bytes=settings.max_update_bytes,
             times=times or StreamTimes(heartbeat=settings.heartbeat_seconds),
         )
-        if valkey is not None:
-            await stack.enter_async_context(_looping("valkey", valkey.watch, metrics))
-        recording = partial(record, RedisOutbox(link), history)
-        await stack.enter_async_context(_looping("recorder", recording, metrics))
-        await stack.enter_async_context(_looping("hub", hub.run, metrics))
+        await stack.enter_async_context(looping("hub", hub.run, metrics))
         beating = partial(hub.beat, settings.heartbeat_seconds)
-        await stack.enter_async_context(_looping("heartbeat", beating, metrics))
+        await stack.enter_async_context(looping("heartbeat", beating, metrics))
         with suppress(TimeoutError):  # /readyz goes on telling
-            await asyncio.wait_for(hub.until_listening(), REDIS_PATIENCE_SECONDS)
+            await asyncio.wait_for(hub.until_listening(), LISTENING_SECONDS)
         ops_url = None
         if settings.ops_port is not None:
             ops = _listening(routes.ops(services), settings.ops_host, settings.ops_port, settings)
             ops_url = await stack.enter_async_context(ops)
         api = _listening(routes.api(services), settings.listen_host, settings.listen_port, settings)
         yield Serving(await stack.enter_async_context(api), ops_url, gate)
+
+
+def _tracker(storage: Storage, metrics: Metrics, surface: str) -> Tracker:
+    store = storage.surface(surface)
+    return Tracker(store, store, storage.history, metrics, time.time)
 
 
 async def _serve_until_stopped(settings: Settings) -> None:
@@ -153,77 +145,9 @@ def _reread_tokens(settings: Settings, gate: Gate) -> None:
         logger.info("the tokens were reread")
 
 
-@asynccontextmanager
-async def _data_directory(settings: Settings) -> AsyncIterator[DataDirectory]:
-    directory = DataDirectory(settings.data_dir)
-    await directory.acquire()
-    try:
-        yield directory
-    finally:
-        directory.release()
-
-
-@asynccontextmanager
-async def _embedded(directory: DataDirectory) -> AsyncIterator[EmbeddedValkey]:
-    valkey = EmbeddedValkey(directory)
-    await valkey.start()
-    try:
-        yield valkey
-    finally:
-        await valkey.stop()
-
-
-@asynccontextmanager
-async def _history(directory: DataDirectory) -> AsyncIterator[SqliteHistory]:
-    history = SqliteHistory(directory.path / "history.db")
-    await history.open()
-    try:
-        yield history
-    finally:
-        await history.close()
-
-
-@asynccontextmanager
-async def _link(settings: Settings, valkey: EmbeddedValkey | None) -> AsyncIterator[RedisLink]:
-    link = RedisLink(valkey.url if valkey else str(settings.redis_url), settings.store_timeout_seconds)
-    try:
-        await _until_it_answers(link)
-        if valkey is None:
-            await _tell_durability(link)
-        yield link
-    finally:
-        await link.close()
-
-
-async def _until_it_answers(link: RedisLink) -> None:
-    clock = asyncio.get_running_loop().time
-    deadline = clock() + REDIS_PATIENCE_SECONDS
-    while True:
-        try:
-            return await link.ping()
-        except Unavailable as error:
-            if clock() > deadline:
-                raise StartError(f"SIDECAR_REDIS_URL leads nowhere: {error}") from error
-        await asyncio.sleep(0.1 + secrets.randbelow(100) / 1000)
-
-
-async def _tell_durability(link: RedisLink) -> None:
-    """Say at the start what a crash of somebody else's Redis would cost."""
-    found = await link.settings("appendonly", "appendfsync", "maxmemory-policy")
-    keeps = (found.get("appendonly"), found.get("appendfsync")) == ("yes", "always")
-    evicts = found.get("maxmemory-policy", "noeviction") != "noeviction"
-    if found and (evicts or not keeps):
-        logger.warning("this Redis may lose acknowledged updates when it crashes or fills up", extra={"fields": found})
-    else:
-        logger.info("connected to Redis", extra={"fields": found})
-
-
-def _answers(store: RedisLink | SqliteHistory) -> Callable[[], Awaitable[bool]]:
-    async def probe() -> bool:
-        await store.ping()
-        return True
-
-    return probe
+def _can_take_work(parts: Mapping[str, bool]) -> bool:
+    """Whether pushes are kept and watchers hear of them: one of the stores is enough."""
+    return (parts["redis"] or parts["sql"]) and parts["listener"]
 
 
 def _is_listening(hub: Hub) -> Callable[[], Awaitable[bool]]:
@@ -231,15 +155,6 @@ def _is_listening(hub: Hub) -> Callable[[], Awaitable[bool]]:
         return hub.is_listening
 
     return probe
-
-
-@asynccontextmanager
-async def _looping(name: str, loop: Loop, metrics: Metrics) -> AsyncIterator[None]:
-    task = asyncio.create_task(supervise(name, loop, metrics), name=name)
-    try:
-        yield
-    finally:
-        await ended(task)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Loops that must never end: logged and counted when they crash, and started again; and what they do."""
+"""Loops that must never end: logged and counted when they crash, and started again."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sidecar.ports import History, Metrics, Outbox
+from sidecar.ports import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -17,9 +17,6 @@ HEALTHY_SECONDS = 10.0
 """A loop that ran this long begins with the first pause again."""
 
 CANCEL_AGAIN_SECONDS = 0.2
-
-LINES_A_RECORD = 500
-RECORD_PAUSE_SECONDS = 1.0
 
 
 async def supervise(
@@ -51,23 +48,6 @@ async def supervise(
 
 def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
-
-
-async def record(
-    outbox: Outbox, history: History, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-) -> None:
-    """Move timeline events from the outbox into the history, for ever; raises `StoreUnavailable`."""
-    recorded: dict[str, str | None] = {}
-    while True:
-        for project, newest in (await outbox.newest()).items():
-            if project not in recorded:
-                recorded[project] = await history.position(project)
-            while recorded[project] != newest and (
-                lines := await outbox.waiting(project, recorded[project], LINES_A_RECORD)
-            ):
-                await history.record(project, lines, lines[-1].position)
-                recorded[project] = lines[-1].position
-        await sleep(RECORD_PAUSE_SECONDS)
 
 
 async def ended(task: "asyncio.Task[Any]") -> None:

@@ -72,6 +72,8 @@ def _shown(settings: Settings, field: str) -> str:
     match field:
         case "redis_url":
             return _without_password(settings.redis_url)
+        case "database_url":
+            return _without_password(settings.database_url)
         case "auth":
             return "tokens" if settings.is_token_required else "none"
         case "tokens":

@@ -6,20 +6,18 @@ to each watcher. The more there is to tell, the more is joined.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 
 from sidecar.backlog import Backlogs
+from sidecar.channel import Channel, Topic
 from sidecar.core.errors import StoreUnavailable
-from sidecar.ports import Broker, Cursor, Feed, Listening, LiveStore, Notice, Stored
-from sidecar.watcher import Broadcast, Form, Watcher
+from sidecar.ports import Broker, Cursor, Feed, Listening, LiveStore, Notice, Stored, Switch
+from sidecar.watcher import Broadcast, Store, Watcher
 
 LONGEST_PAUSE_SECONDS = 0.01
 QUICK_SECONDS = 0.0005
 """A round of telling that was quicker than this is followed by no pause."""
-
-WATCHERS_A_TURN = 1_000
-"""Watchers written to before others get a turn of the event loop."""
 
 READS_AT_ONCE = 4
 """Whole jobs read at the same time: the connections to the store are for everybody."""
@@ -27,76 +25,26 @@ READS_AT_ONCE = 4
 BEATS_A_SILENCE = 15
 """How often a watcher is looked at while nothing is said: a client that has gone is noticed by then."""
 
+POLL_SECONDS = 1.0
+"""How often SQL is asked what has changed, while it serves."""
 
-class Topic:
-    """Who wants to hear of the same thing, by the form in which they want it."""
+END_OF_TIME = 2**62
+"""A rev after which there is nothing: who asks for it learns where a project stands."""
 
-    __slots__ = ("by_form", "told", "version")
-
-    def __init__(self) -> None:
-        """Begin without watchers; `told` is the last change told, `version` that of the job when last told whole."""
-        self.by_form: dict[Form, set[Watcher]] = {}
-        self.told: Cursor | None = None
-        self.version = -1
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether somebody wants the whole job and not only its row."""
-        return any(form.is_whole for form in self.by_form)
-
-    def is_news(self, cursor: Cursor) -> bool:
-        """Whether a change comes after all that was told; a word that was caught up on may still be under way."""
-        return self.told is None or self.told.epoch != cursor.epoch or cursor.rev > self.told.rev
-
-    def add(self, watcher: Watcher) -> None:
-        """Let a watcher hear from now on."""
-        self.by_form.setdefault(watcher.form, set()).add(watcher)
-
-    def discard(self, watcher: Watcher) -> bool:
-        """Let a watcher hear no more; false if it did not."""
-        watchers = self.by_form.get(watcher.form, set())
-        if watcher not in watchers:
-            return False
-        watchers.discard(watcher)
-        if not watchers:
-            del self.by_form[watcher.form]
-        return True
-
-    def watchers(self) -> Iterator[Watcher]:
-        """Yield every watcher."""
-        for watchers in self.by_form.values():
-            yield from watchers
-
-
-class Channel:
-    """Who watches a project: all of it, or one of its jobs."""
-
-    __slots__ = ("everything", "jobs")
-
-    def __init__(self) -> None:
-        """Begin without watchers."""
-        self.everything = Topic()
-        self.jobs: dict[str, Topic] = {}
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nobody watches."""
-        return not (self.jobs or self.everything.by_form)
-
-    def watchers(self) -> Iterator[Watcher]:
-        """Yield every watcher."""
-        for topic in (self.everything, *self.jobs.values()):
-            yield from topic.watchers()
+CANCEL_AGAIN_SECONDS = 0.2
 
 
 class Hub:
     """Listens once per watched project, whatever the number of watchers."""
 
-    def __init__(self, broker: Broker, live: LiveStore, feed: Feed) -> None:
+    def __init__(self, broker: Broker, live: LiveStore, feed: Feed, switch: Switch) -> None:
         """Keep the ports; `run` and `beat` do the work."""
         self.backlogs = Backlogs(feed)
         self._broker = broker
         self._live = live
+        self._feed = feed
+        self._switch = switch
+        self._store = Store.REDIS
         self._line: Listening | None = None
         self._channels: dict[str, Channel] = {}
         self._has_line = asyncio.Event()
@@ -104,8 +52,8 @@ class Hub:
 
     @property
     def is_listening(self) -> bool:
-        """Whether changes reach this process now."""
-        return self._line is not None
+        """Whether changes reach this process now, from Redis or from SQL."""
+        return self._has_line.is_set()
 
     async def until_listening(self) -> None:
         """Wait until changes reach this process."""
@@ -122,6 +70,7 @@ class Hub:
         topic.add(watcher)
         if self._is_closing:
             watcher.end("shutdown")
+        watcher.turn(self._store)
         if self._line is not None:
             with suppress(StoreUnavailable):  # `run` will notice as well, come back and catch up
                 await self._line.add(project)
@@ -142,11 +91,20 @@ class Hub:
 
     async def run(self) -> None:
         """Carry changes to the watchers until the line breaks (`StoreUnavailable`); to be supervised."""
+        while True:
+            if self._switch.is_away:
+                await _unless(self._switch.until_back(), self._follow_sql())
+            else:
+                await _unless(self._switch.until_away(), self._listen())
+
+    async def _listen(self) -> None:
+        """Carry what Redis tells."""
         clock = asyncio.get_running_loop().time
         async with self._broker.connect() as line:
             self._line = line
-            self._has_line.set()
             try:
+                self._turn(Store.REDIS)
+                self._has_line.set()
                 await self._catch_up(line)
                 async for notices in line:
                     began = clock()
@@ -157,6 +115,28 @@ class Hub:
             finally:
                 self._line = None
                 self._has_line.clear()
+
+    async def _follow_sql(self) -> None:
+        """Ask SQL now and then what has changed, and carry that; for ever, also while SQL is away too."""
+        self._turn(Store.SQL)
+        self._has_line.set()
+        places: dict[str, Cursor] = {}
+        try:
+            while True:
+                for project, channel in list(self._channels.items()):
+                    with suppress(StoreUnavailable):
+                        places[project] = await self._poll(project, channel, places.get(project))
+                await asyncio.sleep(POLL_SECONDS)
+        finally:
+            self._has_line.clear()
+
+    def _turn(self, store: Store) -> None:
+        """Tell everybody which store serves now."""
+        if store is not self._store:
+            self._store = store
+            for channel in self._channels.values():
+                for watcher in channel.watchers():
+                    watcher.turn(store)
 
     async def beat(self, silence_seconds: float) -> None:
         """Ping every watcher that was told nothing for so long, and notice those that have gone; for ever."""
@@ -186,68 +166,66 @@ class Hub:
     async def _tell(self, channel: Channel, notices: list[Notice]) -> None:
         """Tell the watchers of a project of changes, those who want whole jobs as they are now."""
         rows = [Broadcast(n.job_id, n.cursor, n.version, is_end=n.is_end, row=n.row) for n in notices]
-        wanted = list(dict.fromkeys(row.job_id for row in rows if _is_wanted_whole(channel, row.job_id)))
+        wanted = list(dict.fromkeys(row.job_id for row in rows if channel.is_wanted_whole(row.job_id)))
         jobs: dict[str, Stored | None] = {}
         for start in range(0, len(wanted), READS_AT_ONCE):
             some = wanted[start : start + READS_AT_ONCE]
             jobs |= zip(some, await asyncio.gather(*map(self._live.get, some)), strict=True)
-        news = [row for row in rows if channel.everything.is_news(row.cursor)]
-        await _spread(channel.everything, news, _wholes(news, jobs) if channel.everything.is_whole else ())
-        channel.everything.told = rows[-1].cursor
-        for row in rows:
-            topic = channel.jobs.get(row.job_id)
-            if topic is not None and topic.is_news(row.cursor):
-                wholes = [whole for whole in _wholes([row], jobs) if whole.is_end or whole.version != topic.version]
-                await _spread(topic, [row], wholes)
-                topic.told, topic.version = row.cursor, wholes[-1].version if wholes else topic.version
+        await channel.tell(rows, jobs)
+        channel.place = rows[-1].cursor
 
     async def _catch_up(self, line: Listening) -> None:
         """Tell everybody what changed while nobody listened."""
         for project, channel in list(self._channels.items()):
             await line.add(project)
-            if channel.everything.by_form:
-                await self._catch_up_on_all(project, channel.everything)
-            for job_id, topic in list(channel.jobs.items()):
-                stored = await self._live.get(job_id)
-                change = [Broadcast(job_id, NOWHERE) if stored is None else Broadcast.of(stored)]
-                await _spread(topic, change, change)
-                topic.told = None if stored is None else stored.cursor
-
-    async def _catch_up_on_all(self, project: str, topic: Topic) -> None:
-        """Tell who watches a whole project what was missed; who cannot be told is ended, and will come again."""
-        watchers = list(topic.watchers())
-        for watcher in watchers:
-            watcher.has_missed = True
-        cursor = topic.told or min((each.floor for each in watchers if each.floor is not None), default=None)
-        is_more = cursor is not None  # else all are about to read for themselves
-        while cursor is not None and is_more:
-            missed = await self.backlogs.after(project, cursor.rev)
-            for watcher in watchers:
-                if {cursor.epoch, "" if watcher.floor is None else watcher.floor.epoch} - {"", missed.cursor.epoch}:
+            for watcher in channel.everything.watchers():
+                watcher.has_missed = True
+            place = channel.place or min(channel.floors(), default=None, key=_rev)
+            if place is None:
+                continue  # all are about to read for themselves
+            now = await self._feed.since(project, END_OF_TIME, 1)
+            if place.epoch == now.cursor.epoch:
+                start = place.rev
+            else:
+                start = 0 if channel.place is None else min(place.rev, now.base)
+            if start < now.cut:  # something may have left Redis unheard
+                for watcher in channel.everything.watchers():
                     watcher.end("error")
-            if missed.changes:
-                await _spread(topic, missed.changes, missed.changes)
-            cursor = topic.told = missed.cursor
-            is_more = missed.is_more
+            channel.place = await self._tell_since(project, channel, start)
+
+    async def _poll(self, project: str, channel: Channel, place: Cursor | None) -> Cursor:
+        """Tell what SQL has taken after a place; return where it stands."""
+        if place is None:
+            now = await self._feed.since(project, END_OF_TIME, 1)
+            place = Cursor(now.cursor.epoch, now.base)
+        return await self._tell_since(project, channel, place.rev)
+
+    async def _tell_since(self, project: str, channel: Channel, rev: int) -> Cursor:
+        """Tell what changed after a rev and is news; return where the project stands."""
+        while True:
+            missed = await self.backlogs.after(project, rev)
+            await channel.tell_whole(missed.changes)
+            if not missed.is_more:
+                return missed.cursor
+            rev = missed.cursor.rev
 
 
-NOWHERE = Cursor("unknown", 0)
-"""The place of a job that is not there any more; nobody knows when it went."""
+def _rev(cursor: Cursor) -> int:
+    return cursor.rev
 
 
-def _wholes(rows: Sequence[Broadcast], jobs: Mapping[str, Stored | None]) -> list[Broadcast]:
-    """Return the changes with whole jobs, as far as these are there: one that is not there was deleted meanwhile.
-
-    An end that the next attempt has overtaken is told by its row.
-    """
-    wholes: list[Broadcast] = []
-    for row in rows:
-        stored = jobs.get(row.job_id)
-        if row.is_gone or (row.is_end and (stored is None or not stored.view.is_over)):
-            wholes.append(row)
-        elif stored is not None:
-            wholes.append(Broadcast.of(Stored(stored.view, row.cursor)))
-    return wholes
+async def _unless(turned: Coroutine[None, None, None], work: Coroutine[None, None, None]) -> None:
+    """Work until it turns out otherwise; raises what the work raises."""
+    tasks = [asyncio.create_task(turned, name="hub-switch"), asyncio.create_task(work, name="hub-work")]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if tasks[1].done():
+            tasks[1].result()
+    finally:
+        while not all(task.done() for task in tasks):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=CANCEL_AGAIN_SECONDS)
 
 
 def _newest(notices: list[Notice]) -> list[Notice]:
@@ -257,23 +235,3 @@ def _newest(notices: list[Notice]) -> list[Notice]:
         newest.pop((notice.job_id, 0), None)
         newest[notice.job_id, notice.cursor.rev if notice.is_end else 0] = notice
     return list(newest.values())
-
-
-def _is_wanted_whole(channel: Channel, job_id: str) -> bool:
-    topic = channel.jobs.get(job_id)
-    return channel.everything.is_whole or (topic is not None and topic.is_whole)
-
-
-async def _spread(topic: Topic, rows: Sequence[Broadcast], wholes: Sequence[Broadcast]) -> None:
-    """Tell each watcher of a topic in its form."""
-    clock = asyncio.get_running_loop().time
-    for form, watchers in list(topic.by_form.items()):
-        changes = wholes if form.is_whole else rows
-        if not changes:
-            continue
-        data, now = form.framed(changes), clock()
-        for number, watcher in enumerate(list(watchers), 1):
-            watcher.tell(data, changes, now)
-            if number % WATCHERS_A_TURN == 0:
-                await asyncio.sleep(0)
-                now = clock()

@@ -132,46 +132,6 @@ class LiveStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A timeline event of a job, and its position in its project's outbox."""
-
-    position: str
-    job_id: str
-    event: Event
-
-
-class Outbox(Protocol):
-    """Timeline events that wait to be recorded. Raises `StoreUnavailable`."""
-
-    async def newest(self) -> Mapping[str, str]:
-        """Return the position of the newest line of every project that has any."""
-        ...
-
-    async def waiting(self, project: str, position: str | None, limit: int) -> list[Line]:
-        """Return at most `limit` lines after the position (None: from the beginning), oldest first."""
-        ...
-
-
-class History(Protocol):
-    """The timelines of all jobs, kept beyond the outbox. Raises `StoreUnavailable`."""
-
-    async def position(self, project: str) -> str | None:
-        """Return up to where the project's outbox is recorded, None before the first record."""
-        ...
-
-    async def record(self, project: str, lines: Sequence[Line], position: str) -> None:
-        """Keep the lines and the position after them, all or nothing; repeating it changes nothing.
-
-        A `deleted` event forgets what came before it of its job.
-        """
-        ...
-
-    async def read(self, job_id: str, after: int, limit: int) -> list[Event]:
-        """Return the job's recorded events numbered above `after`, oldest first."""
-        ...
-
-
 class Census(Protocol):
     """Counts kept beside the jobs, so that nobody reads every job to count them."""
 
@@ -190,11 +150,17 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """What has changed of a project, each job once, in ascending rev; `cursor` is where the project stood then."""
+    """What has changed of a project, each job once, in ascending rev; `cursor` is where the project stood then.
+
+    Whoever followed the other store, or another epoch, has seen everything up to the rev `base`. Up to the rev `cut`
+    changes may be missing: finished jobs and deletions are not kept for ever.
+    """
 
     cursor: Cursor
     changes: tuple[Stored | Gone, ...]
     is_more: bool
+    base: int = 0
+    cut: int = 0
 
 
 class Feed(Protocol):
@@ -250,6 +216,23 @@ class Broker(Protocol):
         ...
 
 
+class Switch(Protocol):
+    """Which store serves: the live one, unless it is away."""
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the live store is away, and SQL serves."""
+        ...
+
+    async def until_away(self) -> None:
+        """Wait until the live store is away."""
+        ...
+
+    async def until_back(self) -> None:
+        """Wait until the live store serves."""
+        ...
+
+
 class Metrics(Protocol):
     """What is counted, as verbs. Cheap, never raises, never blocks."""
 
@@ -279,6 +262,22 @@ class Metrics(Protocol):
 
     def stream_missed(self) -> None:
         """Count a stream read for which the live store held nothing."""
+        ...
+
+    def fell_back(self, operation: str, surface: str, reason: str) -> None:
+        """Count an operation that SQL served because Redis could not: it is unavailable, or has lost a job (miss)."""
+        ...
+
+    def recorded(self, lines: int) -> None:
+        """Count timeline lines that were recorded."""
+        ...
+
+    def outbox(self, lines: int, size_bytes: int, oldest_at: float | None) -> None:
+        """Note what waits to be recorded, and since when (Unix seconds)."""
+        ...
+
+    def sample_dropped(self) -> None:
+        """Count a progress sample that found no room in the outbox."""
         ...
 
     def loop_crashed(self, loop: str) -> None:

@@ -62,6 +62,14 @@ def _redis_url(text: str) -> str:
     return text
 
 
+def _database_url(text: str) -> str:
+    if not _is_database_url(text):
+        raise ValueError(
+            "must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:////PATH, a password %-encoded"
+        )
+    return text
+
+
 def _methods(given: str | frozenset[Auth]) -> str | frozenset[str]:
     return frozenset(part.strip() for part in given.split(",")) if isinstance(given, str) else given
 
@@ -72,6 +80,7 @@ def _tokens(given: str | tuple[Token, ...]) -> tuple[Token, ...]:
 
 Host = Annotated[str, AfterValidator(_host), Said(allowed="host name or IP address")]
 Port = Annotated[int, Field(ge=0, le=65535)]
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 Secret = Annotated[str, AfterValidator(check_secret)]
 
@@ -96,6 +105,14 @@ class Settings(BaseModel):
         RedisUrl | None, Said("an embedded Valkey", "`redis://`, `rediss://` or `unix://`", is_secret=True)
     ] = Field(
         default=None, repr=False, description="The Redis or Valkey to keep jobs in; several sidecars may share it."
+    )
+    database_url: Annotated[
+        DatabaseUrl | None, Said("an embedded SQLite", "`postgresql://` or `sqlite:///PATH`", is_secret=True)
+    ] = Field(
+        default=None,
+        repr=False,
+        description="The database to keep the history in, and to fall back on while Redis is away. Sidecars that"
+        " share a Redis must share it.",
     )
     auth: Annotated[
         frozenset[Auth],
@@ -139,7 +156,21 @@ class Settings(BaseModel):
     )
     drain_seconds: float = Field(default=10, ge=0, le=3600, description="How long a stop waits for what is under way.")
     store_timeout_seconds: float = Field(
-        default=1, gt=0, le=60, description="How long a call waits for Redis before it has failed."
+        default=1, gt=0, le=60, description="How long a call waits for Redis, or for SQL, before it has failed."
+    )
+    finished_ttl_seconds: float = Field(
+        default=3600, gt=0, description="How long a finished job stays in Redis, once the history has it."
+    )
+    history_days: float = Field(default=90, gt=0, description="How long the history keeps a finished job.")
+    lost_seconds: float = Field(
+        default=86_400, gt=0, description="After how long a silence an unfinished job counts as lost."
+    )
+    abandoned_days: float = Field(default=30, gt=0, description="The same for one that is paused or blocked.")
+    outbox_bytes: int = Field(
+        default=268_435_456,
+        ge=65_536,
+        description="What may wait in Redis to be written to the history. At four fifths progress samples are left out"
+        " of the timelines; at all of it updates that end a job or write to its timeline are answered 503.",
     )
     max_update_bytes: int = Field(
         default=65_536, ge=1024, le=16_777_216, description="Size of one update; a larger one is answered 413."
@@ -250,6 +281,16 @@ def _is_redis_url(text: str) -> bool:
         if url.scheme == "unix":
             return bool(url.path)
         return url.scheme in {"redis", "rediss"} and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+
+
+def _is_database_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        if url.scheme == "sqlite":
+            return not url.netloc and len(url.path) > 1
+        return url.scheme == "postgresql" and bool(url.hostname) and url.port != 0 and len(url.path) > 1
     except ValueError:
         return False
 

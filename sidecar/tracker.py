@@ -1,15 +1,17 @@
 """The use cases: push, read, list, ask, forget. What may be done is asked of `may`, a predicate on projects."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sidecar.core import merge
+from sidecar.core.changes import summary
 from sidecar.core.errors import Conflict, Forbidden, UnknownJob
-from sidecar.core.job import Event, Job, Request, Update
+from sidecar.core.job import Event, Job, Json, Request, Update
 from sidecar.core.merge import Outcome
 from sidecar.core.view import View, view
-from sidecar.ports import ChangeJob, Feed, History, LiveStore, Metrics, Page, Query, Stored, Written
+from sidecar.history import History, StatsQuery, TypeStats
+from sidecar.ports import ChangeJob, Feed, LiveStore, Metrics, Page, Query, Stored, Written
 
 MayUse = Callable[[str], bool]
 Clock = Callable[[], float]
@@ -19,6 +21,9 @@ FORBIDDEN = "the token does not reach this project"
 SPACING_SECONDS = 0.1
 BURST_SECONDS = 1.0
 JOBS_PACED = 10_000
+
+MOST_WAITING = 10_000
+"""Timeline lines of one job that are looked for among those that wait to be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +77,25 @@ class Tracker:
         Raises `UnknownJob` or an `Unavailable`.
         """
         created_at = (await self.get(job_id, may)).view.job.created_at
-        recorded = await self._history.read(job_id, after, limit)
-        events = [event for event in recorded if event.at >= created_at]  # an earlier job may have had the id
-        if len(events) < limit:
-            newest = events[-1].number if events else after
-            events += await self._feed.timeline(job_id, newest, limit - len(events))
-        return events
+        waiting = await self._feed.timeline(job_id, 0, MOST_WAITING)
+        top, recorded = await self._history.recorded(job_id, [event.id for event in waiting])
+        events = await self._history.timeline(job_id, after, limit)  # last: nothing is recorded away in between
+        known = recorded | {event.id for event in events}
+        tail = _numbered([event for event in waiting if event.id not in known], top)
+        mine = [event for event in events if event.at >= created_at]  # an earlier job may have had the id
+        return [*mine, *(event for event in tail if event.number > after)][:limit] if len(events) < limit else mine
+
+    async def attempts(self, job_id: str, may: MayUse) -> list[Mapping[str, Json]]:
+        """Return what each attempt of a job has reached, the present one last. Raises as `timeline` does."""
+        shown = (await self.get(job_id, may)).view
+        past = [each for each in await self._history.attempts(job_id) if each["attempt"] < shown.job.attempt.number]
+        return [*past, summary(shown)]
+
+    async def stats(self, asked: StatsQuery, may: MayUse) -> list[TypeStats]:
+        """Return statistics of finished jobs by type. Raises `Forbidden` or an `Unavailable`."""
+        if asked.project is not None and not may(asked.project):
+            raise Forbidden(FORBIDDEN)
+        return await self._history.stats(may, asked)
 
     async def ask(self, job_id: str, request: Request, may: MayUse) -> Written:
         """Note an operator's wish for the worker. Raises `UnknownJob`, or `Conflict` on a finished job."""
@@ -130,3 +148,10 @@ class Tracker:
         if len(self._due) > JOBS_PACED:
             self._due.popitem(last=False)
         return max(0.0, round(due - now - BURST_SECONDS, 3))
+
+
+def _numbered(events: Sequence[Event], top: int) -> Iterator[Event]:
+    """Yield events with the numbers that they will be recorded under, after those up to `top`."""
+    for event in events:
+        top = max(event.number, top + 1)
+        yield event._replace(number=top)

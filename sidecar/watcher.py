@@ -1,8 +1,11 @@
 """One client that is told of changes: written to directly, or by way of a mailbox while it does not keep up."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from typing import NamedTuple, Protocol
+
+from typing_extensions import override
 
 from sidecar.core.view import View
 from sidecar.ports import Cursor, Gone, Stored
@@ -63,16 +66,33 @@ class Broadcast:
 Encode = Callable[[Broadcast], bytes]
 
 
+class Store(StrEnum):
+    """Which store serves; a watcher that was told nothing else takes it to be Redis."""
+
+    REDIS = "redis"
+    SQL = "sql"
+
+
+NOTHING_SAID: Mapping[Store, bytes] = {}
+
+
 class Form(NamedTuple):
     """How a transport says things: each change by `encode`, all that one write carries by `frame`.
 
-    `ping` says that we live, in its frame; `is_whole` that `encode` needs the whole job and not only its row.
+    `ping` says that we live, in its frame; `is_whole` that `encode` needs the whole job and not only its row; `turned`
+    has for each store what is said when it takes over, in its frame.
     """
 
     encode: Encode
     frame: Callable[[bytes], bytes]
     ping: bytes
     is_whole: bool
+    turned: Mapping[Store, bytes] = NOTHING_SAID
+
+    @override
+    def __hash__(self) -> int:
+        """Tell forms apart by how they encode and frame."""
+        return hash(self[:4])
 
     def framed(self, changes: Sequence[Broadcast]) -> bytes:
         """Return the bytes of one write."""
@@ -114,7 +134,8 @@ class Watcher:
     """
 
     __slots__ = (
-        *("_bytes", "_ended", "_floor", "_is_full", "_is_past_floor", "_mailbox", "_outlet", "_woken"),
+        *("_bytes", "_ended", "_floor", "_is_full", "_is_past_floor", "_mailbox", "_outlet", "_store", "_woken"),
+        "_store_told",
         *("ends_with_job", "form", "has_missed", "told_at"),
     )
 
@@ -134,6 +155,7 @@ class Watcher:
         self._is_past_floor = False
         self._is_full = False
         self._ended: str | None = None
+        self._store = self._store_told = Store.REDIS
         self._woken: asyncio.Future[None] | None = None
 
     @property
@@ -168,6 +190,12 @@ class Watcher:
             self._is_past_floor = True
             self._write(self.form.framed(news), news, now)
 
+    def turn(self, store: Store) -> None:
+        """Tell the client which store serves now, as soon as it can be told anything."""
+        self._store = store
+        if self._mailbox is None and self._ended is None:
+            self._tell_store(asyncio.get_running_loop().time())
+
     def beat(self, now: float, silence_seconds: float) -> None:
         """Notice that the client has gone; ping it if nothing was said for so long."""
         if self._outlet.is_closed:
@@ -190,6 +218,7 @@ class Watcher:
                 await self._drained()
             elif self._mailbox is not None:
                 waiting, self._mailbox, self._bytes = list(self._mailbox.values()), None, 0
+                self._tell_store(loop.time())
                 self._release(waiting, loop.time())
             else:
                 self._woken = loop.create_future()
@@ -220,6 +249,11 @@ class Watcher:
         if told:
             self._is_past_floor = True
             self._write(self.form.framed(told), told, now)
+
+    def _tell_store(self, now: float) -> None:
+        if self._store is not self._store_told:
+            self._store_told = self._store
+            self._write(self.form.turned.get(self._store, b""), (), now)
 
     def _write(self, data: bytes, changes: Sequence[Broadcast], now: float) -> None:
         self.told_at = now

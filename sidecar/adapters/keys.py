@@ -14,13 +14,19 @@ def project_of(job_id: str) -> str:
     return f"progress:project-of:{job_id}"
 
 
+def lease(name: str) -> str:
+    """Return the key that says which sidecar does a work that only one should do."""
+    return f"progress:lease:{name}"
+
+
 @dataclass(frozen=True, slots=True)
 class ProjectKeys:
     """The keys of one project.
 
     `changed` orders job ids by rev, `created` and `updated` by time, `active` the unfinished ones by creation,
-    `idle` those by last progress; `rev` is a hash of epoch, run and rev, `counts` one of jobs by type and status,
-    `outbox` the stream of timeline events, `gone` the deleted ids by when their tombstone may go.
+    `idle` those by last progress, `finished` the others by their last change; `rev` is a hash of epoch, run, base, cut
+    and rev, `counts` one of jobs by type and status, `outbox` the stream of timeline events, `gone` the deleted ids by
+    when their tombstone may go.
     """
 
     project: str
@@ -31,7 +37,7 @@ class ProjectKeys:
 
     def indexes(self) -> list[str]:
         """Return the keys that every script takes after those of the documents, in the order that it expects."""
-        names = ("rev", "changed", "outbox", "created", "updated", "active", "idle", "counts", "gone")
+        names = ("rev", "changed", "outbox", "created", "updated", "active", "idle", "counts", "gone", "finished")
         return [self.index(name) for name in names]
 
     def index(self, name: str) -> str:

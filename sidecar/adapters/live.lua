@@ -1,7 +1,7 @@
 -- Stores changed jobs of one project, each only if it is still what the caller read.
 --
--- KEYS  rev, changed, outbox, created, updated, active, idle, counts, gone, then one document for each job
--- ARGV  epoch to use if a new one is due, run id of the server, most entries of the outbox,
+-- KEYS  rev, changed, outbox, created, updated, active, idle, counts, gone, finished, then one document for each job
+-- ARGV  epoch to use if a new one is due, run id of the server,
 --       then for each job 14 values and its events:
 --       id, expected tag ("" if there must be none), new tag, document, published row, old and new count field,
 --       created_at, updated_at, last_progress_at, was active (1/0), is active (1/0), is told (1/0),
@@ -9,23 +9,24 @@
 -- Returns epoch, then for each job {1, rev} if stored, or {0, tag, document, rev} as it is now.
 --
 -- The tag changes with every write, the rev only with what listeners are told. A server with another run id may have
--- lost its last writes, so that cursors of before mean nothing any more: the epoch changes.
+-- lost its last writes, so that cursors of before mean nothing any more: the epoch changes, and the rev at which that
+-- happened is kept as its base.
 --
 -- What is the same for many jobs is done once for all of them, and an index only touched when it changes: ten
 -- commands for each job became three (38 us, then 17).
 
 local rev, changed, outbox, created, updated = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local active, idle, counts, gone = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local active, idle, counts, gone, finished = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local channel = string.sub(rev, 1, -5)
-local scores = {[changed] = {}, [created] = {}, [updated] = {}, [active] = {}, [idle] = {}}
-local leaving = {[active] = {}, [idle] = {}, [gone] = {}}
+local scores = {[changed] = {}, [created] = {}, [updated] = {}, [active] = {}, [idle] = {}, [finished] = {}}
+local leaving = {[active] = {}, [idle] = {}, [gone] = {}, [finished] = {}}
 local counted, published = {}, {}
 
 local known = redis.call('HMGET', rev, 'epoch', 'run', 'rev')
 local epoch, number = known[1], tonumber(known[3] or 0)
 if not epoch or known[2] ~= ARGV[2] then
   epoch = ARGV[1]
-  redis.call('HSET', rev, 'epoch', epoch, 'run', ARGV[2])
+  redis.call('HSET', rev, 'epoch', epoch, 'run', ARGV[2], 'base', number)
 end
 
 local function put(key, score, id)
@@ -60,17 +61,21 @@ local function index(id, at)
     put(idle, ARGV[at + 9], id)
     if is_new or not was_active then
       put(active, ARGV[at + 7], id)
+      leave(finished, id)
     end
-  elseif was_active then
-    leave(active, id)
-    leave(idle, id)
+  else
+    put(finished, ARGV[at + 8], id)
+    if was_active then
+      leave(active, id)
+      leave(idle, id)
+    end
   end
   count(ARGV[at + 5], ARGV[at + 6])
 end
 
 local answers = {epoch}
-local at = 4
-for key = 10, #KEYS do
+local at = 3
+for key = 11, #KEYS do
   local id, is_told, events = ARGV[at], ARGV[at + 12] == '1', tonumber(ARGV[at + 13])
   local stored = redis.call('HMGET', KEYS[key], 'tag', 'rev')
   if (stored[1] or '') == ARGV[at + 1] then
@@ -83,7 +88,7 @@ for key = 10, #KEYS do
     end
     redis.call('HSET', KEYS[key], 'tag', ARGV[at + 2], 'rev', own, 'document', ARGV[at + 3])
     for event = 1, events do
-      redis.call('XADD', outbox, 'MAXLEN', '~', ARGV[3], '*', 'job', id, 'event', ARGV[at + 13 + event])
+      redis.call('XADD', outbox, '*', 'job', id, 'event', ARGV[at + 13 + event])
     end
     answers[#answers + 1] = {1, tonumber(own)}
   else

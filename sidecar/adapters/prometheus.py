@@ -2,6 +2,7 @@
 
 import asyncio
 import platform
+import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
@@ -40,6 +41,12 @@ RESULTS = (*Reason, "rejected")
 REJECTIONS = ("validation", "auth", "too_large", "conflict", "unavailable")
 TRANSPORTS = ("sse",)
 DISCONNECTS = ("client", "done", "slow_consumer", "shutdown", "error")
+FALLBACKS = (
+    *(("update", "ingest", "unavailable"), ("delete", "ingest", "unavailable"), ("counts", "metrics", "unavailable")),
+    *((operation, "rest", "unavailable") for operation in ("get", "page", "timeline")),
+    *((operation, "stream", "unavailable") for operation in ("get", "page", "since")),
+    *(("get", surface, "miss") for surface in ("rest", "stream")),
+)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNFINISHED = frozenset(status for status in Status if not status.is_finished)
 
@@ -68,18 +75,32 @@ class PrometheusMetrics:
     def __init__(
         self,
         registry: CollectorRegistry,
-        census: Census,
         job_types: Sequence[str] = ("default",),
         loops: Sequence[str] = (),
     ) -> None:
-        """Register the families."""
+        """Register the families; `attach` adds what a scrape reads from the stores."""
         self._registry = registry
-        self._census = census
+        self._census: Census | None = None
+        self._is_up: Mapping[str, Callable[[], bool]] = {}
         make = _Families(registry)
         self._sse_connections = make.plain_counter("sse_connections_total", "Event streams opened.")
         self._sse_misses = make.plain_counter("sse_redis_misses_total", "Stream reads that Redis had nothing for.")
-        make.plain_counter("db_fallback_total", "Operations that SQL served because Redis could not.")
-        make.plain_counter("sse_db_fallback_total", "The part of db_fallback_total that streams needed.")
+        self._fallback = make.plain_counter("db_fallback_total", "Operations that SQL served because Redis could not.")
+        self._sse_fallback = make.plain_counter(
+            "sse_db_fallback_total", "The part of db_fallback_total that streams needed."
+        )
+        self._fallbacks = make.counter(
+            "progress_fallbacks_total", "Operations that SQL served, by why.", "operation", "surface", "reason"
+        )
+        self._recorded = make.plain_counter("progress_recorded_total", "Timeline lines written to the history.")
+        self._outbox_length = make.plain_gauge("progress_outbox_length", "Timeline lines that wait to be recorded.")
+        self._outbox_bytes = make.plain_gauge("progress_outbox_bytes", "Memory that they take in Redis.")
+        self._outbox_oldest = make.plain_gauge(
+            "progress_outbox_oldest_timestamp_seconds", "When the oldest of them was written; now, if none waits."
+        )
+        self._dropped = make.plain_counter(
+            "progress_samples_dropped_total", "Progress samples that the timeline lacks: the outbox was nearly full."
+        )
         self._updates = make.counter("progress_updates_total", "Updates by result.", "job_type", "result")
         self._rejections = make.counter("progress_updates_rejected_total", "Refused updates.", "reason")
         self._stages = make.histogram(
@@ -135,14 +156,40 @@ class PrometheusMetrics:
         """Count a stream read for which the live store held nothing."""
         self._sse_misses.inc()
 
+    def fell_back(self, operation: str, surface: str, reason: str) -> None:
+        """Count an operation that SQL served because Redis could not."""
+        self._fallback.inc()
+        if surface == "stream":
+            self._sse_fallback.inc()
+        self._fallbacks.of(operation, surface, reason).inc()
+
+    def recorded(self, lines: int) -> None:
+        """Count timeline lines that were recorded."""
+        self._recorded.inc(lines)
+
+    def outbox(self, lines: int, size_bytes: int, oldest_at: float | None) -> None:
+        """Note what waits to be recorded."""
+        self._outbox_length.set(lines)
+        self._outbox_bytes.set(size_bytes)
+        self._outbox_oldest.set(time.time() if oldest_at is None else oldest_at)
+
+    def sample_dropped(self) -> None:
+        """Count a progress sample that found no room in the outbox."""
+        self._dropped.inc()
+
     def loop_crashed(self, loop: str) -> None:
         """Count the crash of a supervised loop."""
         self._crashes.of(loop).inc()
 
+    def attach(self, census: Census, is_up: Mapping[str, Callable[[], bool]]) -> None:
+        """Let scrapes tell what the census counts, and of each store by name whether it is there."""
+        self._census = census
+        self._is_up = is_up
+
     async def render(self, accept: str | None, timeout_seconds: float) -> tuple[bytes, str]:
         """Return the exposition and its content type, in the format that the `Accept` header asks for.
 
-        Families read from the live store are left out when it does not answer in time; everything else is there.
+        Families read from the stores are left out when neither answers in time; everything else is there.
         """
         encode, content_type = _negotiated(accept)
         shared = await self._shared(min(MOST_CENSUS_SECONDS, timeout_seconds / 2))
@@ -160,6 +207,8 @@ class PrometheusMetrics:
                 self._disconnects.of(transport, reason)
         for loop in loops:
             self._crashes.of(loop)
+        for operation, surface, reason in FALLBACKS:
+            self._fallbacks.of(operation, surface, reason)
         for label in ("job_type", "stage"):
             self._overflow.of(label)
 
@@ -192,15 +241,17 @@ class PrometheusMetrics:
         return stage
 
     async def _shared(self, timeout_seconds: float) -> list[Metric]:
-        """Return what every replica reads alike from the live store, and whether that answered."""
-        up = GaugeMetricFamily("progress_store_up", "1 if the store answered this scrape.", labels=["store"])
+        """Return which stores are there, and what every replica reads alike from them."""
+        up = GaugeMetricFamily("progress_store_up", "1 if the store is there.", labels=["store"])
+        for store, is_up in self._is_up.items():
+            up.add_metric([store], int(is_up()))
+        if self._census is None:
+            return [up]
         try:
             async with asyncio.timeout(timeout_seconds):
                 counts = await self._census.counts()
         except (TimeoutError, Unavailable):
-            up.add_metric(["redis"], 0)
             return [up]
-        up.add_metric(["redis"], 1)
         return [up, self._active(counts)]
 
     def _active(self, counts: Mapping[tuple[str, str], int]) -> Metric:
@@ -241,6 +292,9 @@ class _Families:
 
     def plain_counter(self, name: str, text: str) -> Counter:
         return Counter(name, text, registry=self._registry)
+
+    def plain_gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(name, text, registry=self._registry)
 
     def counter(self, name: str, text: str, *labels: str) -> _Series[Counter]:
         return _Series(Counter(name, text, labels, registry=self._registry))

@@ -85,7 +85,7 @@ async def read_changes(link: RedisLink, project: str, rev: int, limit: int) -> M
     """Return the jobs that changed last after a rev, in ascending rev; see `Feed`."""
     place = ProjectKeys(project)
     keys = [place.index("rev"), place.index("changed")]
-    (epoch, newest), *found = await link.evaluate(CHANGES, keys, lambda _: (rev, limit, place.job("")))
+    (epoch, newest, base, cut), *found = await link.evaluate(CHANGES, keys, lambda _: (rev, limit, place.job("")))
     epoch = "" if epoch is None else epoch.decode()
     changes: list[Stored | Gone] = []
     for job_id, score, tag, document in found:
@@ -94,7 +94,8 @@ async def read_changes(link: RedisLink, project: str, rev: int, limit: int) -> M
         else:
             known = held([tag, document, score], epoch)
             changes.append(Stored(known.view, known.cursor))
-    return Missed(Cursor(epoch, int(newest or 0)), tuple(changes), is_more=len(found) == limit)
+    place_now = Cursor(epoch, int(newest or 0))
+    return Missed(place_now, tuple(changes), is_more=len(found) == limit, base=int(base or 0), cut=int(cut or 0))
 
 
 def write_arguments(known: Held | None, shown: View, tag: int, events: Sequence[Event]) -> list[Any]:

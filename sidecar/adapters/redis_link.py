@@ -26,6 +26,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from sidecar.adapters.breaker import Breaker
 from sidecar.core.errors import StoreRefused, StoreUnavailable
 
 CONNECTIONS = 8
@@ -63,9 +64,14 @@ class Script:
 class RedisLink:
     """One client for commands and one for subscriptions, both against the same server."""
 
-    def __init__(self, url: str, timeout_seconds: float) -> None:
-        """Prepare the pools; nothing connects before the first command."""
+    def __init__(self, url: str, timeout_seconds: float, breaker: Breaker | None = None) -> None:
+        """Prepare the pools; nothing connects before the first command.
+
+        With a breaker nobody waits for a server that is away, nor talks to one that was not trusted (`trust`).
+        """
         self.timeout_seconds = timeout_seconds
+        self.run_id = ""
+        self._breaker = breaker
         self._run_ids: WeakKeyDictionary[AbstractConnection, str] = WeakKeyDictionary()
         options: dict[str, Any] = {
             "retry": Retry(NoBackoff(), 0),
@@ -113,6 +119,25 @@ class RedisLink:
     @asynccontextmanager
     async def deadline(self) -> AsyncIterator[None]:
         """Bound what is awaited inside and turn the library's errors into ours."""
+        if self._breaker is None:
+            async with self._translated():
+                yield
+            return
+        self._breaker.check()
+        try:
+            async with self._translated():
+                yield
+        except StoreUnavailable:
+            self._breaker.failed()
+            raise
+        self._breaker.answered()
+
+    def trust(self, run_id: str) -> None:
+        """Talk to this server: what is known of it has been made good."""
+        self.run_id = run_id
+
+    @asynccontextmanager
+    async def _translated(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self.timeout_seconds):
                 yield
@@ -154,7 +179,18 @@ class RedisLink:
         await connection.send_command("INFO", "server")
         info = _text(await connection.read_response())
         lines = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
-        self._run_ids[connection] = lines.get("run_id", "")
+        self._meet(connection, lines.get("run_id", ""))
+
+    def _meet(self, connection: AbstractConnection, run_id: str) -> None:
+        """Note which server this is; one that was started anew may have lost what it had acknowledged."""
+        self._run_ids[connection] = run_id
+        if self._breaker is None or run_id == self.run_id:
+            self.run_id = run_id
+        elif self.run_id:
+            self._breaker.open("the server was started anew")
+            raise RedisConnectionError("the server was started anew")
+        else:
+            self.run_id = run_id
 
 
 async def _answers(connection: AbstractConnection, commands: Sequence[Sequence[Any]]) -> list[Any]:

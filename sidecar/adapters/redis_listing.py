@@ -5,16 +5,14 @@ from dataclasses import dataclass, field
 from sidecar.adapters import keys
 from sidecar.adapters.codec import decode_job
 from sidecar.adapters.keys import ProjectKeys
+from sidecar.adapters.matching import is_of_unfinished, matches
 from sidecar.adapters.redis_link import Client
-from sidecar.core.job import Status
-from sidecar.core.view import View, view
+from sidecar.core.view import view
 from sidecar.ports import Cursor, Order, Page, Place, Query, Stored
 
 CHUNK = 200
 MOST_READ = 5_000
 """Documents read for one page at most; a page that would need more ends early, with a next."""
-
-UNFINISHED = frozenset(status for status in Status if not status.is_finished)
 
 
 @dataclass(slots=True)
@@ -48,26 +46,10 @@ async def read_page(redis: Client, query: Query) -> Page:
     return Page(tuple(found), last, cursor)
 
 
-def matches(query: Query, shown: View) -> bool:
-    """Tell whether a job passes the filters of a query."""
-    job = shown.job
-    parent, labels = job.facts.get("parent_id"), job.facts.get("labels")
-    return (
-        (query.job_type in (None, job.job_type))
-        and (not query.statuses or shown.status in query.statuses)
-        and (query.active is None or query.active is not shown.is_finished)
-        and (query.stalled is not True)  # nothing judges stalls yet
-        and (query.parent_id is None or (parent is not None and parent.value == query.parent_id))
-        and (query.updated_since is None or job.updated_at >= query.updated_since)
-        and (query.labels.items() <= ((labels.value if labels else None) or {}).items())
-    )
-
-
 def _index(project: str, query: Query) -> str:
     if query.order in (Order.NEWEST_UPDATED, Order.OLDEST_UPDATED):
         return ProjectKeys(project).index("updated")
-    unfinished_only = query.active is True or (query.statuses and query.statuses <= UNFINISHED)
-    return ProjectKeys(project).index("active" if unfinished_only else "created")
+    return ProjectKeys(project).index("active" if is_of_unfinished(query) else "created")
 
 
 async def _projects(redis: Client, query: Query) -> list[str]:

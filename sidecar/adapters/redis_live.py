@@ -1,54 +1,78 @@
 """The live store in Redis: compare-and-set in one script, with every index, the outbox and the word to listeners."""
 
 import asyncio
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 
 from sidecar.adapters import keys
 from sidecar.adapters.codec import decode_event, encode_event, encode_notice
+from sidecar.adapters.decision import Admit
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.pending import CHANGES_A_CALL, MovedError
-from sidecar.adapters.redis_combiner import OUTBOX_ENTRIES, Combiner
+from sidecar.adapters.redis_combiner import Combiner, admit_all
 from sidecar.adapters.redis_documents import Held, Recent, count_field, read, read_changes
 from sidecar.adapters.redis_link import RedisLink, Script
 from sidecar.adapters.redis_listing import read_page
 from sidecar.core.errors import SidecarError, Unavailable
 from sidecar.core.job import Event, Job
+from sidecar.core.view import view
 from sidecar.ports import ChangeJob, Missed, Page, Query, Stored, Written
 
 PROJECTS_CACHED = 16_384
 OUTBOX_CHUNK = 1_000
 TOMBSTONE_SECONDS = 3_600.0
 
+Elsewhere = Callable[[Sequence[str]], Awaitable[Mapping[str, Job]]]
+"""Finds jobs that are no longer here, by id: a finished one must not rise again as a new one."""
+
+Changes = Sequence[tuple[str, ChangeJob]]
+
+
+async def nowhere(_: Sequence[str]) -> Mapping[str, Job]:
+    """Find nothing: there is no other place."""
+    return {}
+
 
 class RedisLive:
     """`LiveStore`, `Feed` and `Census` over Redis or Valkey."""
 
-    def __init__(self, link: RedisLink, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        link: RedisLink,
+        clock: Callable[[], float],
+        elsewhere: Elsewhere = nowhere,
+        admit: Admit = admit_all,
+    ) -> None:
         """Keep the link; `clock` gives Unix seconds for tombstones and deletions."""
         self._link = link
         self._clock = clock
+        self._elsewhere = elsewhere
         self._redis = link.commands
-        self._combiner = Combiner(link)
+        self._combiner = Combiner(link, admit)
         self._delete_script = Script("delete.lua")
         self._projects: Recent[str, str] = Recent(PROJECTS_CACHED)
 
     async def update(self, job_id: str, change: ChangeJob) -> Written:
         """Apply `change` atomically; see `LiveStore`."""
-        known = self._projects.get(job_id)
-        if known is not None:
+        project = self._projects.get(job_id)
+        if project is None:
+            async with self._link.deadline():
+                project = await self._look_up(job_id)
+        if project is not None:
             try:
-                return await self._combiner.submit(known, job_id, change, is_entered=False)
+                return await self._combiner.submit(project, job_id, change, is_entered=False)
             except MovedError:
                 self._projects.pop(job_id, None)
+        found = (await self._found([job_id])).get(job_id)
+        if found is not None:
+            change = _onto(found, change)
         async with self._link.deadline():
-            project = await self._look_up(job_id) or await self._claim(job_id, change(None).job.project)
+            project = await self._claim(job_id, found.project if found else change(None).job.project)
         return await self._combiner.submit(project, job_id, change, is_entered=True)
 
-    async def update_many(self, changes: Sequence[tuple[str, ChangeJob]]) -> list[Written | Exception]:
+    async def update_many(self, changes: Changes) -> list[Written | Exception]:
         """Apply changes of many jobs; see `LiveStore`."""
         try:
-            async with self._link.deadline():
-                entered, answers = await self._enter(changes)
+            changes, entered, answers = await self._enter(changes)
         except SidecarError as error:
             return [error] * len(changes)
         by_project: dict[str, list[int]] = {}
@@ -61,7 +85,7 @@ class RedisLive:
         return [answers[index] for index in range(len(changes))]
 
     async def _update_in(
-        self, project: str, changes: Sequence[tuple[str, ChangeJob]], mine: Sequence[int], entered: Container[str]
+        self, project: str, changes: Changes, mine: Sequence[int], entered: Container[str]
     ) -> dict[int, Written | Exception]:
         """Return the answers to those changes that are of one project; once the store is away, the rest fails too."""
         answers: dict[int, Written | Exception] = {}
@@ -86,30 +110,77 @@ class RedisLive:
         except SidecarError as error:
             return error
 
-    async def _enter(
-        self, changes: Sequence[tuple[str, ChangeJob]]
-    ) -> tuple[dict[str, str], dict[int, Written | Exception]]:
+    async def _enter(self, changes: Changes) -> tuple[Changes, dict[str, str], dict[int, Written | Exception]]:
         """Look up the projects of ids that are not remembered, and enter new ids for what their first change names.
 
-        Returns these projects, and the answers to changes that fail even to create their job.
+        Returns the changes, those of jobs found elsewhere on what was found; the projects of the ids entered; and the
+        answers to changes that fail even to create their job.
         """
         answers: dict[int, Written | Exception] = {}
-        unknown = dict.fromkeys(job_id for job_id, _ in changes if job_id not in self._projects)
+        unknown = list(dict.fromkeys(job_id for job_id, _ in changes if job_id not in self._projects))
         if not unknown:
-            return {}, answers
-        owners = await self._redis.mget([keys.project_of(job_id) for job_id in unknown])
-        projects = {job_id: owner.decode() for job_id, owner in zip(unknown, owners, strict=True) if owner}
-        new: dict[str, str] = {}
+            return changes, {}, answers
+        async with self._link.deadline():
+            owners = await self._redis.mget([keys.project_of(job_id) for job_id in unknown])
+        known = {job_id: owner.decode() for job_id, owner in zip(unknown, owners, strict=True) if owner}
+        found = await self._found([job_id for job_id in unknown if job_id not in known])
+        new = {job_id: job.project for job_id, job in found.items()}
         for index, (job_id, change) in enumerate(changes):
-            if job_id in unknown and job_id not in projects and job_id not in new:
+            if job_id in unknown and job_id not in known and job_id not in new:
                 try:
                     new[job_id] = change(None).job.project
                 except SidecarError as error:
                     answers[index] = error
-        projects |= await self._claim_many(new)
-        for job_id, project in projects.items():
+        async with self._link.deadline():
+            entered = await self._claim_many(new)
+        for job_id, project in (known | entered).items():
             self._projects[job_id] = project
-        return projects, answers
+        placed = [(job_id, _onto(found[job_id], change) if job_id in found else change) for job_id, change in changes]
+        return placed, known | entered, answers
+
+    async def _found(self, job_ids: Sequence[str]) -> Mapping[str, Job]:
+        """Return those of the jobs that are elsewhere, but not what has just been deleted here."""
+        found = await self._elsewhere(job_ids) if job_ids else {}
+        if not found:
+            return found
+        async with self._link.deadline(), self._redis.pipeline(transaction=False) as pipe:
+            for job_id, job in found.items():
+                pipe.zscore(ProjectKeys(job.project).index("gone"), job_id)
+            scores = await pipe.execute()
+        return {job_id: found[job_id] for job_id, score in zip(found, scores, strict=True) if score is None}
+
+    async def is_buried(self, job: Job) -> bool:
+        """Whether a job was deleted here lately."""
+        async with self._link.deadline():
+            gone = ProjectKeys(job.project).index("gone")
+            return await self._redis.zscore(gone, job.job_id) is not None
+
+    async def holds(self, job_ids: Sequence[str]) -> set[str]:
+        """Return those of the ids whose jobs are here."""
+        if not job_ids:
+            return set()
+        async with self._link.deadline():
+            owners = await self._redis.mget([keys.project_of(job_id) for job_id in job_ids])
+        return {job_id for job_id, owner in zip(job_ids, owners, strict=True) if owner is not None}
+
+    def last_written(self, job_id: str) -> Job | None:
+        """Return a job as this process wrote it last, None if it is not remembered."""
+        return self._combiner.last_written(job_id)
+
+    def remembered(self) -> list[Held]:
+        """Return what this process wrote last."""
+        return self._combiner.remembered()
+
+    def forget_all(self) -> None:
+        """Remember nothing: the server may have lost what it had acknowledged."""
+        self._combiner.forget_all()
+        self._projects.clear()
+
+    def forget(self, job_ids: Iterable[str]) -> None:
+        """Remember nothing of jobs that have left."""
+        for job_id in job_ids:
+            self._combiner.forget(job_id)
+            self._projects.pop(job_id, None)
 
     async def get(self, job_id: str) -> Stored | None:
         """Return the job as Redis holds it now."""
@@ -194,13 +265,14 @@ class RedisLive:
     async def _try_delete(self, held: Held) -> bool:
         job, now = held.job, self._clock()
         place = ProjectKeys(job.project)
-        event = Event(f"{job.lineage}/{job.event_count + 1}", job.event_count + 1, "deleted", now, job.attempt.number)
+        number, told = job.event_count + 1, {"created_at": job.created_at}
+        event = Event(f"{job.lineage}/{number}", number, "deleted", now, job.attempt.number, told)
         answer = await self._link.evaluate(
             self._delete_script,
             [*place.indexes(), place.job(job.job_id)],
             lambda _: [
-                *(job.job_id, held.tag, count_field(held.view), encode_event(event), OUTBOX_ENTRIES),
-                *(encode_notice(job.version + 1, None, is_end=True), now, now + TOMBSTONE_SECONDS),
+                *(job.job_id, held.tag, count_field(held.view), encode_event(event)),
+                *(encode_notice(job.version + 1, None, is_end=True), now + TOMBSTONE_SECONDS),
             ],
         )
         return bool(answer)
@@ -223,3 +295,8 @@ class RedisLive:
             return None
         self._projects[job_id] = owner.decode()
         return self._projects[job_id]
+
+
+def _onto(found: Job, change: ChangeJob) -> ChangeJob:
+    """Return the change of a job that was found elsewhere: it counts on from there."""
+    return lambda before: change(view(found) if before is None else before)

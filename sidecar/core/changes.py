@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from sidecar.core.document import rfc3339
 from sidecar.core.job import Attempt, Json, Stage, Status
 from sidecar.core.stages import word
 from sidecar.core.view import StageView, View, is_pause_requested
@@ -56,6 +57,9 @@ def summary(view: View) -> dict[str, Json]:
         "stage": view.stage,
         "items": dict(view.items),
         "error": view.job.attempt.final.error if view.job.attempt.final else None,
+        "resume": word(view.job.facts, "resume"),
+        "started_at": rfc3339(view.job.attempt.started_at),
+        "finished_at": rfc3339(view.finished_at),
     }
 
 

@@ -7,6 +7,7 @@
     +-- UnknownJob             no such job, or none that the reader may see           HTTP 404
     +-- Unavailable            it would work later                                    HTTP 503
     |   +-- StoreUnavailable   the store does not answer
+    |   |   +-- HistoryUnavailable   that of the past, in SQL
     |   +-- StoreRefused       the store answers, but takes no writes now
     |   +-- Overloaded         a bound of ours is reached
     +-- StartError             the sidecar cannot start; tells the operator why       exit code 1
@@ -52,6 +53,10 @@ class Unavailable(SidecarError):
 
 class StoreUnavailable(Unavailable):
     """The store did not answer in time or refused the connection."""
+
+
+class HistoryUnavailable(StoreUnavailable):
+    """SQL did not answer in time or refused the connection."""
 
 
 class StoreRefused(Unavailable):

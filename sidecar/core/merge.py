@@ -106,6 +106,50 @@ def join(a: Job, b: Job) -> Job:
     )
 
 
+def united(before: View | None, other: Job, now: float) -> Outcome:
+    """Return what a job becomes when a version of it from another store is joined in.
+
+    The very same object if that brings nothing new, the other version as it is if that holds all. Anything else is
+    a new version: neither side has seen it yet. Of two ends the one that does not stay is told as `late`.
+    """
+    if before is None:
+        return Outcome(other, view(other), Reason.APPLIED, applied=True)
+    job = before.job
+    if job._replace(lineage="") == other._replace(lineage=""):
+        return _unchanged(before, Reason.DUPLICATE)
+    joined = join(job, other)
+    if _is_same(joined, job):
+        return _unchanged(before, Reason.DUPLICATE)
+    if _is_same(joined, other):
+        return Outcome(other, view(other), Reason.APPLIED, applied=True)
+    events = _overruled(job, other, joined, now)
+    told = joined._replace(version=joined.version + 1, event_count=joined.event_count + len(events))
+    return Outcome(told, view(told), Reason.APPLIED, applied=True, events=events)
+
+
+def _is_same(joined: Job, side: Job) -> bool:
+    """Whether a join came to what one side held already, whoever owns it."""
+    return joined._replace(lineage="") == join(side, side)._replace(lineage="")
+
+
+def _overruled(a: Job, b: Job, joined: Job, now: float) -> tuple[Event, ...]:
+    """Return the line that tells of the end which does not stay, none if there were not two of this attempt."""
+    number = joined.attempt.number
+    finals = [side.attempt.final for side in (a, b) if side.attempt.number == number and side.attempt.final is not None]
+    lost = [final for final in finals if final != joined.attempt.final]
+    return tuple(
+        Event(
+            f"{number}:late/{final.status}/{final.at!r}",
+            joined.event_count + 1,
+            "late",
+            max(now, joined.updated_at),
+            number,
+            {"status": final.status.value, "error": final.error, "result": final.result},
+        )
+        for final in lost
+    )
+
+
 def _asked(attempt: Attempt, request: Request) -> Attempt:
     """Return the attempt with a wish noted, itself if it already was."""
     match request:
@@ -158,7 +202,7 @@ def _late(before: View, update: Update, now: float) -> Outcome:
         return _unchanged(before, Reason.LATE)
     job = before.job
     number = job.event_count + 1
-    event = Event(f"{_origin(job, update)}:0", number, "late", now, job.attempt.number, update.said)
+    event = Event(f"{_origin(job, update)}:late", number, "late", now, job.attempt.number, update.said)
     told = job._replace(attempt=report.receipted(job, update, now), event_count=number)
     return Outcome(told, before._replace(job=told), Reason.LATE, applied=False, events=(event,))
 

@@ -1,11 +1,16 @@
 """What follows from a change: stamps of time, the percent held, the pace, the version and the timeline."""
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from sidecar.core import changes, pace, stages
 from sidecar.core.changes import Line
 from sidecar.core.job import Attempt, Event, Job, Json, Point, Shown, Status
 from sidecar.core.view import StageView, View, has_begun, view
+
+ONCE_AN_ATTEMPT = frozenset({"attempt_started", "started", "completed", "failed", "cancelled"})
+"""Lines that an attempt has once at most, wherever they are written."""
 
 
 class Settled(NamedTuple):
@@ -35,7 +40,9 @@ def settled(before: View | None, job: Job, now: float, origin: str, worker_line:
     extra = [worker_line] if worker_line is not None else []
     if is_sample_due:
         extra.append(("progress", changes.sample(after)))
-    told, events = _told(after, _with(extra, list(changes.changes(before, after, ended))), now, origin)
+    lines = _with(extra, list(changes.changes(before, after, ended)))
+    ids = _identities(lines, worker_line, origin, stamped.attempt.number)
+    told, events = _told(after, list(zip(ids, lines, strict=True)), now)
     return Settled(told, events, ended)
 
 
@@ -51,13 +58,32 @@ def _stamped(after: View, now: float, *, is_sample: bool) -> Attempt:
     )
 
 
-def _told(after: View, lines: list[Line], now: float, origin: str) -> tuple[View, tuple[Event, ...]]:
+def _identities(lines: list[Line], worker_line: Line | None, origin: str, attempt: int) -> Iterator[str]:
+    """Yield an id for each line: the same on both sides of a split that are told the same.
+
+    What happens once is named by what it is; anything else by the update that brought it about (`origin`).
+    """
+    seen: Counter[str] = Counter()
+    for line in lines:
+        kind = line[0]
+        seen[kind] += 1
+        if line is worker_line:
+            yield f"{origin}:event"
+        elif kind == "created":
+            yield kind
+        elif kind in ONCE_AN_ATTEMPT:
+            yield f"{attempt}:{kind}"
+        else:
+            yield f"{origin}:{kind}" if seen[kind] == 1 else f"{origin}:{kind}/{seen[kind]}"
+
+
+def _told(after: View, lines: list[tuple[str, Line]], now: float) -> tuple[View, tuple[Event, ...]]:
     job = after.job
     if not lines:
         return after, ()
     events = tuple(
-        Event(f"{origin}:{index}", job.event_count + 1 + index, kind, now, job.attempt.number, details)
-        for index, (kind, details) in enumerate(lines)
+        Event(identity, number, kind, now, job.attempt.number, details)
+        for number, (identity, (kind, details)) in enumerate(lines, job.event_count + 1)
     )
     return after._replace(job=job._replace(event_count=job.event_count + len(events))), events
 

@@ -5,7 +5,7 @@ import random
 from sidecar.core.job import Json
 from sidecar.http import answers, wire
 from sidecar.ports import Cursor
-from sidecar.watcher import Broadcast, Encode, Form
+from sidecar.watcher import Broadcast, Encode, Form, Store
 
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -59,8 +59,20 @@ def _as_it_is(data: bytes) -> bytes:
 
 ENCODERS: dict[str, Encode] = {"full": full, "brief": brief}
 
+
+def degraded(store: str) -> bytes:
+    """Return the event that says which store serves now."""
+    return event("degraded", {"store": store})
+
+
 FORMS = {
-    (view, is_chunked): Form(encode, frame, frame(PING), is_whole=encode is full)
+    (view, is_chunked): Form(
+        encode,
+        frame,
+        frame(PING),
+        is_whole=encode is full,
+        turned={store: frame(degraded(store)) for store in Store},
+    )
     for view, encode in ENCODERS.items()
     for is_chunked, frame in ((True, chunked), (False, _as_it_is))
 }

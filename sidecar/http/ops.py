@@ -44,11 +44,13 @@ async def healthz(request: web.Request) -> web.Response:
 
 async def readyz(request: web.Request) -> web.Response:
     """GET /readyz: it can take work, with a line for each part."""
-    probes = request.app[SERVICES].probes
-    ready = await asyncio.gather(*map(_is_ready, probes.values()))
-    lines = [f'"{name}": "{"ok" if good else "unavailable"}"' for name, good in zip(probes, ready, strict=True)]
-    status = 200 if all(ready) else 503
-    headers = {} if all(ready) else {"Retry-After": "1"}
+    services = request.app[SERVICES]
+    answers = await asyncio.gather(*map(_is_ready, services.probes.values()))
+    parts = dict(zip(services.probes, answers, strict=True))
+    lines = [f'"{name}": "{"ok" if is_good else "unavailable"}"' for name, is_good in parts.items()]
+    is_ready = services.is_ready(parts)
+    status = 200 if is_ready else 503
+    headers = {} if is_ready else {"Retry-After": "1"}
     body = "{\n" + ",\n".join(lines) + "\n}\n"
     return web.Response(text=body, status=status, headers=headers, content_type="application/json")
 

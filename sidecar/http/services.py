@@ -74,11 +74,20 @@ class Streams:
             raise EndedError("shutdown")
 
 
+def all_parts(parts: Mapping[str, bool]) -> bool:
+    """Whether every part can take work."""
+    return all(parts.values())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Everything behind the routes."""
+    """Everything behind the routes; `watched` is what streams read from, as that is counted apart.
+
+    `is_ready` tells from the parts that can take work whether the whole can.
+    """
 
     tracker: Tracker
+    watched: Tracker
     hub: Hub
     metrics: Metrics
     gate: Gate
@@ -86,6 +95,7 @@ class Services:
     render: Render
     probes: Mapping[str, Probe]
     version: str
+    is_ready: Callable[[Mapping[str, bool]], bool] = all_parts
     clock: Callable[[], float] = time.time
     max_update_bytes: int = 65_536
     body_seconds: float = 30.0

@@ -56,7 +56,7 @@ async def _is_over(services: Services, wanted: Wanted) -> bool:
         return False
     try:
         async with asyncio.timeout(services.times.check):
-            stored = await services.tracker.get(wanted.job_id, wanted.may)
+            stored = await services.watched.get(wanted.job_id, wanted.may)
             rev = await _heard_rev(services, wanted, stored)
     except UnknownJob:
         return events.has_heard_gone(wanted.heard)
@@ -72,7 +72,7 @@ async def _heard_rev(services: Services, wanted: Wanted, stored: Stored) -> int 
         return None
     if cursor.rev <= stored.cursor.rev:
         return cursor.rev
-    page = await services.tracker.page(Query(may_see=wanted.may, project=project, limit=1))
+    page = await services.watched.page(Query(may_see=wanted.may, project=project, limit=1))
     is_ours = page.cursor is not None and page.cursor.epoch == cursor.epoch and cursor.rev <= page.cursor.rev
     return cursor.rev if is_ours else None
 
@@ -151,7 +151,6 @@ class Stream:
             try:
                 return await self._look(watcher)
             except UnknownJob:
-                self._services.metrics.stream_missed()
                 unknown_seconds += self._times.poll
             except Unavailable:
                 unknown_seconds = 0.0  # a store that is away says nothing about the job
@@ -163,9 +162,9 @@ class Stream:
     async def _look(self, watcher: Watcher) -> Found:
         """Listen first, then read: what changes in between is heard, and what was read is not told again."""
         services, wanted = self._services, self._wanted
-        known = await services.tracker.get(wanted.job_id, wanted.may)
+        known = await services.watched.get(wanted.job_id, wanted.may)
         await self._enter(known.view.job.project, watcher)
-        stored = await services.tracker.get(wanted.job_id, wanted.may)
+        stored = await services.watched.get(wanted.job_id, wanted.may)
         watcher.saw(stored.cursor, stored.view.job.version)
         heard = await _heard_rev(services, wanted, stored)
         is_news = heard is None or heard < stored.cursor.rev

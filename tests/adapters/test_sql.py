@@ -14,7 +14,7 @@ from sidecar.adapters.sql import SqliteHistory
 from sidecar.background import record
 from sidecar.core.errors import StartError, StoreUnavailable
 from sidecar.core.job import Event
-from sidecar.ports import Line
+from sidecar.history import Line
 from tests.adapters.updates import finish, push, update
 
 

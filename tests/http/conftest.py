@@ -29,7 +29,7 @@ from sidecar.http.auth import Gate
 from sidecar.http.server_log import server_logger
 from sidecar.http.services import Services, Streams, StreamTimes
 from sidecar.hub import Hub
-from sidecar.ports import Line
+from sidecar.history import Line
 from sidecar.tokens import Token
 from sidecar.tracker import Tracker
 

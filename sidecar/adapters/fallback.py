@@ -1,0 +1,277 @@
+"""Redis while it is there, SQL while it is away: one live store to everybody else.
+
+A call that Redis does not answer goes to SQL at once. What SQL takes is marked there as ahead of Redis, and joined in
+when Redis is back. What this process was acknowledged by Redis and may not be recorded yet goes along.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
+
+from sidecar.adapters.breaker import Breaker
+from sidecar.adapters.matching import is_of_unfinished
+from sidecar.adapters.redis_live import Elsewhere, RedisLive
+from sidecar.adapters.sql.live import SqlLive
+from sidecar.core.errors import HistoryUnavailable, StoreUnavailable
+from sidecar.core.job import Event, Job
+from sidecar.core.merge import united
+from sidecar.core.view import View
+from sidecar.ports import ChangeJob, Metrics, Missed, Order, Page, Place, Query, Stored, Written
+
+T = TypeVar("T")
+
+INGEST = "ingest"
+WRITES = ("update", "delete")
+"""Counted under the surface of those who push, whoever reads from the same store."""
+
+CROSSING_SECONDS = 10.0
+"""How long a return of Redis waits for what SQL is just taking."""
+
+
+class Crossing:
+    """Lets SQL take changes, until it is closed for the moment in which Redis takes over."""
+
+    def __init__(self) -> None:
+        """Begin open."""
+        self._inside = 0
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
+        self._is_open = asyncio.Event()
+        self._is_open.set()
+
+    @asynccontextmanager
+    async def taken(self) -> AsyncIterator[None]:
+        """Take a change inside."""
+        await self._is_open.wait()
+        self._inside += 1
+        self._is_empty.clear()
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            if not self._inside:
+                self._is_empty.set()
+
+    @asynccontextmanager
+    async def closed(self) -> AsyncIterator[None]:
+        """Let nobody in while inside, once those who were have come out."""
+        self._is_open.clear()
+        try:
+            async with asyncio.timeout(CROSSING_SECONDS):
+                await self._is_empty.wait()
+            yield
+        except TimeoutError as error:
+            raise StoreUnavailable("SQL is still taking changes") from error
+        finally:
+            self._is_open.set()
+
+
+class Stores:
+    """The two stores, and which of them serves."""
+
+    def __init__(
+        self, live: RedisLive, sql: SqlLive, breaker: Breaker, metrics: Metrics, clock: Callable[[], float]
+    ) -> None:
+        """Keep the parts; `clock` gives Unix seconds."""
+        self.live = live
+        self.sql = sql
+        self.breaker = breaker
+        self.metrics = metrics
+        self.clock = clock
+        self.crossing = Crossing()
+
+    def with_memory(self, job_id: str, change: ChangeJob) -> ChangeJob:
+        """Return the change on what SQL has and on what this process was last acknowledged by Redis."""
+        remembered = self.live.last_written(job_id)
+        if remembered is None:
+            return change
+        return lambda before: change(united(before, remembered, self.clock()).view)
+
+    def remembering(self, stored: Stored | None, job_id: str) -> Stored | None:
+        """Return a job as SQL has it, and at least as new as this process was last acknowledged."""
+        remembered = self.live.last_written(job_id)
+        if stored is None or remembered is None:
+            return stored
+        return Stored(united(stored.view, remembered, self.clock()).view, stored.cursor)
+
+
+def finding(sql: SqlLive) -> Elsewhere:
+    """Return what finds jobs in SQL; none while it is away: what is created is then joined in later."""
+
+    async def find(job_ids: Sequence[str]) -> Mapping[str, Job]:
+        try:
+            return await sql.find(job_ids)
+        except HistoryUnavailable:
+            return {}
+
+    return find
+
+
+class FallbackStore:
+    """`LiveStore`, `Feed` and `Census` over both, for one surface that reads (rest, stream or metrics)."""
+
+    def __init__(self, stores: Stores, surface: str) -> None:
+        """Keep the stores; what SQL has to serve is counted under the surface."""
+        self._stores = stores
+        self._live = stores.live
+        self._sql = stores.sql
+        self._surface = surface
+
+    async def update(self, job_id: str, change: ChangeJob) -> Written:
+        """Apply a change; see `LiveStore`."""
+
+        async def in_sql() -> Written:
+            async with self._stores.crossing.taken():
+                written = await self._sql.update(job_id, self._stores.with_memory(job_id, change))
+            self._live.forget([job_id])
+            return written
+
+        return await self._served("update", lambda: self._live.update(job_id, change), in_sql)
+
+    async def update_many(self, changes: Sequence[tuple[str, ChangeJob]]) -> list[Written | Exception]:
+        """Apply changes of many jobs; those that Redis does not answer in SQL."""
+        answers: list[Written | Exception] = [StoreUnavailable("Redis is away")] * len(changes)
+        if not self._stores.breaker.is_away:
+            answers = await self._live.update_many(changes)
+        missed = [index for index, answer in enumerate(answers) if _is_of_redis(answer)]
+        if missed:
+            remembering = [(changes[i][0], self._stores.with_memory(*changes[i])) for i in missed]
+            async with self._stores.crossing.taken():
+                taken = await self._sql.update_many(remembering)
+            for index, answer in zip(missed, taken, strict=True):
+                answers[index] = answer
+                if isinstance(answer, Written):
+                    self._live.forget([changes[index][0]])
+                    self._stores.metrics.fell_back("update", INGEST, "unavailable")
+        return answers
+
+    async def get(self, job_id: str) -> Stored | None:
+        """Return the job, from the history if it has left Redis."""
+
+        async def in_sql() -> Stored | None:
+            return self._stores.remembering(await self._sql.get(job_id), job_id)
+
+        return await self._served("get", lambda: self._get(job_id), in_sql)
+
+    async def page(self, query: Query) -> Page:
+        """Return a page of jobs, those that are live and those of the past in one order."""
+        return await self._served("page", lambda: self._page(query), lambda: self._sql.page(query))
+
+    async def delete(self, job_id: str, check: Callable[[Job], None]) -> bool:
+        """Forget a job everywhere."""
+
+        async def in_both() -> bool:
+            if not await self._live.delete(job_id, check):
+                return await self._sql.delete(job_id, check)
+            with suppress(HistoryUnavailable):  # the recorder will do it
+                await self._sql.remove(job_id)
+            return True
+
+        async def in_sql() -> bool:
+            async with self._stores.crossing.taken():
+                is_deleted = await self._sql.delete(job_id, check)
+            self._live.forget([job_id])
+            return is_deleted
+
+        return await self._served("delete", in_both, in_sql)
+
+    async def since(self, project: str, rev: int, limit: int) -> Missed:
+        """Return what changed; see `Feed`."""
+        return await self._served(
+            "since", lambda: self._live.since(project, rev, limit), lambda: self._sql.since(project, rev, limit)
+        )
+
+    async def timeline(self, job_id: str, after: int, limit: int) -> list[Event]:
+        """Return timeline lines that may not be recorded yet; see `Feed`."""
+        return await self._served(
+            "timeline",
+            lambda: self._live.timeline(job_id, after, limit),
+            lambda: self._sql.timeline(job_id, after, limit),
+        )
+
+    async def counts(self) -> Mapping[tuple[str, str], int]:
+        """Return the number of jobs by type and status; see `Census`."""
+        return await self._served("counts", self._live.counts, self._sql.counts)
+
+    async def _served(self, operation: str, live: Callable[[], Awaitable[T]], sql: Callable[[], Awaitable[T]]) -> T:
+        """Return Redis' answer, SQL's if Redis is away or gives none."""
+        if not self._stores.breaker.is_away:
+            try:
+                return await live()
+            except HistoryUnavailable:
+                raise
+            except StoreUnavailable as error:
+                answer = await _or_both_away(sql, error)
+        else:
+            answer = await _or_both_away(sql, StoreUnavailable("Redis is away"))
+        surface = INGEST if operation in WRITES else self._surface
+        self._stores.metrics.fell_back(operation, surface, "unavailable")
+        return answer
+
+    async def _get(self, job_id: str) -> Stored | None:
+        stored = await self._live.get(job_id)
+        if stored is not None:
+            return stored
+        if self._surface == "stream":
+            self._stores.metrics.stream_missed()
+        kept = await self._sql.get(job_id)
+        if kept is None or await self._live.is_buried(kept.view.job):
+            return None
+        return kept if kept.view.is_finished else await self._put_back(kept.view)
+
+    async def _put_back(self, kept: View) -> Stored:
+        """Give Redis back a job that it has lost while it still runs."""
+        job_id, remembered = kept.job.job_id, self._live.last_written(kept.job.job_id)
+        job = kept.job if remembered is None else united(kept, remembered, self._stores.clock()).job
+        written = await self._live.update(job_id, lambda before: united(before, job, self._stores.clock()))
+        self._stores.metrics.fell_back("get", self._surface, "miss")
+        return Stored(written.outcome.view, written.cursor)
+
+    async def _page(self, query: Query) -> Page:
+        if is_of_unfinished(query):
+            return await self._live.page(query)
+        kept, live = await self._sql.page(query), await self._live.page(query)
+        held = await self._live.holds([each.view.job.job_id for each in kept.jobs])
+        past = [each for each in kept.jobs if each.view.job.job_id not in held]
+        return _merged(query, live, Page(tuple(past), kept.next, kept.cursor))
+
+
+def _is_of_redis(answer: Written | Exception) -> bool:
+    return isinstance(answer, StoreUnavailable) and not isinstance(answer, HistoryUnavailable)
+
+
+async def _or_both_away(sql: Callable[[], Awaitable[T]], error: StoreUnavailable) -> T:
+    try:
+        return await sql()
+    except HistoryUnavailable as other:
+        raise StoreUnavailable(f"{error}; {other}") from other
+
+
+def _merged(query: Query, live: Page, past: Page) -> Page:
+    """Return one page of two in the same order: as far as both reach."""
+    is_descending = query.order in (Order.NEWEST_CREATED, Order.NEWEST_UPDATED)
+    ends = [_key(page.next) for page in (live, past) if page.next is not None]
+    bound = (max if is_descending else min)(ends, default=None)
+    by_id = {each.view.job.job_id: each for each in (*past.jobs, *live.jobs)}
+    keyed = sorted(((_key(_place(query, each)), each) for each in by_id.values()), key=_first, reverse=is_descending)
+    if bound is not None:
+        keyed = [(key, each) for key, each in keyed if (key >= bound if is_descending else key <= bound)]
+    jobs = tuple(each for _, each in keyed[: query.limit])
+    if len(keyed) > query.limit:
+        return Page(jobs, Place(*keyed[query.limit - 1][0]), live.cursor)
+    return Page(jobs, None if bound is None else Place(*bound), live.cursor)
+
+
+def _place(query: Query, stored: Stored) -> Place:
+    job = stored.view.job
+    is_by_update = query.order in (Order.NEWEST_UPDATED, Order.OLDEST_UPDATED)
+    return Place(job.updated_at if is_by_update else job.created_at, job.job_id)
+
+
+def _key(place: Place) -> tuple[float, str]:
+    return place.at, place.job_id
+
+
+def _first(keyed: tuple[tuple[float, str], Stored]) -> tuple[float, str]:
+    return keyed[0]

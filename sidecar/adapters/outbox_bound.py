@@ -1,0 +1,42 @@
+"""How full the outbox is, and what is still let in: Redis' memory is bounded however long SQL is away."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from sidecar.core.errors import StoreRefused
+from sidecar.core.merge import Outcome
+from sidecar.history import Outbox
+from sidecar.ports import Metrics
+
+NEARLY_FULL = 0.8
+LOOK_SECONDS = 2.0
+
+
+class OutboxBound:
+    """Lets outcomes in while there is room for their timeline lines."""
+
+    def __init__(self, outbox: Outbox, metrics: Metrics, most_bytes: int) -> None:
+        """Keep the parts; `watch` does the looking."""
+        self._outbox = outbox
+        self._metrics = metrics
+        self._most_bytes = most_bytes
+        self.share = 0.0
+
+    async def watch(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Look how full the outbox is, for ever; raises `StoreUnavailable`."""
+        while True:
+            backlog = await self._outbox.backlog()
+            self.share = backlog.size_bytes / self._most_bytes
+            self._metrics.outbox(backlog.lines, backlog.size_bytes, backlog.oldest_at)
+            await sleep(LOOK_SECONDS)
+
+    def admit(self, outcome: Outcome) -> Outcome:
+        """Return the outcome, without a progress sample if the outbox is nearly full; see `Admit`."""
+        if self.share < NEARLY_FULL or not outcome.events:
+            return outcome
+        kept = tuple(event for event in outcome.events if not event.id.endswith(":progress"))
+        if self.share >= 1 and kept:
+            raise StoreRefused("the outbox is full: the history has been away for too long")
+        if len(kept) < len(outcome.events):
+            self._metrics.sample_dropped()
+        return outcome._replace(events=kept)

@@ -1,0 +1,129 @@
+"""What is done before Redis serves again: it is told all that SQL took, and all that it may have lost.
+
+It works on connections of its own, as nobody else talks to a server that is away or was started anew.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from sidecar.adapters.breaker import Breaker
+from sidecar.adapters.fallback import Stores
+from sidecar.adapters.redis_epochs import Place, RedisEpochs
+from sidecar.adapters.redis_link import RedisLink
+from sidecar.adapters.redis_live import RedisLive
+from sidecar.core.errors import HistoryUnavailable, StoreUnavailable
+from sidecar.core.job import Job
+from sidecar.history import Archive
+from sidecar.ports import ChangeJob, Cursor, Stored
+from sidecar.recorder import joining, tell_ahead
+
+logger = logging.getLogger(__name__)
+
+JOBS_A_TURN = 100
+
+
+class Restoration:
+    """Brings Redis up to date. Any number of sidecars may do so at once: joining the same twice changes nothing."""
+
+    def __init__(self, stores: Stores, link: RedisLink, own: RedisLink, archive: Archive, sql_breaker: Breaker) -> None:
+        """Keep the parts: `link` is what the sidecar works with, `own` what only this works with."""
+        self._stores = stores
+        self._link = link
+        self._own = own
+        self._rescue = RedisLive(own, stores.clock)
+        self._epochs = RedisEpochs(own)
+        self._archive = archive
+        self._sql_breaker = sql_breaker
+        self._is_due = asyncio.Event()
+
+    async def probe(self) -> None:
+        """Raise `StoreUnavailable` unless Redis answers."""
+        await self._own.ping()
+
+    async def prepare(self) -> None:
+        """Bring Redis up to date and let it serve; raises `StoreUnavailable`.
+
+        While SQL is away nobody knows what it took: then that is made good later, by `run`.
+        """
+        self._rescue.forget_all()
+        await self._own.ping()
+        if self._own.run_id != self._link.run_id:
+            await self._join([held.job for held in self._stores.live.remembered()])
+        try:
+            await self._restore()
+        except HistoryUnavailable:
+            self._is_due.set()
+        async with self._stores.crossing.closed():
+            if not self._is_due.is_set():
+                await tell_ahead(self._archive, self._rescue, self._stores.clock)
+            if self._own.run_id != self._link.run_id:
+                self._stores.live.forget_all()
+            self._link.trust(self._own.run_id)
+            self._stores.breaker.close()
+
+    async def run(self) -> None:
+        """Make good what could not be done while SQL was away, for ever; raises `StoreUnavailable`."""
+        while True:
+            await self._is_due.wait()
+            await self._sql_breaker.until_back()
+            await self._restore()
+            self._is_due.clear()
+
+    async def spill(self) -> None:
+        """Whenever Redis goes away, give SQL what this process was acknowledged and has not been recorded; for ever."""
+        while True:
+            await self._stores.breaker.until_away()
+            unrecorded = await self._unrecorded()
+            for start in range(0, len(unrecorded), JOBS_A_TURN):
+                await self._stores.sql.update_many(self._changes(unrecorded[start : start + JOBS_A_TURN]))
+            logger.info("SQL serves", extra={"fields": {"jobs_taken_along": len(unrecorded)}})
+            await self._stores.breaker.until_back()
+
+    async def _restore(self) -> None:
+        """Tell Redis what SQL took, and what Redis may have lost of what was recorded."""
+        places = await self._epochs.places(set(await self._stores.sql.projects()))
+        for project, place in places.items():
+            if place.restored != self._own.run_id and await self._has_lost(project, place):
+                logger.warning(
+                    "Redis has lost data, which is filled in from SQL", extra={"fields": {"project": project}}
+                )
+                await self._fill(project)
+        told: set[str] = set()
+        while some := await tell_ahead(self._archive, self._rescue, self._stores.clock):
+            told |= some
+        for project, place in places.items():
+            await self._epochs.renew(project, place.cursor.rev, is_forced=project in told)
+
+    async def _has_lost(self, project: str, place: Place) -> bool:
+        """Whether Redis lacks something that was recorded from it."""
+        recorded = (await self._archive.recorded(project)).cursor
+        return recorded.epoch not in ("", place.cursor.epoch) or recorded.rev > place.cursor.rev
+
+    async def _fill(self, project: str) -> None:
+        """Join all of a project that is unfinished, or finished lately, into Redis."""
+        rev, is_more = 0, True
+        while is_more:
+            missed = await self._stores.sql.since(project, rev, JOBS_A_TURN)
+            await self._join([change.view.job for change in missed.changes if isinstance(change, Stored)])
+            rev, is_more = missed.changes[-1].cursor.rev if missed.changes else 0, missed.is_more
+
+    async def _join(self, jobs: Sequence[Job]) -> None:
+        for start in range(0, len(jobs), JOBS_A_TURN):
+            for answer in await self._rescue.update_many(self._changes(jobs[start : start + JOBS_A_TURN])):
+                if isinstance(answer, StoreUnavailable):
+                    raise answer
+
+    def _changes(self, jobs: Sequence[Job]) -> list[tuple[str, ChangeJob]]:
+        return [(job.job_id, joining(job, self._stores.clock)) for job in jobs]
+
+    async def _unrecorded(self) -> list[Job]:
+        places: dict[str, Cursor] = {}
+        jobs: list[Job] = []
+        for held in self._stores.live.remembered():
+            project = held.job.project
+            if project not in places:
+                places[project] = (await self._archive.recorded(project)).cursor
+            if places[project].epoch != held.cursor.epoch or held.cursor.rev > places[project].rev:
+                jobs.append(held.job)
+        return jobs

@@ -1,0 +1,175 @@
+"""The recorder's side of SQL: what Redis knows is joined in, with the position up to which it is."""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sidecar.adapters.codec import decode_job
+from sidecar.adapters.sql.database import Database
+from sidecar.adapters.sql.rows import Row, job_row
+from sidecar.adapters.sql.tables import ATTEMPTS, JOBS, RECORDED, STAGES, TIMELINE, TOMBSTONES
+from sidecar.adapters.sql.writes import (
+    Order,
+    append_lines,
+    forget_jobs,
+    lock_projects,
+    move_projects,
+    store_jobs,
+    upsert,
+)
+from sidecar.core.job import Event, Job
+from sidecar.core.merge import united
+from sidecar.core.view import View
+from sidecar.history import BEGINNING, Ahead, Batch, Buried, Line, Recorded, SupersededError
+from sidecar.ports import Cursor, Gone, Stored
+
+RECORD_SECONDS = 10.0
+"""Deadline of recording a batch, of which nobody waits for the answer."""
+
+
+class SqlArchive:
+    """`Archive` over SQL."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        """Keep the database; `clock` gives Unix seconds."""
+        self._database = database
+        self._clock = clock
+
+    async def recorded(self, project: str) -> Recorded:
+        """Return up to where a project is recorded."""
+        async with self._database.reading() as connection:
+            return await _recorded(connection, project)
+
+    async def record(self, project: str, batch: Batch, before: Recorded, after: Recorded) -> None:
+        """Join a batch in; see `Archive`."""
+        async with self._database.writing(RECORD_SECONDS) as connection:
+            order = (await lock_projects(connection, [project]))[project]
+            if await _recorded(connection, project) != before:
+                raise SupersededError
+            last = await _write_lines(connection, batch.lines)
+            await _forget(connection, batch.changes)
+            stored = [change for change in batch.changes if isinstance(change, Stored)]
+            await self._join(connection, stored, last, order)
+            row = {"project": project, "position": after.position, "epoch": after.cursor.epoch, "rev": after.cursor.rev}
+            await upsert(connection, RECORDED, [row])
+            await move_projects(connection, {project: order})
+
+    async def ahead(self, limit: int) -> tuple[list[Ahead], list[Buried]]:
+        """Return what Redis has yet to be told."""
+        jobs = select(JOBS.c.document).where(JOBS.c.is_ahead).limit(limit)
+        gone = select(TOMBSTONES).where(TOMBSTONES.c.is_ahead).limit(limit)
+        async with self._database.reading() as connection:
+            documents = (await connection.execute(jobs)).scalars().all()
+            buried = (await connection.execute(gone)).all()
+        return (
+            [Ahead(decode_job(document), document) for document in documents],
+            [Buried(row.job_id, row.project, row.created_at) for row in buried],
+        )
+
+    async def has(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return those of the jobs that are kept here in this version."""
+        mine = select(JOBS.c.job_id, JOBS.c.version).where(JOBS.c.job_id.in_([job.job_id for job in jobs]))
+        async with self._database.reading() as connection:
+            versions = {row.job_id: row.version for row in await connection.execute(mine)}
+        return [job for job in jobs if versions.get(job.job_id) == job.version]
+
+    async def told(self, jobs: Sequence[Ahead], buried: Sequence[Buried]) -> None:
+        """Note that Redis has been told."""
+        async with self._database.writing(RECORD_SECONDS) as connection:
+            for each in jobs:
+                mine = update(JOBS).where(JOBS.c.job_id == each.job.job_id, JOBS.c.document == each.stamp)
+                await connection.execute(mine.values(is_ahead=False))
+            for gone in buried:
+                mine = update(TOMBSTONES).where(
+                    TOMBSTONES.c.job_id == gone.job_id, TOMBSTONES.c.created_at == gone.created_at
+                )
+                await connection.execute(mine.values(is_ahead=False))
+
+    async def forget(self, finished_before: float, limit: int) -> int:
+        """Remove old jobs; see `Archive`."""
+        old = select(JOBS.c.job_id).where(JOBS.c.finished_at < finished_before, JOBS.c.is_ahead.is_(False))
+        stale = TOMBSTONES.c.deleted_at < finished_before
+        async with self._database.writing(RECORD_SECONDS) as connection:
+            job_ids = (await connection.execute(old.order_by(JOBS.c.finished_at).limit(limit))).scalars().all()
+            if job_ids:
+                await forget_jobs(connection, job_ids)
+            await connection.execute(delete(TOMBSTONES).where(stale, TOMBSTONES.c.is_ahead.is_(False)))
+        return len(job_ids)
+
+    async def _join(
+        self, connection: AsyncConnection, changes: Sequence[Stored], last: dict[str, int], order: Order
+    ) -> None:
+        """Join jobs in as Redis has them; one that is no copy of an earlier state is united with it."""
+        if not changes:
+            return
+        known = await _known(connection, changes)
+        rows: list[tuple[View, Row]] = []
+        lines: list[tuple[str, Event]] = []
+        for change in changes:
+            job_id, row = change.view.job.job_id, known.get(change.view.job.job_id)
+            shown = change.view
+            if row is not None and row.copied_epoch != change.cursor.epoch:
+                outcome = united(shown, decode_job(row.document), self._clock())
+                lines += [(job_id, line) for line in outcome.events]
+                shown = outcome.view
+            count = last.get(job_id, 0)
+            if count > shown.job.event_count:  # the other side of a split has written lines as well
+                shown = shown._replace(job=shown.job._replace(event_count=count))
+            is_copy = shown.job is change.view.job
+            copied = change.cursor if is_copy else Cursor("", 0)
+            rows.append((shown, job_row(shown, order.next(), copied, is_ahead=not is_copy)))
+        await append_lines(connection, lines)
+        await store_jobs(connection, rows)
+
+
+async def _recorded(connection: AsyncConnection, project: str) -> Recorded:
+    row = (await connection.execute(select(RECORDED).where(RECORDED.c.project == project))).one_or_none()
+    return BEGINNING if row is None else Recorded(Cursor(row.epoch, row.rev), row.position)
+
+
+async def _known(connection: AsyncConnection, changes: Iterable[Stored]) -> dict[str, Any]:
+    """Return what is known of the jobs: of copies not the document, which is not needed."""
+    ids = [change.view.job.job_id for change in changes]
+    epochs = {change.cursor.epoch for change in changes}
+    mine = select(JOBS.c.job_id, JOBS.c.copied_epoch).where(JOBS.c.job_id.in_(ids))
+    known = {row.job_id: row for row in await connection.execute(mine)}
+    others = [job_id for job_id, row in known.items() if row.copied_epoch not in epochs]
+    if others:
+        whole = select(JOBS.c.job_id, JOBS.c.copied_epoch, JOBS.c.document).where(JOBS.c.job_id.in_(others))
+        known |= {row.job_id: row for row in await connection.execute(whole)}
+    return known
+
+
+async def _write_lines(connection: AsyncConnection, lines: Sequence[Line]) -> dict[str, int]:
+    """Append lines; one that tells of a deletion removes what was there before it of its job."""
+    last: dict[str, int] = {}
+    for is_deletion, told in groupby(lines, lambda line: line.event.type == "deleted"):
+        if is_deletion:
+            for line in told:
+                await _delete(connection, line)
+                last.pop(line.job_id, None)
+        else:
+            last |= await append_lines(connection, [(line.job_id, line.event) for line in told])
+    return last
+
+
+async def _delete(connection: AsyncConnection, line: Line) -> None:
+    """Forget a deleted job, but not a later one of the same id."""
+    created_at = line.event.details.get("created_at", line.event.at)
+    later = select(JOBS.c.job_id).where(JOBS.c.job_id == line.job_id, JOBS.c.created_at > created_at)
+    await connection.execute(delete(TIMELINE).where(TIMELINE.c.job_id == line.job_id, TIMELINE.c.at <= line.event.at))
+    if (await connection.execute(later)).first() is None:
+        for table in (JOBS, ATTEMPTS, STAGES):
+            await connection.execute(delete(table).where(table.c.job_id == line.job_id))
+
+
+async def _forget(connection: AsyncConnection, changes: Sequence[Stored | Gone]) -> None:
+    """Forget the jobs that Redis says are gone, but those of which SQL knows more."""
+    ids = [change.job_id for change in changes if isinstance(change, Gone)]
+    if ids:
+        ahead = select(JOBS.c.job_id).where(JOBS.c.job_id.in_(ids), JOBS.c.is_ahead)
+        kept = set((await connection.execute(ahead)).scalars().all())
+        await forget_jobs(connection, [job_id for job_id in ids if job_id not in kept])

@@ -1,0 +1,186 @@
+"""The connection to SQL: an engine, a deadline on everything, our own errors, and the migrations."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Any
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, event, make_url, select, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from sidecar.adapters.breaker import Breaker
+from sidecar.adapters.sql.tables import RECORDED
+from sidecar.core.errors import HistoryUnavailable, StartError, StoreUnavailable
+
+CONNECTIONS = 5
+MIGRATION_SECONDS = 60.0
+MIGRATION_LOCK = 0x5EC0DE
+"""Taken in PostgreSQL while migrating, so that of two sidecars that start at once one waits for the other."""
+
+GRACE_SECONDS = 0.5
+"""What a call may take beyond its deadline until it is given up altogether."""
+
+READING = "sidecar_is_reading"
+
+
+class Database:
+    """A SQLite file or a PostgreSQL database; `open` before use, `close` after.
+
+    Two sidecars may open the same at once.
+    """
+
+    def __init__(self, url: str, timeout_seconds: float, breaker: Breaker | None = None) -> None:
+        """Prepare the engine for `sqlite:///PATH` or `postgresql://...`; nothing is opened yet."""
+        self._url = url
+        self.timeout_seconds = timeout_seconds
+        self._breaker = breaker
+        self._engine = _engine(url, timeout_seconds)
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Which of the two it is."""
+        return self._engine.dialect.name == "postgresql"
+
+    async def open(self) -> None:
+        """Create or migrate what has to be; raises `StoreUnavailable`."""
+        await self._migrated(MIGRATION_SECONDS)
+
+    async def _migrated(self, seconds: float) -> None:
+        async with self._connected(seconds, is_reading=False) as connection:
+            if self.is_postgresql:
+                await connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+            await connection.run_sync(_migrate)
+
+    async def revive(self) -> None:
+        """Raise `StoreUnavailable` unless the tables can be read, made anew if need be."""
+        try:
+            await self.ping()
+        except HistoryUnavailable:
+            await self._migrated(self.timeout_seconds)
+
+    async def start(self) -> None:
+        """Open at the start; raises `StartError` when it cannot be used."""
+        try:
+            await self.open()
+        except StoreUnavailable as error:
+            await self.close()
+            place = make_url(self._url).render_as_string(hide_password=True)
+            raise StartError(f"the database {place} cannot be used: {error}") from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+    async def ping(self) -> None:
+        """Raise `StoreUnavailable` unless the tables can be read."""
+        async with self._connected(self.timeout_seconds, is_reading=True) as connection:
+            await connection.execute(select(RECORDED.c.project).limit(1))
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Begin a transaction that only reads."""
+        async with self._guarded(self.timeout_seconds, is_reading=True) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self, seconds: float | None = None) -> AsyncIterator[AsyncConnection]:
+        """Begin a transaction that writes; it may take so many seconds, else as long as any call."""
+        async with self._guarded(seconds or self.timeout_seconds, is_reading=False) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _guarded(self, seconds: float, *, is_reading: bool) -> AsyncIterator[AsyncConnection]:
+        if self._breaker is None:
+            async with self._connected(seconds, is_reading=is_reading) as connection:
+                yield connection
+            return
+        self._breaker.check()
+        try:
+            async with self._connected(seconds, is_reading=is_reading) as connection:
+                yield connection
+        except StoreUnavailable:
+            self._breaker.failed()
+            raise
+        self._breaker.answered()
+
+    @asynccontextmanager
+    async def _connected(self, seconds: float, *, is_reading: bool) -> AsyncIterator[AsyncConnection]:
+        """Begin a transaction with a deadline, and turn the library's errors into ours."""
+        try:
+            async with asyncio.timeout(seconds + GRACE_SECONDS), self._engine.connect() as connection:
+                await connection.execution_options(**{READING: is_reading})
+                async with _cut_after(seconds, connection), connection.begin():
+                    yield connection
+        except TimeoutError as error:
+            raise HistoryUnavailable(f"SQL did not answer within {seconds:g} s") from error
+        except (SQLAlchemyError, OSError) as error:
+            told = str(getattr(error, "orig", None) or error).partition("\n")[0]
+            raise HistoryUnavailable(f"SQL is away: {told or type(error).__name__}") from error
+
+
+@asynccontextmanager
+async def _cut_after(seconds: float, connection: AsyncConnection) -> AsyncIterator[None]:
+    """Cut the line to a PostgreSQL that takes too long.
+
+    What waits for it fails at once; cancelled, it would be asked to say good-bye, and waited for once more.
+    """
+    driver = (await connection.get_raw_connection()).driver_connection
+    if not isinstance(driver, asyncpg.Connection):
+        yield
+        return
+    timer = asyncio.get_running_loop().call_later(seconds, driver.terminate)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _engine(url: str, timeout_seconds: float) -> AsyncEngine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        query = dict(parsed.query)
+        mode = query.pop("sslmode", None)  # asyncpg calls it `ssl`
+        return create_async_engine(
+            parsed.set(drivername="postgresql+asyncpg", query=query | ({"ssl": mode} if mode else {})),
+            pool_size=CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=timeout_seconds,
+            connect_args={"timeout": timeout_seconds},
+        )
+    engine = create_async_engine(
+        parsed.set(drivername="sqlite+aiosqlite"),
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=timeout_seconds,
+        connect_args={"timeout": timeout_seconds},
+    )
+    event.listen(engine.sync_engine, "connect", _set_up)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _set_up(connection: Any, _: object) -> None:
+    """Let SQLAlchemy alone begin transactions: the driver would do so only before the first write."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    """Take SQLite's one write lock at once: a transaction that reads first could not take it later."""
+    is_reading = connection.get_execution_options().get(READING, False)
+    connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
+
+
+def _migrate(connection: Connection) -> None:
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(files("sidecar.adapters.sql") / "migrations"))
+    config.set_main_option("path_separator", "os")
+    command.upgrade(config, "head")

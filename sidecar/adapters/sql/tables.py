@@ -1,0 +1,120 @@
+"""The tables, one schema for SQLite and PostgreSQL; `migrations/` makes them."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+TABLES = MetaData()
+
+PROJECTS = Table(
+    "projects",
+    TABLES,
+    Column("project", Text, primary_key=True),
+    Column("epoch", Text, nullable=False),
+    Column("rev", BigInteger, nullable=False),
+)
+"""The order of changes in SQL, project by project: what a cursor is made of while SQL serves. Whoever changes a job
+locks the row of its project first, so that the changes of one project come one after another."""
+
+JOBS = Table(
+    "jobs",
+    TABLES,
+    Column("job_id", Text, primary_key=True),
+    Column("project", Text, nullable=False),
+    Column("job_type", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("parent_id", Text),
+    Column("created_at", Float(53), nullable=False),
+    Column("started_at", Float(53)),
+    Column("updated_at", Float(53), nullable=False),
+    Column("finished_at", Float(53)),
+    Column("version", BigInteger, nullable=False),
+    Column("rev", BigInteger, nullable=False),
+    Column("copied_epoch", Text, nullable=False),
+    Column("copied_rev", BigInteger, nullable=False),
+    Column("is_ahead", Boolean, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Index("jobs_by_creation", "created_at", "job_id"),
+    Index("jobs_by_update", "updated_at", "job_id"),
+    Index("jobs_of_project_by_creation", "project", "created_at", "job_id"),
+    Index("jobs_of_project_by_update", "project", "updated_at", "job_id"),
+    Index("jobs_of_project_by_rev", "project", "rev"),
+    Index("jobs_by_end", "finished_at"),
+    Index("jobs_by_parent", "parent_id"),
+    Index("jobs_ahead", "is_ahead", sqlite_where=text("is_ahead"), postgresql_where=text("is_ahead")),
+)
+"""Every job: its whole document, and what it is looked for by. `rev` is its place in the order of its project here.
+
+`copied_epoch` and `copied_rev` name the place in Redis' order of which the row is an exact copy ("" if it is none);
+`is_ahead` tells that the row has something that Redis has yet to be told.
+"""
+
+TOMBSTONES = Table(
+    "tombstones",
+    TABLES,
+    Column("job_id", Text, primary_key=True),
+    Column("project", Text, nullable=False),
+    Column("rev", BigInteger, nullable=False),
+    Column("created_at", Float(53), nullable=False),
+    Column("deleted_at", Float(53), nullable=False),
+    Column("is_ahead", Boolean, nullable=False),
+    Index("tombstones_of_project_by_rev", "project", "rev"),
+)
+"""Jobs deleted while SQL served; `is_ahead` until Redis has been told. `created_at` tells a later job of that id."""
+
+TIMELINE = Table(
+    "timeline",
+    TABLES,
+    Column("job_id", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("event_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("at", Float(53), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("details", Text, nullable=False),
+    UniqueConstraint("job_id", "event_id", name="timeline_event"),
+)
+
+ATTEMPTS = Table(
+    "attempts",
+    TABLES,
+    Column("job_id", Text, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("summary", Text, nullable=False),
+)
+"""What each attempt had reached, as the JSON object that the API shows."""
+
+STAGES = Table(
+    "stage_durations",
+    TABLES,
+    Column("job_id", Text, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("stage", Text, primary_key=True),
+    Column("project", Text, nullable=False),
+    Column("job_type", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("seconds", Float(53), nullable=False),
+    Column("finished_at", Float(53), nullable=False),
+    Index("stage_durations_by_type", "job_type", "stage", "finished_at"),
+)
+
+RECORDED = Table(
+    "recorded",
+    TABLES,
+    Column("project", Text, primary_key=True),
+    Column("position", Text, nullable=False),
+    Column("epoch", Text, nullable=False, server_default=""),
+    Column("rev", BigInteger, nullable=False, server_default="0"),
+)
+"""Up to where each project is recorded: the outbox's position ("" for its beginning), and the place in Redis' order."""

@@ -1,0 +1,144 @@
+"""The recorder: carries what the live store knows into the history, and back what only the history knows.
+
+One sidecar records at a time. The lease makes that likely; that nothing is recorded twice or passed over is due to the
+position, which moves in the transaction of what was recorded, and only from where it was read.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from sidecar.core.errors import Conflict, Unavailable
+from sidecar.core.job import Job
+from sidecar.core.merge import united
+from sidecar.history import BEGINNING, Archive, Batch, Buried, Lease, Outbox, Recorded, Standing, SupersededError
+from sidecar.ports import ChangeJob, Cursor, Feed, LiveStore, Metrics, Written
+
+LINES_A_BATCH = 500
+JOBS_A_BATCH = 100
+PAUSE_SECONDS = 0.5
+IDLE_SECONDS = 1.0
+"""Between two looks at whether the lease has become free."""
+
+AHEAD_A_ROUND = 100
+
+Clock = Callable[[], float]
+
+
+class Recorder:
+    """Records every project, for ever."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the ports between which it stands
+        self,
+        outbox: Outbox,
+        feed: Feed,
+        live: LiveStore,
+        archive: Archive,
+        lease: Lease,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        """Keep the ports: `feed` and `live` are those of the live store alone; `clock` gives Unix seconds."""
+        self._outbox = outbox
+        self._feed = feed
+        self._live = live
+        self._archive = archive
+        self._lease = lease
+        self._metrics = metrics
+        self._clock = clock
+        self._recorded: dict[str, Recorded] = {}
+        self._recorded_at = time.monotonic()
+
+    @property
+    def behind_seconds(self) -> float:
+        """How long ago everything was recorded, or another sidecar had the lease."""
+        return time.monotonic() - self._recorded_at
+
+    def recorded_rev(self, project: str) -> Cursor:
+        """Return up to where a project is known to be recorded."""
+        return self._recorded.get(project, BEGINNING).cursor
+
+    async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Record whatever comes, for ever; raises `StoreUnavailable`."""
+        self._recorded.clear()
+        while True:
+            if await self._lease.hold():
+                await self.record_all()
+                await tell_ahead(self._archive, self._live, self._clock)
+                await sleep(PAUSE_SECONDS)
+            else:
+                self._recorded.clear()
+                await sleep(IDLE_SECONDS)
+            self._recorded_at = time.monotonic()
+
+    async def record_all(self) -> None:
+        """Record every project up to where it stands now."""
+        for project, standing in (await self._outbox.standings()).items():
+            while await self._record_some(project, standing):
+                await self._lease.hold()
+
+    async def _record_some(self, project: str, standing: Standing) -> bool:
+        """Record the next part of a project; false if it is recorded up to where it stood."""
+        before = self._recorded.get(project) or await self._archive.recorded(project)
+        is_same_epoch = before.cursor.epoch == standing.cursor.epoch
+        has_lines = bool(standing.position) and not (is_same_epoch and _is_reached(before.position, standing.position))
+        if is_same_epoch and before.cursor.rev >= standing.cursor.rev and not has_lines:
+            self._recorded[project] = before
+            return False
+        position = before.position if is_same_epoch else ""
+        lines = await self._outbox.waiting(project, position, LINES_A_BATCH) if has_lines else []
+        missed = await self._feed.since(project, before.cursor.rev if is_same_epoch else 0, JOBS_A_BATCH)
+        rev = missed.changes[-1].cursor.rev if missed.is_more else missed.cursor.rev
+        after = Recorded(Cursor(missed.cursor.epoch, rev), lines[-1].position if lines else position)
+        try:
+            await self._archive.record(project, Batch(lines, missed.changes), before, after)
+        except SupersededError:
+            self._recorded.pop(project, None)
+            return True
+        self._recorded[project] = after
+        if lines:
+            await self._outbox.trim(project, after.position)
+        self._metrics.recorded(len(lines))
+        return after != before
+
+
+async def tell_ahead(archive: Archive, live: LiveStore, clock: Clock) -> set[str]:
+    """Tell the live store some of what only the history knows; return the projects of which that was."""
+    jobs, buried = await archive.ahead(AHEAD_A_ROUND)
+    if not jobs and not buried:
+        return set()
+    answers = await live.update_many([(each.job.job_id, joining(each.job, clock)) for each in jobs])
+    for answer in answers:
+        if isinstance(answer, Unavailable):
+            raise answer
+    for gone in buried:
+        await _delete(live, gone)
+    taken = [each for each, answer in zip(jobs, answers, strict=True) if isinstance(answer, Written)]
+    await archive.told(taken, buried)
+    return {each.job.project for each in taken} | {gone.project for gone in buried}
+
+
+async def _delete(live: LiveStore, gone: Buried) -> None:
+    """Delete a job that was deleted in the history, but not a later one of the same id."""
+
+    def check(job: Job) -> None:
+        if job.created_at > gone.created_at:
+            raise Conflict("there is a new job of that id")
+
+    with suppress(Conflict):
+        await live.delete(gone.job_id, check)
+
+
+def joining(job: Job, clock: Clock) -> ChangeJob:
+    """Return the change that joins a version of a job in."""
+    return lambda before: united(before, job, clock())
+
+
+def _is_reached(position: str, wanted: str) -> bool:
+    return _place(position) >= _place(wanted)
+
+
+def _place(position: str) -> tuple[int, int]:
+    milliseconds, _, number = position.partition("-")
+    return int(milliseconds or 0), int(number or 0)

@@ -1,0 +1,102 @@
+"""Life and death of data: who is lost, what leaves the live store, what the history forgets."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from sidecar.core.job import Job
+from sidecar.core.merge import Outcome, lose
+from sidecar.core.silence import Patience, is_lost
+from sidecar.core.view import View, view
+from sidecar.history import Archive, Lease, Outbox, Standing, Sweep
+from sidecar.ports import ChangeJob, LiveStore
+
+JOBS_A_TURN = 100
+FORGOTTEN_A_TURN = 500
+PAUSE_SECONDS = 5.0
+DAY_SECONDS = 86_400.0
+
+
+class Terms(NamedTuple):
+    """How long finished jobs stay in the live store and in the history (seconds), and how long a silent one counts."""
+
+    finished_seconds: float
+    history_seconds: float
+    patience: Patience
+
+
+class Retention:
+    """Sweeps all projects, for ever. Nothing leaves the live store before the history has it."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the ports between which it stands
+        self,
+        outbox: Outbox,
+        sweep: Sweep,
+        live: LiveStore,
+        archive: Archive,
+        lease: Lease,
+        terms: Terms,
+        clock: Callable[[], float],
+    ) -> None:
+        """Keep the ports; `clock` gives Unix seconds."""
+        self._outbox = outbox
+        self._sweep = sweep
+        self._live = live
+        self._archive = archive
+        self._lease = lease
+        self._terms = terms
+        self._clock = clock
+        self._offsets: dict[str, int] = {}
+
+    async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Sweep now and then, for ever; raises `StoreUnavailable`."""
+        pause = min(PAUSE_SECONDS, self._terms.finished_seconds / 4, self._terms.patience.lost_seconds / 4)
+        while True:
+            await sleep(pause)
+            if await self._lease.hold():
+                for project, standing in (await self._outbox.standings()).items():
+                    await self.sweep(project, standing)
+                await self.forget()
+
+    async def sweep(self, project: str, standing: Standing) -> None:
+        """Look at one project: what is lost, what has stayed long enough."""
+        await self._lose(project)
+        recorded = (await self._archive.recorded(project)).cursor
+        if recorded.epoch != standing.cursor.epoch:
+            return
+        await self._expire(project)
+        await self._sweep.bury(project, self._clock(), recorded.rev)
+
+    async def forget(self) -> None:
+        """Let the history forget what finished long ago, a few at a time."""
+        before = self._clock() - self._terms.history_seconds
+        while await self._archive.forget(before, FORGOTTEN_A_TURN) == FORGOTTEN_A_TURN:
+            await self._lease.hold()
+
+    async def _expire(self, project: str) -> None:
+        before = self._clock() - self._terms.finished_seconds
+        while jobs := await self._sweep.finished(project, before, JOBS_A_TURN):
+            kept = await self._archive.has(jobs)
+            if not kept or not await self._sweep.expire(project, kept):
+                return
+            await self._lease.hold()
+
+    async def _lose(self, project: str) -> None:
+        """Mark as lost who has fallen silent; those who still speak are passed over, some at a time."""
+        before = self._clock() - min(self._terms.patience)
+        offset = self._offsets.get(project, 0)
+        jobs = await self._sweep.silent(project, before, offset, JOBS_A_TURN)
+        lost = [job for job in jobs if is_lost(view(job), self._clock(), self._terms.patience)]
+        self._offsets[project] = offset + len(jobs) - len(lost) if len(jobs) == JOBS_A_TURN else 0
+        if lost:
+            await self._live.update_many([(job.job_id, self._losing(job)) for job in lost])
+
+    def _losing(self, seen: Job) -> ChangeJob:
+        """Return the change that marks a job as lost, unless it has spoken meanwhile."""
+
+        def change(before: View | None) -> Outcome:
+            shown = before if before is not None else view(seen)
+            patience, now = self._terms.patience, self._clock()
+            return lose(shown.job, now if is_lost(shown, now, patience) else shown.job.last_contact_at)
+
+        return change

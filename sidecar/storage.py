@@ -1,0 +1,218 @@
+"""The stores, wired: Redis and SQL, what carries data between them, and what watches over them."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from sidecar.adapters.breaker import Breaker
+from sidecar.adapters.data_dir import DataDirectory
+from sidecar.adapters.embedded import EmbeddedValkey
+from sidecar.adapters.fallback import FallbackStore, Stores, finding
+from sidecar.adapters.outbox_bound import OutboxBound
+from sidecar.adapters.redis_broker import RedisBroker
+from sidecar.adapters.redis_lease import RedisLease
+from sidecar.adapters.redis_link import RedisLink
+from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.redis_outbox import RedisOutbox
+from sidecar.adapters.redis_sweep import RedisSweep
+from sidecar.adapters.restoration import Restoration
+from sidecar.adapters.sql.archive import SqlArchive
+from sidecar.adapters.sql.database import Database
+from sidecar.adapters.sql.history import SqlHistory
+from sidecar.adapters.sql.live import SqlLive
+from sidecar.background import ended, supervise
+from sidecar.core.errors import HistoryUnavailable, StartError, StoreUnavailable
+from sidecar.core.silence import Patience
+from sidecar.ports import Metrics
+from sidecar.recorder import Recorder
+from sidecar.retention import DAY_SECONDS, Retention, Terms
+from sidecar.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 5.0
+"""How long the start waits for a store that does not answer yet."""
+
+TRY_AGAIN_SECONDS = 0.2
+
+LATE_SECONDS = 30.0
+"""A recorder that has not been round for so long is late."""
+
+LOOPS = ("outbox", "recorder", "redis", "restoration", "retention", "spill", "sql", "valkey")
+
+Loop = Callable[[], Awaitable[None]]
+Probe = Callable[[], Awaitable[bool]]
+
+
+class Storage:
+    """Both stores and all that works on them; nothing is connected before it is used."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        redis_url: str,
+        database_url: str,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Wire the parts."""
+        seconds = settings.store_timeout_seconds
+        self.redis_breaker = Breaker("Redis")
+        self.sql_breaker = Breaker("SQL", error=HistoryUnavailable)
+        self.link = RedisLink(redis_url, seconds, self.redis_breaker)
+        self.own_link = RedisLink(redis_url, seconds)
+        self.database = Database(database_url, seconds, self.sql_breaker)
+        sql, outbox = SqlLive(self.database, clock, settings.finished_ttl_seconds), RedisOutbox(self.link)
+        self.outbox_bound = OutboxBound(outbox, metrics, settings.outbox_bytes)
+        live = RedisLive(self.link, clock, finding(sql), self.outbox_bound.admit)
+        self.stores = Stores(live, sql, self.redis_breaker, metrics, clock)
+        self.broker = RedisBroker(self.link)
+        self.history = SqlHistory(self.database)
+        self.archive = SqlArchive(self.database, clock)
+        self.restoration = Restoration(self.stores, self.link, self.own_link, self.archive, self.sql_breaker)
+        lease = RedisLease(self.link, "recorder")
+        self.recorder = Recorder(outbox, live, live, self.archive, lease, metrics, clock)
+        sweep, lease = RedisSweep(self.link, live.forget), RedisLease(self.link, "retention")
+        self.retention = Retention(outbox, sweep, live, self.archive, lease, _terms(settings), clock)
+
+    def surface(self, name: str) -> FallbackStore:
+        """Return the one store that serves a surface: rest, stream, ingest or metrics."""
+        return FallbackStore(self.stores, name)
+
+    @property
+    def is_up(self) -> Mapping[str, Callable[[], bool]]:
+        """Tell of each store by name whether it is there."""
+        return {"redis": lambda: not self.redis_breaker.is_away, "sql": lambda: not self.sql_breaker.is_away}
+
+    @property
+    def probes(self) -> Mapping[str, Probe]:
+        """Tell of each part whether it can take work; raising means that it cannot."""
+        return {"redis": self._redis_answers, "sql": self._sql_answers, "recorder": self._recorder_keeps_up}
+
+    @property
+    def loops(self) -> Mapping[str, Loop]:
+        """What has to run all the time."""
+        both = (self.redis_breaker, self.sql_breaker)
+        return {
+            "redis": partial(self.redis_breaker.watch, self.restoration.probe, self.restoration.prepare),
+            "sql": partial(self.sql_breaker.watch, self.database.revive, self.sql_breaker.pass_by),
+            "spill": partial(_patient, self.restoration.spill, self.sql_breaker),
+            "restoration": partial(_patient, self.restoration.run, *both),
+            "recorder": partial(_patient, self.recorder.run, *both),
+            "retention": partial(_patient, self.retention.run, *both),
+            "outbox": partial(_patient, self.outbox_bound.watch, self.redis_breaker),
+        }
+
+    async def start(self) -> None:
+        """Migrate the database, and bring Redis up to date; raises `StartError` if neither of the two is there."""
+        sql_error = await _tried(self.database.open)
+        if sql_error is not None:
+            self.sql_breaker.open(str(sql_error))
+        redis_error = await _tried(self.restoration.prepare)
+        if redis_error is not None:
+            self.redis_breaker.open(str(redis_error))
+        if sql_error is not None and redis_error is not None:
+            raise StartError(f"neither store can be reached: {redis_error}; {sql_error}")
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.link.close()
+        await self.own_link.close()
+        await self.database.close()
+
+    async def _redis_answers(self) -> bool:
+        await self.link.ping()
+        return True
+
+    async def _sql_answers(self) -> bool:
+        async with self.database.reading():
+            return True
+
+    async def _recorder_keeps_up(self) -> bool:
+        return self.recorder.behind_seconds < LATE_SECONDS
+
+
+@asynccontextmanager
+async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Storage]:
+    """Run the stores and all that watches over them while inside; raises `StartError`."""
+    async with AsyncExitStack() as stack:
+        directory = DataDirectory(settings.data_dir)
+        await directory.acquire()
+        stack.callback(directory.release)
+        redis_url, loops = settings.redis_url, dict[str, Loop]()
+        if redis_url is None:
+            valkey = EmbeddedValkey(directory)
+            await valkey.start()
+            stack.push_async_callback(valkey.stop)
+            redis_url, loops["valkey"] = valkey.url, valkey.watch
+        sqlite = f"sqlite:///{directory.path.absolute()}/history.db"
+        storage = Storage(settings, redis_url, settings.database_url or sqlite, metrics)
+        stack.push_async_callback(storage.close)
+        await storage.start()
+        if settings.redis_url is not None:
+            await _tell_durability(storage.own_link)
+        for name, loop in {**loops, **storage.loops}.items():
+            await stack.enter_async_context(looping(name, loop, metrics))
+        yield storage
+
+
+@asynccontextmanager
+async def looping(name: str, loop: Loop, metrics: Metrics) -> AsyncIterator[None]:
+    """Run a supervised loop while inside."""
+    task = asyncio.create_task(supervise(name, loop, metrics), name=name)
+    try:
+        yield
+    finally:
+        await ended(task)
+
+
+async def _patient(loop: Loop, *breakers: Breaker) -> None:
+    """Run a loop while the stores are there that it needs; that one goes away is no crash."""
+    while True:
+        for breaker in breakers:
+            await breaker.until_back()
+        try:
+            await loop()
+        except StoreUnavailable as error:
+            logger.debug("a loop waits for a store", extra={"fields": {"error": str(error)}})
+            await asyncio.sleep(TRY_AGAIN_SECONDS)
+
+
+async def _tried(work: Loop) -> StoreUnavailable | None:
+    """Try something until it works; return why it did not in time."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + PATIENCE_SECONDS
+    while True:
+        try:
+            await work()
+        except StoreUnavailable as error:
+            if clock() > deadline:
+                return error
+        else:
+            return None
+        await asyncio.sleep(TRY_AGAIN_SECONDS)
+
+
+async def _tell_durability(link: RedisLink) -> None:
+    """Say at the start what a crash of somebody else's Redis would cost."""
+    try:
+        found = await link.settings("appendonly", "appendfsync", "maxmemory-policy")
+    except StoreUnavailable:
+        return
+    keeps = (found.get("appendonly"), found.get("appendfsync")) == ("yes", "always")
+    evicts = found.get("maxmemory-policy", "noeviction") != "noeviction"
+    if found and (evicts or not keeps):
+        logger.warning("this Redis may lose acknowledged updates when it crashes or fills up", extra={"fields": found})
+    else:
+        logger.info("connected to Redis", extra={"fields": found})
+
+
+def _terms(settings: Settings) -> Terms:
+    return Terms(
+        settings.finished_ttl_seconds,
+        settings.history_days * DAY_SECONDS,
+        Patience(settings.lost_seconds, settings.abandoned_days * DAY_SECONDS),
+    )
