@@ -17,12 +17,13 @@ JOBS_A_READ = 200
 class Backlog:
     """Part of what was missed, in ascending rev. `cursor` is up to where it reaches; `is_more` follows after it."""
 
-    __slots__ = ("_framed", "changes", "cursor", "is_more", "project_cursor")
+    __slots__ = ("_framed", "changes", "cursor", "cut", "is_more", "project_cursor")
 
-    def __init__(self, changes: Sequence[Broadcast], project_cursor: Cursor, *, is_more: bool) -> None:
-        """Keep the parts; `project_cursor` is where the project stood when this was read."""
+    def __init__(self, changes: Sequence[Broadcast], project_cursor: Cursor, *, is_more: bool, cut: int = 0) -> None:
+        """Keep the parts; `project_cursor` is where the project stood when this was read, `cut` as in `Missed`."""
         self.changes = changes
         self.project_cursor = project_cursor
+        self.cut = cut
         self.cursor = changes[-1].cursor if is_more else project_cursor
         self.is_more = is_more
         self._framed: dict[tuple[Form, bool], bytes] = {}
@@ -81,7 +82,8 @@ class Backlogs:
 
     async def _read(self, project: str, rev: int) -> Backlog:
         missed = await self._feed.since(project, rev, JOBS_A_READ)
-        return Backlog([Broadcast.of(each) for each in missed.changes], missed.cursor, is_more=missed.is_more)
+        changes = [Broadcast.of(each) for each in missed.changes]
+        return Backlog(changes, missed.cursor, is_more=missed.is_more, cut=missed.cut)
 
 
 def _answer(answers: list["asyncio.Future[Backlog]"], backlog: Backlog) -> None:

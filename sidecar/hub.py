@@ -12,7 +12,7 @@ from contextlib import suppress
 from sidecar.backlog import Backlogs
 from sidecar.channel import Channel, Topic
 from sidecar.core.errors import StoreUnavailable
-from sidecar.ports import Broker, Cursor, Feed, Listening, LiveStore, Notice, Stored, Switch
+from sidecar.ports import Broker, Cursor, Feed, Listening, LiveStore, Missed, Notice, Stored, Switch
 from sidecar.watcher import Broadcast, Store, Watcher
 
 LONGEST_PAUSE_SECONDS = 0.01
@@ -180,18 +180,24 @@ class Hub:
             await line.add(project)
             for watcher in channel.everything.watchers():
                 watcher.has_missed = True
-            place = channel.place or min(channel.floors(), default=None, key=_rev)
-            if place is None:
-                continue  # all are about to read for themselves
             now = await self._feed.since(project, END_OF_TIME, 1)
-            if place.epoch == now.cursor.epoch:
-                start = place.rev
-            else:
-                start = 0 if channel.place is None else min(place.rev, now.base)
+            start = _start(channel, now)
+            if start is None:
+                continue  # all are about to read for themselves
             if start < now.cut:  # something may have left Redis unheard
                 for watcher in channel.everything.watchers():
                     watcher.end("error")
+            is_cut = start < now.cut or not all(_is_before(each, now.cursor) for each in _places(channel))
             channel.place = await self._tell_since(project, channel, start)
+            if is_cut:
+                await self._look_at_jobs(channel)
+
+    async def _look_at_jobs(self, channel: Channel) -> None:
+        """Tell those who watch one job that it is gone, if it is: the order of changes may no longer say so."""
+        for job_id in list(channel.jobs):
+            stored = await self._live.get(job_id)
+            change = Broadcast(job_id, NOWHERE) if stored is None else Broadcast.of(stored)
+            await channel.tell_whole([change])
 
     async def _poll(self, project: str, channel: Channel, place: Cursor | None) -> Cursor:
         """Tell what SQL has taken after a place; return where it stands."""
@@ -210,8 +216,27 @@ class Hub:
             rev = missed.cursor.rev
 
 
-def _rev(cursor: Cursor) -> int:
-    return cursor.rev
+NOWHERE = Cursor("unknown", 0)
+"""The place of a job that is not there any more; nobody knows when it went."""
+
+
+def _places(channel: Channel) -> list[Cursor]:
+    """Return up to where the watchers of a project have seen everything: none if nobody has seen anything."""
+    return list(channel.floors()) if channel.place is None else [channel.place]
+
+
+def _start(channel: Channel, now: Missed) -> int | None:
+    """Return the rev after which the watchers of a project have yet to be told, None if they read for themselves."""
+    places = _places(channel)
+    least = min((place.rev for place in places), default=None)
+    if least is None or all(_is_before(place, now.cursor) for place in places):
+        return least
+    return 0 if channel.place is None else min(least, now.base)
+
+
+def _is_before(place: Cursor, now: Cursor) -> bool:
+    """Whether a place is one that led to where a project stands now."""
+    return place.epoch == now.epoch and place.rev <= now.rev
 
 
 async def _unless(turned: Coroutine[None, None, None], work: Coroutine[None, None, None]) -> None:
@@ -226,6 +251,7 @@ async def _unless(turned: Coroutine[None, None, None], work: Coroutine[None, Non
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=CANCEL_AGAIN_SECONDS)
+        await asyncio.gather(*tasks, return_exceptions=True)  # what broke at the turn is no news
 
 
 def _newest(notices: list[Notice]) -> list[Notice]:

@@ -159,13 +159,18 @@ class Settings(BaseModel):
         default=1, gt=0, le=60, description="How long a call waits for Redis, or for SQL, before it has failed."
     )
     finished_ttl_seconds: float = Field(
-        default=3600, gt=0, description="How long a finished job stays in Redis, once the history has it."
+        default=3600,
+        gt=0,
+        le=31_536_000,
+        description="How long a finished job stays in Redis, once the history has it.",
     )
-    history_days: float = Field(default=90, gt=0, description="How long the history keeps a finished job.")
+    history_days: float = Field(default=90, gt=0, le=36_500, description="How long the history keeps a finished job.")
     lost_seconds: float = Field(
-        default=86_400, gt=0, description="After how long a silence an unfinished job counts as lost."
+        default=86_400, gt=0, le=31_536_000, description="After how long a silence an unfinished job counts as lost."
     )
-    abandoned_days: float = Field(default=30, gt=0, description="The same for one that is paused or blocked.")
+    abandoned_days: float = Field(
+        default=30, gt=0, le=36_500, description="The same for one that is paused or blocked."
+    )
     outbox_bytes: int = Field(
         default=268_435_456,
         ge=65_536,

@@ -19,7 +19,8 @@ from redis.asyncio import Redis
 
 from sidecar.adapters.data_dir import DataDirectory
 from sidecar.adapters.embedded import EmbeddedValkey
-from sidecar.adapters.sql import SqliteHistory
+from sidecar.adapters.sql.database import Database
+from sidecar.adapters.sql.history import SqlHistory
 from sidecar.app import serving
 from sidecar.settings import Settings
 
@@ -41,6 +42,14 @@ class Running:
         self.process.send_signal(number)
         _, errors = await asyncio.wait_for(self.process.communicate(), DEADLINE_SECONDS)
         return self.process.returncode or 0, errors.decode()
+
+    async def valkey(self) -> int:
+        """Return the process of the Valkey server, once there is one."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while True:
+                if found := self.valkeys():
+                    return found[0]
+                await asyncio.sleep(0)
 
     def valkeys(self) -> list[int]:
         """Return the processes of Valkey servers that work in this data directory."""
@@ -146,7 +155,7 @@ async def test_started_again_every_job_is_there(tmp_path: Path, client: ClientSe
     async with running(tmp_path) as sidecar:
         for number in range(20):
             after = await read(client, sidecar.url, f"job-{number}")
-            assert after == before[number]
+            assert {**after, "cursor": None} == {**before[number], "cursor": None}
 
 
 async def test_killed_it_loses_nothing_that_it_acknowledged(tmp_path: Path, client: ClientSession) -> None:
@@ -165,7 +174,7 @@ async def test_killed_valkey_comes_back_with_everything_acknowledged(tmp_path: P
         for seq in range(1, 31):
             await push(client, sidecar.url, writer="w", seq=seq, add={"current": 1})
             if seq % 10 == 0:
-                os.kill(sidecar.valkeys()[0], signal.SIGKILL)
+                os.kill(await sidecar.valkey(), signal.SIGKILL)
         assert (await read(client, sidecar.url))["current"] == 30
         code, errors = await sidecar.stopped()
         assert code == 0
@@ -209,10 +218,23 @@ async def test_unusable_data_directory_is_told_in_a_sentence(tmp_path: Path) -> 
     assert "Traceback" not in errors
 
 
-async def test_redis_that_is_not_there_is_told_in_a_sentence(tmp_path: Path) -> None:
-    code, errors = await refused(data_dir=tmp_path, redis_url=f"redis://127.0.0.1:{unused_port()}/0", listen_port=0)
+async def test_redis_that_is_not_there_is_told_and_sql_serves(tmp_path: Path, client: ClientSession) -> None:
+    async with running(tmp_path, redis_url=f"redis://127.0.0.1:{unused_port()}/0") as sidecar:
+        assert (await push(client, sidecar.url, current=1))["applied"]
+        assert (await read(client, sidecar.url))["current"] == 1
+        code, errors = await sidecar.stopped()
+    assert code == 0
+    assert "a store is away" in errors
+    assert "Traceback" not in errors
+
+
+async def test_no_store_at_all_is_told_in_a_sentence(tmp_path: Path) -> None:
+    nowhere = f"127.0.0.1:{unused_port()}"
+    code, errors = await refused(
+        data_dir=tmp_path, redis_url=f"redis://{nowhere}/0", database_url=f"postgresql://{nowhere}/progress"
+    )
     assert code == 1
-    assert "SIDECAR_REDIS_URL leads nowhere" in errors
+    assert "neither store can be reached" in errors
     assert "Traceback" not in errors
 
 
@@ -299,9 +321,7 @@ async def next_event(content: asyncio.StreamReader | Any) -> dict[str, Any]:
                 return dict(json.loads((await content.readline()).decode().removeprefix("data: ")))
 
 
-async def test_redis_away_is_503_for_work_while_health_and_metrics_answer(
-    tmp_path: Path, client: ClientSession
-) -> None:
+async def test_sql_serves_while_redis_is_away(tmp_path: Path, client: ClientSession) -> None:
     directory = DataDirectory(tmp_path)
     await directory.acquire()
     valkey = EmbeddedValkey(directory)
@@ -314,9 +334,10 @@ async def test_redis_away_is_503_for_work_while_health_and_metrics_answer(
         for path in ("/v1/jobs/job-1", "/healthz", "/readyz", "/metrics"):
             async with client.get(f"{served.url}{path}") as response:
                 statuses[path] = response.status
-        assert statuses == {"/v1/jobs/job-1": 503, "/healthz": 200, "/readyz": 503, "/metrics": 200}
-        await valkey.start()
+        assert statuses == {"/v1/jobs/job-1": 200, "/healthz": 200, "/readyz": 200, "/metrics": 200}
         assert (await push(client, served.url, current=2))["applied"]
+        await valkey.start()
+        assert (await push(client, served.url, current=3))["applied"]
     await valkey.stop()
     directory.release()
 
@@ -332,11 +353,11 @@ async def test_timeline_outlives_the_outbox(tmp_path: Path, client: ClientSessio
         await push(client, served.url, status="completed")
         before = await timeline(client, served.url)
         assert [event["type"] for event in before] == ["created", "started", "stage_started", *ENDING]
-        history = SqliteHistory(settings.data_dir / "history.db")
+        database = Database(f"sqlite:///{settings.data_dir}/history.db", DEADLINE_SECONDS)
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while len(await history.read("job-1", 0, 100)) < len(before):
+            while len(await SqlHistory(database).timeline("job-1", 0, 100)) < len(before):
                 pass
-        await history.close()
+        await database.close()
         await redis.delete("progress:{default}:outbox")
         assert await timeline(client, served.url) == before
     await valkey.stop()

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -11,13 +10,6 @@ from sidecar.adapters.prometheus import PrometheusMetrics
 from sidecar.background import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, LONGEST_PAUSE_SECONDS, supervise
 
 PATIENCE_SECONDS = 10.0
-
-
-class NoJobs:
-    """A census without jobs."""
-
-    async def counts(self) -> Mapping[tuple[str, str], int]:
-        return {}
 
 
 class Crashing:
@@ -29,7 +21,7 @@ class Crashing:
         self.pauses: list[float] = []
         self.runs_well = asyncio.Event()
         self.registry = CollectorRegistry()
-        self.metrics = PrometheusMetrics(self.registry, NoJobs())
+        self.metrics = PrometheusMetrics(self.registry)
 
     @property
     def crashes(self) -> float | None:

@@ -86,14 +86,16 @@ class Stores:
         remembered = self.live.last_written(job_id)
         if remembered is None:
             return change
-        return lambda before: change(united(before, remembered, self.clock()).view)
+        return lambda before: change(united(before, remembered.job, self.clock()).view)
 
     def remembering(self, stored: Stored | None, job_id: str) -> Stored | None:
         """Return a job as SQL has it, and at least as new as this process was last acknowledged."""
         remembered = self.live.last_written(job_id)
-        if stored is None or remembered is None:
+        if remembered is None:
             return stored
-        return Stored(united(stored.view, remembered, self.clock()).view, stored.cursor)
+        if stored is None:
+            return Stored(remembered.view, remembered.cursor)
+        return Stored(united(stored.view, remembered.job, self.clock()).view, stored.cursor)
 
 
 def finding(sql: SqlLive) -> Elsewhere:
@@ -215,7 +217,7 @@ class FallbackStore:
             return stored
         if self._surface == "stream":
             self._stores.metrics.stream_missed()
-        kept = await self._sql.get(job_id)
+        kept = await self._sql.recall(job_id)
         if kept is None or await self._live.is_buried(kept.view.job):
             return None
         return kept if kept.view.is_finished else await self._put_back(kept.view)
@@ -223,7 +225,7 @@ class FallbackStore:
     async def _put_back(self, kept: View) -> Stored:
         """Give Redis back a job that it has lost while it still runs."""
         job_id, remembered = kept.job.job_id, self._live.last_written(kept.job.job_id)
-        job = kept.job if remembered is None else united(kept, remembered, self._stores.clock()).job
+        job = kept.job if remembered is None else united(kept, remembered.job, self._stores.clock()).job
         written = await self._live.update(job_id, lambda before: united(before, job, self._stores.clock()))
         self._stores.metrics.fell_back("get", self._surface, "miss")
         return Stored(written.outcome.view, written.cursor)

@@ -12,7 +12,6 @@ from sidecar.adapters.pending import Change
 from sidecar.adapters.redis_documents import Held, Recent, held, read_all, write_arguments
 from sidecar.adapters.redis_link import Arguments, RedisLink, Script
 from sidecar.core.errors import SidecarError
-from sidecar.core.job import Job
 from sidecar.core.merge import Outcome, fork
 from sidecar.core.view import View
 from sidecar.ports import ChangeJob, Cursor, Written
@@ -68,10 +67,9 @@ class Combiner:
         """Return what this process wrote last."""
         return list(self._held.values())
 
-    def last_written(self, job_id: str) -> Job | None:
+    def last_written(self, job_id: str) -> Held | None:
         """Return a job as this process wrote it last, None if it is not remembered."""
-        known = self._held.get(job_id)
-        return None if known is None else known.job
+        return self._held.get(job_id)
 
     async def submit(self, project: str, job_id: str, change: ChangeJob, *, is_entered: bool) -> Written:
         """Apply a change with the next call; see `FlushQueue`."""

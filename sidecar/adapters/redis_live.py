@@ -163,7 +163,7 @@ class RedisLive:
             owners = await self._redis.mget([keys.project_of(job_id) for job_id in job_ids])
         return {job_id for job_id, owner in zip(job_ids, owners, strict=True) if owner is not None}
 
-    def last_written(self, job_id: str) -> Job | None:
+    def last_written(self, job_id: str) -> Held | None:
         """Return a job as this process wrote it last, None if it is not remembered."""
         return self._combiner.last_written(job_id)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from sidecar.core import document
 from sidecar.core.job import Event, Json
 from sidecar.core.view import View, is_pause_requested
+from sidecar.history import Durations, TypeStats
 from sidecar.http import wire
 from sidecar.ports import Cursor, Page, Stored, Written
 
@@ -72,6 +73,25 @@ def event(line: Event) -> dict[str, Json]:
         "attempt": line.attempt,
         "details": dict(line.details),
     }
+
+
+def type_stats(stats: TypeStats) -> dict[str, Json]:
+    """Return how the finished jobs of one type went."""
+    return {
+        "job_type": stats.job_type,
+        "finished": stats.finished,
+        "completed": stats.completed,
+        "success_ratio": round(stats.completed / stats.finished, 4),
+        "duration": None if stats.duration is None else _durations(stats.duration),
+        "stages": [
+            {"stage": stage, "count": took.count, "duration": _durations(took)}
+            for stage, took in sorted(stats.stages.items())
+        ],
+    }
+
+
+def _durations(took: Durations) -> dict[str, Json]:
+    return {"p50_seconds": took.p50, "p95_seconds": took.p95, "p99_seconds": took.p99}
 
 
 def ndjson(lines: Iterable[Event]) -> bytes:

@@ -107,6 +107,22 @@ async def timeline(request: web.Request) -> web.StreamResponse:
     return _json({"events": [answers.event(event) for event in events]})
 
 
+async def attempts(request: web.Request) -> web.Response:
+    """GET /v1/jobs/{job_id}/attempts: what each attempt has reached, the present one last."""
+    may = _may(request, Right.READ)
+    queries.only(request.query)
+    job_id = queries.job_id(request.match_info["job_id"])
+    return _json({"attempts": await request.app[SERVICES].tracker.attempts(job_id, may)})
+
+
+async def stats(request: web.Request) -> web.Response:
+    """GET /v1/stats: how the finished jobs of each type went."""
+    may = _may(request, Right.READ)
+    asked = queries.stats(request.query)
+    found = await request.app[SERVICES].tracker.stats(asked, may)
+    return _json({"job_types": [answers.type_stats(each) for each in found]})
+
+
 EXPORTS = {
     "application/x-ndjson": (b"", answers.ndjson),
     "text/csv": (answers.CSV_HEADER_LINE, answers.csv_rows),

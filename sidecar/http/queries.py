@@ -9,6 +9,7 @@ from typing import TypeVar
 from multidict import MultiMapping
 
 from sidecar.core.job import Json, Status
+from sidecar.history import StatsQuery
 from sidecar.http import checks, wire
 from sidecar.http.answers import VIEWS, Show
 from sidecar.http.problem import FieldError, InvalidRequest, NotReadable
@@ -113,6 +114,16 @@ def jobs(given: MultiMapping[str], may_see: Callable[[str], bool]) -> Query:
         order=order,
         limit=parsed(given, "limit", limit) or LISTED,
         after=parsed(given, "page", lambda token: place(token, order)),
+    )
+
+
+def stats(given: MultiMapping[str]) -> StatsQuery:
+    """Return which finished jobs are asked for. Raises `InvalidRequest`."""
+    only(given, "project", "job_type", "since")
+    return StatsQuery(
+        project=parsed(given, "project", checks.name),
+        job_type=parsed(given, "job_type", checks.name),
+        since=parsed(given, "since", _since),
     )
 
 

@@ -31,6 +31,8 @@ def api(services: Services) -> web.Application:
             web.post(JOB + "/pause", jobs.asking(Request.PAUSE)),
             web.post(JOB + "/resume", jobs.asking(Request.RESUME)),
             web.get(JOB + "/timeline", jobs.timeline),
+            web.get(JOB + "/attempts", jobs.attempts),
+            web.get("/v1/stats", jobs.stats),
             web.get(JOB + "/events", watch_job.watch),
             web.get("/v1/events", watch_project.watch),
             web.post("/v1/updates", jobs.push_many),

@@ -17,7 +17,7 @@ from sidecar.http.services import PRINCIPAL, SERVICES, Services
 from sidecar.http.sse import Connection
 from sidecar.ports import Cursor
 from sidecar.tracker import FORBIDDEN
-from sidecar.watcher import EndedError, Watcher
+from sidecar.watcher import Watcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Stream:
             watcher.has_missed = False
             told, backlog = backlog.cursor, await self._after(backlog.cursor.rev)
             if told.epoch and backlog.cursor.epoch != told.epoch:
-                raise EndedError("error")  # Redis came back with other data: begin again
+                backlog = await self._after(0)  # another store answers, or Redis came back: begin again
         await self._connection.say(events.event("synced", {"cursor": _shown(backlog.cursor)}))
 
     async def _opened(self, watcher: Watcher) -> tuple[Backlog, bool]:
@@ -91,7 +91,7 @@ class Stream:
         try:
             await asyncio.wait({beginning}, timeout=self._times.store)
             first = beginning.result() if beginning.done() else None
-            is_recovered = first is not None and heard is not None and _is_place_in(heard, first.project_cursor)
+            is_recovered = first is not None and heard is not None and _is_joined_by(heard, first)
             await self._connect(first, is_recovered=is_recovered)
             backlog = await sse.kept_alive(self._connection, beginning, self._times.heartbeat)
         finally:
@@ -133,6 +133,7 @@ def _shown(cursor: Cursor) -> str | None:
     return str(cursor) if cursor.epoch else None
 
 
-def _is_place_in(heard: Cursor, now: Cursor) -> bool:
-    """Whether what a client has heard is a place in the order of changes that we know, and not ahead of it."""
-    return heard.epoch == now.epoch and heard.rev <= now.rev
+def _is_joined_by(heard: Cursor, first: Backlog) -> bool:
+    """Whether what follows what a client has heard is all there: its place is one that we know, and not too old."""
+    now = first.project_cursor
+    return heard.epoch == now.epoch and first.cut <= heard.rev <= now.rev

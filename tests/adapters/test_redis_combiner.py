@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from sidecar.adapters.embedded import EmbeddedValkey
-from sidecar.adapters.redis_combiner import CHANGES_IN_FLIGHT
+from sidecar.adapters.flush_queue import CHANGES_IN_FLIGHT
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
-from sidecar.core.errors import StoreUnavailable
+from sidecar.core.errors import Unavailable
 from sidecar.core.job import Reason
 from sidecar.ports import ChangeJob, Written
 from tests.adapters.updates import NOON, push, update
@@ -72,7 +72,7 @@ async def test_callers_beyond_what_may_be_in_flight_wait_and_are_then_refused(
     async with hanging(link), asyncio.timeout(20 * QUICK_SECONDS):
         pushes = (impatient.update("j", adding("j", seq)) for seq in range(1, count))
         answers = await asyncio.gather(*pushes, return_exceptions=True)
-    assert all(isinstance(answer, StoreUnavailable) for answer in answers)
+    assert all(isinstance(answer, Unavailable) for answer in answers)
     again = await asyncio.gather(*(impatient.update("j", adding("j", seq)) for seq in range(count, count + 500)))
     assert {answer.outcome.reason for answer in again} == {Reason.APPLIED}
 
@@ -82,7 +82,7 @@ async def test_batches_beyond_what_may_be_in_flight_end_too(impatient: RedisLive
     async with hanging(link), asyncio.timeout(20 * QUICK_SECONDS):
         batches = [[(f"j{n % 20}", adding(f"j{n % 20}", n + 1)) for n in range(1_000)] for _ in range(12)]
         answers = await asyncio.gather(*map(impatient.update_many, batches))
-    assert all(isinstance(answer, StoreUnavailable) for part in answers for answer in part)
+    assert all(isinstance(answer, Unavailable) for part in answers for answer in part)
     again = await impatient.update_many(batches[0])
     assert all(isinstance(answer, Written) for answer in again)
 

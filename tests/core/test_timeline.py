@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from sidecar.core import changes
+from sidecar.core.document import rfc3339
 from sidecar.core.job import Event, Job, Update, WorkerEvent
 from sidecar.core.merge import Outcome, fork
 from tests.core.updates import NOON, PLAN, job_of, lines, push, update, view_of
@@ -99,6 +100,9 @@ def test_next_attempt_tells_what_the_last_had_reached() -> None:
         "stage": "parse",
         "items": {"rows": 4},
         "error": {"message": "x"},
+        "resume": None,
+        "started_at": rfc3339(NOON),
+        "finished_at": rfc3339(NOON),
     }
 
 
@@ -157,9 +161,15 @@ def ids(*events: Event) -> list[str]:
 
 def test_lines_of_an_update_are_named_by_it_wherever_it_is_applied() -> None:
     job = job_of(update("w", 1))
-    given = update("w", 2, words={"status": "failed"})
+    given = update("w", 2, stage="load", event=WorkerEvent("page"), words={"status": "failed"})
     a, b = (push(fork(job, side), given) for side in ("a", "b"))
-    assert ids(*a.events) == ids(*b.events) == ["1/w/2:0"]
+    assert ids(*a.events) == ids(*b.events) == ["1/w/2:stage_started", "1/w/2:event", "1:failed"]
+
+
+def test_lines_of_the_same_kind_are_told_apart() -> None:
+    job = job_of(update("w", 1, plan=PLAN, stage="read"), update("w", 2, stage="parse"))
+    both = push(job, update("w", 3, stage="read", rewind=True))
+    assert len(set(ids(*both.events))) == len(both.events)
 
 
 def test_no_two_updates_name_their_lines_alike() -> None:

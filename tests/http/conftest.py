@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,12 +24,12 @@ from sidecar.adapters.redis_live import RedisLive
 from sidecar.background import supervise
 from sidecar.core import job
 from sidecar.core.job import Json
+from sidecar.history import StatsQuery, TypeStats
 from sidecar.http import routes
 from sidecar.http.auth import Gate
 from sidecar.http.server_log import server_logger
 from sidecar.http.services import Services, Streams, StreamTimes
 from sidecar.hub import Hub
-from sidecar.history import Line
 from sidecar.tokens import Token
 from sidecar.tracker import Tracker
 
@@ -73,6 +73,18 @@ class Counted:
     def stream_missed(self) -> None:
         self._count("stream_missed")
 
+    def fell_back(self, operation: str, surface: str, reason: str) -> None:
+        self._count("fell_back", operation, surface, reason)
+
+    def recorded(self, lines: int) -> None:
+        self._count("recorded", lines)
+
+    def outbox(self, lines: int, size_bytes: int, oldest_at: float | None) -> None:
+        self._count("outbox", lines, size_bytes, oldest_at)
+
+    def sample_dropped(self) -> None:
+        self._count("sample_dropped")
+
     def loop_crashed(self, loop: str) -> None:
         self._count("loop_crashed", loop)
 
@@ -84,15 +96,33 @@ class Counted:
 class Unrecorded:
     """`History` that has heard of nothing, so that timelines come from the outbox."""
 
-    async def position(self, project: str) -> str | None:
-        raise NotImplementedError(project)
-
-    async def record(self, project: str, lines: Sequence[Line], position: str) -> None:
-        raise NotImplementedError(project, lines, position)
-
-    async def read(self, job_id: str, after: int, limit: int) -> list[job.Event]:
+    async def timeline(self, job_id: str, after: int, limit: int) -> list[job.Event]:
         del job_id, after, limit
         return []
+
+    async def recorded(self, job_id: str, event_ids: Sequence[str]) -> tuple[int, set[str]]:
+        del job_id, event_ids
+        return 0, set()
+
+    async def attempts(self, job_id: str) -> list[Mapping[str, Json]]:
+        del job_id
+        return []
+
+    async def stats(self, may_see: Callable[[str], bool], asked: StatsQuery) -> list[TypeStats]:
+        del may_see, asked
+        return []
+
+
+class AlwaysThere:
+    """A `Switch` that is never turned."""
+
+    is_away = False
+
+    async def until_away(self) -> None:
+        await asyncio.Event().wait()
+
+    async def until_back(self) -> None:
+        return
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,10 +247,12 @@ class Starter:
         link = RedisLink(self._valkey_url, store_timeout_seconds)
         self._stack.push_async_callback(link.close)
         live, metrics = RedisLive(link, time.time), Counted()
-        hub = Hub(RedisBroker(link), live, live)
+        hub = Hub(RedisBroker(link), live, live, AlwaysThere())
+        tracker = Tracker(live, live, Unrecorded(), metrics, time.time)
         services = Services(
             **{
-                "tracker": Tracker(live, live, Unrecorded(), metrics, time.time),
+                "tracker": tracker,
+                "watched": tracker,
                 "hub": hub,
                 "metrics": metrics,
                 "gate": Gate(tokens, is_token_required=bool(tokens), metrics_token=metrics_token),

@@ -66,20 +66,20 @@ async def test_a_batch_does_not_wait_for_a_store_that_is_away_line_by_line(start
     assert [answer["status"] for answer in answers] == [503] * 3_000
 
 
-class BreaksOff(RedisLive):
-    """A store that gives a full page of the timeline and is away for the next."""
+class BreaksOff(Unrecorded):
+    """A history that gives a full page of the timeline and is away for the next."""
 
     @override
     async def timeline(self, job_id: str, after: int, limit: int) -> list[Event]:
         if after:
             raise StoreUnavailable("away")
-        return [Event(f"e{n}", n, "tick", 0.0, 1) for n in range(1, limit + 1)]
+        return [Event(f"e{n}", n, "tick", 4e9, 1) for n in range(1, limit + 1)]
 
 
 async def test_an_export_that_breaks_off_is_not_taken_for_a_whole_one(sidecar: Sidecar, start: Starter) -> None:
     await sidecar.push("j", current=1)
-    live = BreaksOff(sidecar.link, lambda: 0.0)
-    breaking = await start(tracker=Tracker(live, live, Unrecorded(), Counted(), lambda: 0.0))
+    live = RedisLive(sidecar.link, lambda: 0.0)
+    breaking = await start(tracker=Tracker(live, live, BreaksOff(), Counted(), lambda: 0.0))
     async with breaking.client.get("/v1/jobs/j/timeline", headers={"Accept": "text/csv"}) as response:
         assert response.status == 200
         with pytest.raises(ClientPayloadError):

@@ -62,7 +62,9 @@ class Postgres:
             nobody = pwd.getpwnam("nobody")
             self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             for part in (PACKAGE, f"{PACKAGE}.libs"):
-                shutil.copytree(self._packages / part, self._home / part, ignore=shutil.ignore_patterns("include", "*.a"))
+                shutil.copytree(
+                    self._packages / part, self._home / part, ignore=shutil.ignore_patterns("include", "*.a")
+                )
             self._packages = self._home
             self._home.chmod(0o755)
             os.chown(self._home, nobody.pw_uid, nobody.pw_gid)
@@ -82,7 +84,9 @@ class Postgres:
         data = self._home / "data"
         if not data.exists():
             self._run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-instructions")
-        options = [part for name, value in {**SETTINGS, "port": str(self.port)}.items() for part in ("-c", f"{name}={value}")]
+        options = [
+            part for name, value in {**SETTINGS, "port": str(self.port)}.items() for part in ("-c", f"{name}={value}")
+        ]
         log = (self._home / "log").open("ab")
         self._process = subprocess.Popen(  # noqa: S603 - our own server
             [self._program("postgres"), "-D", str(data), *options],

@@ -64,6 +64,13 @@ class SqlLive:
             row = (await connection.execute(mine.where(JOBS.c.job_id == job_id))).one_or_none()
         return None if row is None else stored_of(row.document, row.epoch, row.rev)
 
+    async def recall(self, job_id: str) -> Stored | None:
+        """Return a job that has left Redis, with the cursor that it had there."""
+        asked = select(JOBS.c.document, JOBS.c.copied_epoch, JOBS.c.copied_rev).where(JOBS.c.job_id == job_id)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(asked)).one_or_none()
+        return None if row is None else stored_of(row.document, row.copied_epoch, row.copied_rev)
+
     async def find(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """Return those of the jobs that are there."""
         async with self._database.reading() as connection:
