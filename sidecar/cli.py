@@ -1,13 +1,17 @@
 """The command `sidecar`. Exit codes: 0 as asked, 2 bad settings or arguments, 1 anything else."""
 
+import asyncio
 import http.client
 import os
 import sys
+from collections.abc import Coroutine
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import click
 
-from sidecar import __version__, app
+from sidecar import __version__, app, backup, log
+from sidecar.core.errors import SidecarError
 from sidecar.settings import VARIABLES, BadSettings, Settings, load, tokens_in_force
 
 HEALTHCHECK_TIMEOUT_SECONDS = 3
@@ -44,6 +48,38 @@ def healthcheck() -> None:
     is_healthy, told = _health(ANY_ADDRESS.get(host, host), port)
     click.echo(told, err=not is_healthy)
     sys.exit(0 if is_healthy else 1)
+
+
+@main.command(name="export")
+@click.argument("file", type=click.File("wb"), default="-")
+def export_all(file: BinaryIO) -> None:
+    """Write all jobs and timelines as lines of JSON. A sidecar with embedded stores must not run meanwhile."""
+
+    async def write() -> None:
+        async for lines in backup.exported(_settings()):
+            file.write(lines)
+
+    _run(write())
+
+
+@main.command(name="import")
+@click.argument("file", type=click.File("rb"), default="-")
+def import_all(file: BinaryIO) -> None:
+    """Join an export into what is there. A sidecar with embedded stores must not run meanwhile."""
+
+    async def read() -> None:
+        click.echo(f"{await backup.imported(_settings(), file)} jobs imported", err=True)
+
+    _run(read())
+
+
+def _run(work: Coroutine[None, None, None]) -> None:
+    log.configure("error", "console", sys.stderr)
+    try:
+        asyncio.run(work)
+    except SidecarError as error:
+        click.echo(f"sidecar: {error}", err=True)
+        sys.exit(1)
 
 
 def _settings() -> Settings:

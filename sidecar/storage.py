@@ -65,7 +65,8 @@ class Storage:
         self.link = RedisLink(redis_url, seconds, self.redis_breaker)
         self.own_link = RedisLink(redis_url, seconds)
         self.database = Database(database_url, seconds, self.sql_breaker)
-        sql, outbox = SqlLive(self.database, clock, settings.finished_ttl_seconds), RedisOutbox(self.link)
+        self.outbox = outbox = RedisOutbox(self.link)
+        sql = SqlLive(self.database, clock, settings.finished_ttl_seconds)
         self.outbox_bound = OutboxBound(outbox, metrics, settings.outbox_bytes)
         live = RedisLive(self.link, clock, finding(sql), self.outbox_bound.admit)
         self.stores = Stores(live, sql, self.redis_breaker, metrics, clock)
@@ -140,8 +141,9 @@ async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Storage]
     """Run the stores and all that watches over them while inside; raises `StartError`."""
     async with AsyncExitStack() as stack:
         directory = DataDirectory(settings.data_dir)
-        await directory.acquire()
-        stack.callback(directory.release)
+        if settings.redis_url is None or settings.database_url is None:
+            await directory.acquire()
+            stack.callback(directory.release)
         redis_url, loops = settings.redis_url, dict[str, Loop]()
         if redis_url is None:
             valkey = EmbeddedValkey(directory)
