@@ -25,6 +25,8 @@ INGEST = "ingest"
 WRITES = ("update", "delete")
 """Counted under the surface of those who push, whoever reads from the same store."""
 
+AWAY = StoreUnavailable("Redis is away")
+
 CROSSING_SECONDS = 10.0
 """How long a return of Redis waits for what SQL is just taking."""
 
@@ -122,31 +124,40 @@ class FallbackStore:
 
     async def update(self, job_id: str, change: ChangeJob) -> Written:
         """Apply a change; see `LiveStore`."""
-
-        async def in_sql() -> Written:
-            async with self._stores.crossing.taken():
-                written = await self._sql.update(job_id, self._stores.with_memory(job_id, change))
-            self._live.forget([job_id])
-            return written
-
-        return await self._served("update", lambda: self._live.update(job_id, change), in_sql)
+        was_away, error = self._is_away, AWAY
+        if not was_away:
+            try:
+                return await self._live.update(job_id, change)
+            except HistoryUnavailable:
+                raise
+            except StoreUnavailable as unavailable:
+                error = unavailable
+        async with self._taken(was_away=was_away) as is_for_sql:
+            if is_for_sql:
+                remembering = self._stores.with_memory(job_id, change)
+                written = await _or_both_away(lambda: self._sql.update(job_id, remembering), error)
+                self._took(job_id)
+                return written
+        return await self._live.update(job_id, change)
 
     async def update_many(self, changes: Sequence[tuple[str, ChangeJob]]) -> list[Written | Exception]:
         """Apply changes of many jobs; those that Redis does not answer in SQL."""
-        answers: list[Written | Exception] = [StoreUnavailable("Redis is away")] * len(changes)
-        if not self._stores.breaker.is_away:
+        was_away = self._is_away
+        answers: list[Written | Exception] = [AWAY] * len(changes)
+        if not was_away:
             answers = await self._live.update_many(changes)
         missed = [index for index, answer in enumerate(answers) if _is_of_redis(answer)]
-        if missed:
-            remembering = [(changes[i][0], self._stores.with_memory(*changes[i])) for i in missed]
-            async with self._stores.crossing.taken():
-                taken = await self._sql.update_many(remembering)
-            for index, answer in zip(missed, taken, strict=True):
-                answers[index] = answer
-                if isinstance(answer, Written):
-                    self._live.forget([changes[index][0]])
-                    self._stores.metrics.fell_back("update", INGEST, "unavailable")
-        return answers
+        if not missed:
+            return answers
+        async with self._taken(was_away=was_away) as is_for_sql:
+            if is_for_sql:
+                remembering = [(changes[i][0], self._stores.with_memory(*changes[i])) for i in missed]
+                for index, answer in zip(missed, await self._sql.update_many(remembering), strict=True):
+                    answers[index] = answer
+                    if isinstance(answer, Written):
+                        self._took(changes[index][0])
+                return answers
+        return await self._live.update_many(changes)
 
     async def get(self, job_id: str) -> Stored | None:
         """Return the job, from the history if it has left Redis."""
@@ -171,7 +182,9 @@ class FallbackStore:
             return True
 
         async def in_sql() -> bool:
-            async with self._stores.crossing.taken():
+            async with self._taken(was_away=True) as is_for_sql:
+                if not is_for_sql:
+                    return await in_both()
                 is_deleted = await self._sql.delete(job_id, check)
             self._live.forget([job_id])
             return is_deleted
@@ -196,9 +209,24 @@ class FallbackStore:
         """Return the number of jobs by type and status; see `Census`."""
         return await self._served("counts", self._live.counts, self._sql.counts)
 
+    @property
+    def _is_away(self) -> bool:
+        return self._stores.breaker.is_away
+
+    @asynccontextmanager
+    async def _taken(self, *, was_away: bool) -> AsyncIterator[bool]:
+        """Let SQL take changes inside; false if Redis, which was away, has come back in the last moment."""
+        async with self._stores.crossing.taken():
+            yield self._is_away or not was_away
+
+    def _took(self, job_id: str) -> None:
+        """Note that SQL has a job as it is now: what is remembered of it is no longer needed."""
+        self._live.forget([job_id])
+        self._stores.metrics.fell_back("update", INGEST, "unavailable")
+
     async def _served(self, operation: str, live: Callable[[], Awaitable[T]], sql: Callable[[], Awaitable[T]]) -> T:
         """Return Redis' answer, SQL's if Redis is away or gives none."""
-        if not self._stores.breaker.is_away:
+        if not self._is_away:
             try:
                 return await live()
             except HistoryUnavailable:
@@ -206,7 +234,7 @@ class FallbackStore:
             except StoreUnavailable as error:
                 answer = await _or_both_away(sql, error)
         else:
-            answer = await _or_both_away(sql, StoreUnavailable("Redis is away"))
+            answer = await _or_both_away(sql, AWAY)
         surface = INGEST if operation in WRITES else self._surface
         self._stores.metrics.fell_back(operation, surface, "unavailable")
         return answer

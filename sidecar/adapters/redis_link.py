@@ -132,9 +132,10 @@ class RedisLink:
             raise
         self._breaker.answered()
 
-    def trust(self, run_id: str) -> None:
-        """Talk to this server: what is known of it has been made good."""
+    async def trust(self, run_id: str) -> None:
+        """Talk to this server, on new connections: what it may have lost has been made good."""
         self.run_id = run_id
+        await self.commands.connection_pool.disconnect()
 
     @asynccontextmanager
     async def _translated(self) -> AsyncIterator[None]:

@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 JOBS_A_TURN = 100
 
+ROUNDS = 10
+"""How often Redis is told what SQL took, before SQL takes no more for the moment in which the last of it is told."""
+
 
 class Restoration:
     """Brings Redis up to date. Any number of sidecars may do so at once: joining the same twice changes nothing."""
@@ -55,11 +58,11 @@ class Restoration:
         except HistoryUnavailable:
             self._is_due.set()
         async with self._stores.crossing.closed():
-            if not self._is_due.is_set():
-                await tell_ahead(self._archive, self._rescue, self._stores.clock)
+            while not self._is_due.is_set() and await tell_ahead(self._archive, self._rescue, self._stores.clock):
+                continue
             if self._own.run_id != self._link.run_id:
                 self._stores.live.forget_all()
-            self._link.trust(self._own.run_id)
+            await self._link.trust(self._own.run_id)
             self._stores.breaker.close()
 
     async def run(self) -> None:
@@ -90,8 +93,8 @@ class Restoration:
                 )
                 await self._fill(project)
         told: set[str] = set()
-        while some := await tell_ahead(self._archive, self._rescue, self._stores.clock):
-            told |= some
+        for _ in range(ROUNDS):  # while SQL still takes changes there is always something
+            told |= await tell_ahead(self._archive, self._rescue, self._stores.clock)
         for project, place in places.items():
             await self._epochs.renew(project, place.cursor.rev, is_forced=project in told)
 
