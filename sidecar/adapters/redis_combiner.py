@@ -43,8 +43,9 @@ def admit_all(outcome: Outcome) -> Outcome:
 class Combiner:
     """Writes changes, one call of each project at a time; a caller that goes away harms nobody.
 
-    What was last written is remembered, so that the usual change is one round trip. Only a write proves that the
-    memory was right: what is decided without one is decided again on what Redis holds.
+    What was last written is remembered, so that the usual change is one round trip; and so that it can be given back
+    to a Redis that has lost it. Only a write proves that the memory was right: what is decided without one is decided
+    again on what Redis holds.
     """
 
     def __init__(self, link: RedisLink, admit: Admit = admit_all) -> None:
@@ -53,6 +54,7 @@ class Combiner:
         self._admit = admit
         self._script = Script("live.lua")
         self._held: Recent[str, Held] = Recent(JOBS_CACHED)
+        self._doubted: set[str] = set()
         self._queue = FlushQueue(self._flush_in_time, link.timeout_seconds)
 
     def forget(self, job_id: str) -> None:
@@ -108,7 +110,7 @@ class Combiner:
             elif is_fresh:
                 decision.answer(known.cursor if known else NOWHERE)
             else:
-                self._held.pop(job_id, None)
+                self._doubted.add(job_id)
                 again += changes
         self._queue.put_back(again)
         if writes:
@@ -116,7 +118,7 @@ class Combiner:
 
     def _is_remembered(self, project: str, job_id: str) -> bool:
         known = self._held.get(job_id)
-        return known is not None and known.job.project == project
+        return known is not None and known.job.project == project and job_id not in self._doubted
 
     async def _read(self, jobs: list[JobKey]) -> dict[JobKey, Held | None]:
         """Return jobs as they stand in Redis."""
@@ -130,6 +132,10 @@ class Combiner:
             by_project.items(), await read_all(self._link, by_project), strict=True
         ):
             found |= zip(((project, job_id) for job_id in job_ids), held_ones, strict=True)
+        for (_, job_id), known in found.items():
+            self._doubted.discard(job_id)
+            if known is not None:
+                self._held[job_id] = known
         return found
 
     async def _write(self, writes: dict[str, list[Write]]) -> None:
