@@ -239,9 +239,17 @@ def _is_before(place: Cursor, now: Cursor) -> bool:
     return place.epoch == now.epoch and place.rev <= now.rev
 
 
+def _looked_at(task: "asyncio.Task[None]") -> None:
+    """Take note of how a task ended, whoever else does: what breaks at the turn is no news."""
+    if not task.cancelled():
+        task.exception()
+
+
 async def _unless(turned: Coroutine[None, None, None], work: Coroutine[None, None, None]) -> None:
     """Work until it turns out otherwise; raises what the work raises."""
     tasks = [asyncio.create_task(turned, name="hub-switch"), asyncio.create_task(work, name="hub-work")]
+    for task in tasks:
+        task.add_done_callback(_looked_at)
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if tasks[1].done():
@@ -251,7 +259,6 @@ async def _unless(turned: Coroutine[None, None, None], work: Coroutine[None, Non
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=CANCEL_AGAIN_SECONDS)
-        await asyncio.gather(*tasks, return_exceptions=True)  # what broke at the turn is no news
 
 
 def _newest(notices: list[Notice]) -> list[Notice]:

@@ -272,8 +272,8 @@ class Metrics(Protocol):
         """Count timeline lines that were recorded."""
         ...
 
-    def outbox(self, lines: int, size_bytes: int, oldest_at: float | None) -> None:
-        """Note what waits to be recorded, and since when (Unix seconds)."""
+    def outbox(self, lines: int, size_bytes: int, limit_bytes: int, oldest_at: float | None) -> None:
+        """Note what waits to be recorded, of how much that may, and since when (Unix seconds)."""
         ...
 
     def sample_dropped(self) -> None:

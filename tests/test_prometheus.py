@@ -100,7 +100,7 @@ def exercise(metrics: Metrics) -> None:
     metrics.loop_crashed("hub")
     metrics.fell_back("get", "stream", "miss")
     metrics.recorded(3)
-    metrics.outbox(5, 4_096, 1_700_000_000.0)
+    metrics.outbox(5, 4_096, 65_536, 1_700_000_000.0)
     metrics.sample_dropped()
 
 

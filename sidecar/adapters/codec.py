@@ -12,6 +12,7 @@ from pydantic_core import from_json, to_json
 
 from sidecar.core.errors import StoreRefused
 from sidecar.core.job import (
+    NOTHING,
     Attempt,
     Event,
     Final,
@@ -32,17 +33,23 @@ from sidecar.ports import Cursor, Notice
 
 FORMAT = 1
 
+JOB_FIELDS = frozenset({"format", *Job._fields})
+ATTEMPT_FIELDS = frozenset(Attempt._fields)
+
 
 def encode_job(job: Job) -> bytes:
     """Return the stored document of a job."""
     attempt = job.attempt
     ledgers = [attempt.keys, *attempt.writers.values()]
+    fields, tried = job._asdict(), attempt._asdict()
     head = to_json(
         {
             "format": FORMAT,
-            **job._asdict(),
+            **fields.pop("unknown"),
+            **fields,
             "attempt": {
-                **attempt._asdict(),
+                **tried.pop("unknown"),
+                **tried,
                 "keys": _ledger_out(attempt.keys),
                 "writers": {name: _ledger_out(known) for name, known in attempt.writers.items()},
             },
@@ -74,6 +81,7 @@ def decode_job(document: bytes) -> Job:
         lineage=stored["lineage"],
         version=stored["version"],
         event_count=stored["event_count"],
+        unknown=_unknown(stored, JOB_FIELDS),
     )
 
 
@@ -121,7 +129,15 @@ def _attempt_in(stored: dict[str, Any], receipts: str) -> Attempt:
         pause_asked=stored["pause_asked"],
         started_at=stored["started_at"],
         sampled_at=stored["sampled_at"],
+        unknown=_unknown(stored, ATTEMPT_FIELDS),
     )
+
+
+def _unknown(stored: dict[str, Any], known: frozenset[str]) -> Json:
+    """Return the fields that this release does not know."""
+    if stored.keys() <= known:
+        return NOTHING
+    return {name: value for name, value in stored.items() if name not in known}
 
 
 def _stage_in(stored: list[Any]) -> Stage:

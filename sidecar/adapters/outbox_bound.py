@@ -27,7 +27,7 @@ class OutboxBound:
         while True:
             backlog = await self._outbox.backlog()
             self.share = backlog.size_bytes / self._most_bytes
-            self._metrics.outbox(backlog.lines, backlog.size_bytes, backlog.oldest_at)
+            self._metrics.outbox(backlog.lines, backlog.size_bytes, self._most_bytes, backlog.oldest_at)
             await sleep(LOOK_SECONDS)
 
     def admit(self, outcome: Outcome) -> Outcome:

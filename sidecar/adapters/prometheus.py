@@ -95,6 +95,7 @@ class PrometheusMetrics:
         self._recorded = make.plain_counter("progress_recorded_total", "Timeline lines written to the history.")
         self._outbox_length = make.plain_gauge("progress_outbox_length", "Timeline lines that wait to be recorded.")
         self._outbox_bytes = make.plain_gauge("progress_outbox_bytes", "Memory that they take in Redis.")
+        self._outbox_limit = make.plain_gauge("progress_outbox_limit_bytes", "How much they may take.")
         self._outbox_oldest = make.plain_gauge(
             "progress_outbox_oldest_timestamp_seconds", "When the oldest of them was written; now, if none waits."
         )
@@ -167,10 +168,11 @@ class PrometheusMetrics:
         """Count timeline lines that were recorded."""
         self._recorded.inc(lines)
 
-    def outbox(self, lines: int, size_bytes: int, oldest_at: float | None) -> None:
+    def outbox(self, lines: int, size_bytes: int, limit_bytes: int, oldest_at: float | None) -> None:
         """Note what waits to be recorded."""
         self._outbox_length.set(lines)
         self._outbox_bytes.set(size_bytes)
+        self._outbox_limit.set(limit_bytes)
         self._outbox_oldest.set(time.time() if oldest_at is None else oldest_at)
 
     def sample_dropped(self) -> None:

@@ -47,4 +47,5 @@ def joined(a: Attempt, b: Attempt) -> Attempt:
         pause_asked=max(a.pause_asked, b.pause_asked),
         started_at=stages.earliest(a.started_at, b.started_at),
         sampled_at=stages.latest(a.sampled_at, b.sampled_at),
+        unknown=stages.either(a.unknown, b.unknown),
     )

@@ -201,13 +201,15 @@ class Attempt(NamedTuple):
     pause_asked: int = 0
     started_at: float | None = None
     sampled_at: float | None = None
+    unknown: Mapping[str, Json] = NOTHING
 
 
 class Job(NamedTuple):
     """One run of some work, as stored: registers and maxima from which everything shown is derived.
 
     Times are Unix seconds of the server's clock. `lineage` names the store that now owns the job, `version`
-    counts its visible changes, `event_count` its timeline.
+    counts its visible changes, `event_count` its timeline. `unknown`, here and in an attempt, is what a newer release
+    has stored beside: it is kept as it is.
     """
 
     job_id: str
@@ -224,3 +226,4 @@ class Job(NamedTuple):
     lineage: str = ""
     version: int = 0
     event_count: int = 0
+    unknown: Mapping[str, Json] = NOTHING

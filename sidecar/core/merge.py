@@ -103,6 +103,7 @@ def join(a: Job, b: Job) -> Job:
         lineage=max(a.lineage, b.lineage),
         version=max(a.version, b.version),
         event_count=max(a.event_count, b.event_count),
+        unknown=stages.either(a.unknown, b.unknown),
     )
 
 

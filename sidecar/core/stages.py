@@ -7,7 +7,7 @@ The percent of a job with a plan is the weight of the stages before the running 
 from collections.abc import Mapping
 from typing import TypeVar
 
-from sidecar.core.job import Attempt, Job, PlannedStage, Register, Registers, Stage
+from sidecar.core.job import Attempt, Job, Json, PlannedStage, Register, Registers, Stage
 from sidecar.core.peaks import Number, Rank, merged, peak
 
 T = TypeVar("T", float, Rank)
@@ -44,6 +44,13 @@ def newest(a: Register | None, b: Register | None) -> Register | None:
 def newest_of_each(a: Registers, b: Registers) -> dict[str, Register]:
     """Return every register of either side, the newest where both have one."""
     return {**a, **{name: newest(a.get(name), register) or register for name, register in b.items()}}
+
+
+def either(a: Mapping[str, Json], b: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return what either side has; where both differ nobody here can tell, so that any fixed choice will do."""
+    if not a or not b:
+        return a or b
+    return {name: max((side[name] for side in (a, b) if name in side), key=repr) for name in sorted(a.keys() | b.keys())}
 
 
 def joined(a: Stage, b: Stage) -> Stage:

@@ -1,6 +1,7 @@
 """The stored formats."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -8,8 +9,8 @@ from hypothesis import strategies as st
 
 from sidecar.adapters.codec import decode_event, decode_job, encode_event, encode_job
 from sidecar.core.errors import StoreRefused
-from sidecar.core.job import Event, Job, Request, Status, Update
-from sidecar.core.merge import apply, control, lose
+from sidecar.core.job import Event, Job, Reason, Request, Status, Update
+from sidecar.core.merge import apply, control, join, lose
 from sidecar.core.view import View, view
 from tests.adapters.updates import NOON, finish, push, update
 from tests.core.strategies import reports
@@ -55,3 +56,22 @@ def test_a_newer_format_is_refused_not_misread() -> None:
     stored["format"] = 2
     with pytest.raises(StoreRefused, match="format 2"):
         decode_job(json.dumps(stored).encode())
+
+
+def test_fields_of_a_newer_release_are_kept() -> None:
+    head, feed, receipts = encode_job(push(update(writer="w", seq=1))(None).job).partition(b"\n")
+    stored = json.loads(head)
+    stored["mood"], stored["attempt"]["luck"] = {"is": "good"}, 7
+    known = decode_job(json.dumps(stored).encode() + feed + receipts)
+    told = push(update(writer="w", seq=2, current=3))(view(known)).job
+    kept = json.loads(encode_job(told).partition(b"\n")[0])
+    assert (kept["mood"], kept["attempt"]["luck"]) == ({"is": "good"}, 7)
+    assert join(told, push(update(writer="w", seq=3))(view(known)).job).unknown == {"mood": {"is": "good"}}
+
+
+def test_a_job_that_the_first_release_stored_is_read() -> None:
+    shown = view(decode_job((Path(__file__).parent / "job_of_format_1").read_bytes()))
+    assert (shown.status, shown.stage, shown.percent, shown.current) == (Status.RUNNING, "solve", 60.0, 2)
+    assert shown.items == {"rows": 12}
+    again = update("job-1", writer="w", seq=3, stage="solve", current=2, digest="3")
+    assert push(again)(shown).reason is Reason.DUPLICATE

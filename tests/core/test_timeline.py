@@ -102,7 +102,7 @@ def test_next_attempt_tells_what_the_last_had_reached() -> None:
         "error": {"message": "x"},
         "resume": None,
         "started_at": rfc3339(NOON),
-        "finished_at": rfc3339(NOON),
+        "finished_at": rfc3339(NOON + 1),
     }
 
 

@@ -79,8 +79,8 @@ class Counted:
     def recorded(self, lines: int) -> None:
         self._count("recorded", lines)
 
-    def outbox(self, lines: int, size_bytes: int, oldest_at: float | None) -> None:
-        self._count("outbox", lines, size_bytes, oldest_at)
+    def outbox(self, lines: int, size_bytes: int, limit_bytes: int, oldest_at: float | None) -> None:
+        self._count("outbox", lines, size_bytes, limit_bytes, oldest_at)
 
     def sample_dropped(self) -> None:
         self._count("sample_dropped")

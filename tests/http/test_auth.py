@@ -46,6 +46,8 @@ NEEDS = {
     ("GET", "/v1/jobs/j"): Right.READ,
     ("GET", "/v1/jobs"): Right.READ,
     ("GET", "/v1/jobs/j/timeline"): Right.READ,
+    ("GET", "/v1/jobs/j/attempts"): Right.READ,
+    ("GET", "/v1/stats"): Right.READ,
     ("GET", "/v1/jobs/j/events"): Right.READ,
     ("GET", "/v1/events?project=p"): Right.READ,
     ("POST", "/v1/jobs/j/cancel"): Right.CONTROL,
@@ -109,7 +111,7 @@ async def test_another_project_is_forbidden_whether_the_id_is_taken_or_not(guard
 
 async def test_a_job_of_another_project_is_unknown_to_a_reader(guarded: Sidecar) -> None:
     await guarded.client.post("/v1/jobs/j", json={"project": "q"}, headers=bearer(SECRETS[Role.ADMIN]))
-    for path in ("/v1/jobs/j", "/v1/jobs/j/timeline"):
+    for path in ("/v1/jobs/j", "/v1/jobs/j/timeline", "/v1/jobs/j/attempts"):
         async with guarded.client.get(path, headers=bearer(SECRETS[Role.READER])) as response:
             assert response.status == 404
     async with guarded.client.post("/v1/jobs/j/cancel", headers=bearer(SECRETS[Role.OPERATOR])) as response:
