@@ -1,9 +1,10 @@
 # Everything that a checkout needs: `make` lists it. Nothing is installed outside .venv.
 PYTHON ?= python3
 WORKERS ?= auto
+MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench docs lock clean
+.PHONY: help run test check bench soak docs lock clean
 
 help:  ## List these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -27,6 +28,9 @@ check: .venv/dev.stamp  ## Lint, format, types, layers, and whether generated fi
 
 bench: .venv/dev.stamp  ## Measure
 	.venv/bin/python bench/run.py
+
+soak: .venv/dev.stamp  ## Let faults befall a whole deployment; make soak MINUTES=60 SEED=7
+	.venv/bin/python -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 docs: .venv/dev.stamp  ## Write docs/settings.md anew
 	.venv/bin/python tools/settings_page.py

@@ -5,7 +5,7 @@ whoever asks now; so all of those wait for the next one, and share it and its by
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sidecar.core.errors import SidecarError, StoreUnavailable
 from sidecar.ports import Cursor, Feed
@@ -47,9 +47,10 @@ Asked = tuple[str, int]
 class Backlogs:
     """Reads backlogs, never two of the same at a time."""
 
-    def __init__(self, feed: Feed) -> None:
-        """Keep the port."""
+    def __init__(self, feed: Feed, show: Callable[[str, Sequence[Broadcast]], None]) -> None:
+        """Keep the port; `show` hears of what is read of each project."""
         self._feed = feed
+        self._show = show
         self._waiting: dict[Asked, list[asyncio.Future[Backlog]]] = {}
         self._reads: set[asyncio.Task[None]] = set()
 
@@ -83,6 +84,7 @@ class Backlogs:
     async def _read(self, project: str, rev: int) -> Backlog:
         missed = await self._feed.since(project, rev, JOBS_A_READ)
         changes = [Broadcast.of(each) for each in missed.changes]
+        self._show(project, changes)
         return Backlog(changes, missed.cursor, is_more=missed.is_more, cut=missed.cut)
 
 

@@ -6,7 +6,7 @@ to each watcher. The more there is to tell, the more is joined.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
 
 from sidecar.backlog import Backlogs
@@ -39,7 +39,7 @@ class Hub:
 
     def __init__(self, broker: Broker, live: LiveStore, feed: Feed, switch: Switch) -> None:
         """Keep the ports; `run` and `beat` do the work."""
-        self.backlogs = Backlogs(feed)
+        self.backlogs = Backlogs(feed, self.show)
         self._broker = broker
         self._live = live
         self._feed = feed
@@ -74,6 +74,13 @@ class Hub:
         if self._line is not None:
             with suppress(StoreUnavailable):  # `run` will notice as well, come back and catch up
                 await self._line.add(project)
+
+    def show(self, project: str, changes: Sequence[Broadcast]) -> None:
+        """Note what some watcher of a project is shown: nobody is told anything older when another store serves."""
+        channel = self._channels.get(project)
+        if channel is not None:
+            for change in changes:
+                channel.told.show(change)
 
     async def leave(self, project: str, job_id: str | None, watcher: Watcher) -> None:
         """Let a watcher hear no more, if it ever entered; forget a job or a project that nobody watches any more."""

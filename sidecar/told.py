@@ -17,7 +17,7 @@ class Reached(NamedTuple):
 
 
 class Told:
-    """The last change told of each job of a project, as far as it is remembered.
+    """The last change told of each job of a project, and what was shown of it in snapshots, as far as remembered.
 
     Within one epoch the order of changes decides. Between epochs, and so between Redis and SQL, a change is older if
     its version is not higher, or if it would take a job back: to a lower percent or out of its end. SQL may lack for a
@@ -26,24 +26,40 @@ class Told:
 
     def __init__(self) -> None:
         """Begin with nothing told."""
-        self._last: OrderedDict[str, Broadcast] = OrderedDict()
+        self._told: OrderedDict[str, Broadcast] = OrderedDict()
+        self._shown: OrderedDict[str, Broadcast] = OrderedDict()
 
     def note(self, change: Broadcast) -> None:
-        """Remember a change that was told."""
-        self._last.pop(change.job_id, None)
-        if not change.is_gone:
-            self._last[change.job_id] = change
-            if len(self._last) > JOBS_REMEMBERED:
-                self._last.popitem(last=False)
+        """Remember a change that all watchers were told."""
+        _put(self._told, change)
+
+    def show(self, change: Broadcast) -> None:
+        """Remember a change that some watcher was shown in a snapshot; the others have yet to hear of it."""
+        shown = self._shown.get(change.job_id)
+        if shown is None or shown.cursor.epoch != change.cursor.epoch or shown.cursor.rev < change.cursor.rev:
+            _put(self._shown, change)
 
     def is_older(self, change: Broadcast) -> bool:
         """Whether a change is no news to those who heard everything so far."""
-        last = self._last.get(change.job_id)
-        if last is None:
-            return False
-        if last.cursor.epoch == change.cursor.epoch:
-            return change.cursor.rev <= last.cursor.rev
-        return not change.is_gone and (change.version <= last.version or _goes_back(last, change))
+        told, shown = self._told.get(change.job_id), self._shown.get(change.job_id)
+        if told is not None and told.cursor.epoch == change.cursor.epoch:
+            return change.cursor.rev <= told.cursor.rev
+        return any(_is_behind(change, each) for each in (told, shown) if each is not None)
+
+
+def _put(known: OrderedDict[str, Broadcast], change: Broadcast) -> None:
+    known.pop(change.job_id, None)
+    if not change.is_gone:
+        known[change.job_id] = change
+        if len(known) > JOBS_REMEMBERED:
+            known.popitem(last=False)
+
+
+def _is_behind(change: Broadcast, known: Broadcast) -> bool:
+    """Whether a change is older than what is known of another epoch."""
+    if known.cursor.epoch == change.cursor.epoch or change.is_gone:
+        return False
+    return change.version <= known.version or _goes_back(known, change)
 
 
 def _goes_back(last: Broadcast, change: Broadcast) -> bool:

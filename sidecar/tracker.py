@@ -88,8 +88,10 @@ class Tracker:
     async def attempts(self, job_id: str, may: MayUse) -> list[Mapping[str, Json]]:
         """Return what each attempt of a job has reached, the present one last. Raises as `timeline` does."""
         shown = (await self.get(job_id, may)).view
-        past = [each for each in await self._history.attempts(job_id) if each["attempt"] < shown.job.attempt.number]
-        return [*past, summary(shown)]
+        waiting = await self._feed.timeline(job_id, 0, MOST_WAITING)
+        known = [*await self._history.attempts(job_id), *_former(waiting)]
+        past = {each["attempt"]: each for each in known if each["attempt"] < shown.job.attempt.number}
+        return [*(past[number] for number in sorted(past)), summary(shown)]
 
     async def stats(self, asked: StatsQuery, may: MayUse) -> list[TypeStats]:
         """Return statistics of finished jobs by type. Raises `Forbidden` or an `Unavailable`."""
@@ -148,6 +150,13 @@ class Tracker:
         if len(self._due) > JOBS_PACED:
             self._due.popitem(last=False)
         return max(0.0, round(due - now - BURST_SECONDS, 3))
+
+
+def _former(events: Sequence[Event]) -> Iterator[Mapping[str, Json]]:
+    """Yield what attempts had reached when the next one began."""
+    for event in events:
+        if event.type == "attempt_started" and "previous" in event.details:
+            yield event.details["previous"]
 
 
 def _numbered(events: Sequence[Event], top: int) -> Iterator[Event]:

@@ -23,6 +23,7 @@ from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.history import SqlHistory
 from sidecar.app import serving
 from sidecar.settings import Settings
+from tests.servers.postgres import Postgres
 
 DEADLINE_SECONDS = 30.0
 ENDING = ("stage_completed", "progress", "completed")
@@ -375,3 +376,159 @@ async def test_stopped_sidecar_refuses_connections(tmp_path: Path, client: Clien
         await push_nothing(client, served.url)
     with pytest.raises(ClientConnectionError):
         await push_nothing(client, served.url)
+
+
+async def test_while_both_stores_are_away_work_is_refused_and_streams_stay(
+    tmp_path: Path, client: ClientSession
+) -> None:
+    async with away(tmp_path) as both, client.get(f"{both.url}/v1/jobs/job-1/events") as stream:
+        assert b"progress" in await stream.content.readuntil(b"version")
+        both.pause()
+        assert await until_unready(client, both.url) == {"redis": "unavailable", "sql": "unavailable"}
+        for path in ("/v1/jobs/job-1", "/v1/jobs", "/v1/jobs/job-1/timeline"):
+            async with client.get(f"{both.url}{path}") as response:
+                assert (response.status, response.headers["Retry-After"]) == (503, "1")
+        for path in ("/healthz", "/metrics"):
+            async with client.get(f"{both.url}{path}") as response:
+                assert response.status == 200
+        both.resume()
+        assert (await push(client, both.url, current=7))["applied"]
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while b'"current":7' not in await stream.content.readline():
+                continue
+
+
+async def test_while_sql_is_away_what_runs_is_served_and_the_past_is_not(tmp_path: Path, client: ClientSession) -> None:
+    async with away(tmp_path) as both:
+        both.postgres.pause()
+        assert (await push(client, both.url, current=2))["applied"]
+        assert (await read(client, both.url))["current"] == 2
+        assert [job["job_id"] for job in await listed(client, f"{both.url}/v1/jobs?active=true")] == ["job-1"]
+        for path in ("/v1/jobs", "/v1/jobs/job-1/timeline", "/v1/jobs/job-1/attempts", "/v1/stats"):
+            async with client.get(f"{both.url}{path}") as response:
+                assert response.status == 503, path
+        both.postgres.resume()
+
+
+async def test_a_full_outbox_takes_no_more_lines(tmp_path: Path, client: ClientSession) -> None:
+    async with away(tmp_path, outbox_bytes=65_536) as both:
+        both.postgres.pause()
+        big = {"type": "page", "details": {"text": "x" * 10_000}}
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while True:
+                async with client.post(f"{both.url}/v1/jobs/job-1", json={"event": big}) as response:
+                    answer = await response.json()
+                if response.status == 503:
+                    break
+        assert "outbox is full" in answer["detail"]
+        assert (await push(client, both.url, message="no line"))["applied"]
+        both.postgres.resume()
+        assert (await push(client, both.url, event={"type": "page"}))["applied"]
+
+
+async def test_an_export_that_is_imported_is_exported_again_byte_by_byte(tmp_path: Path, client: ClientSession) -> None:
+    async with running(tmp_path / "one") as sidecar:
+        for number in range(12):
+            name = f"job-{number}"
+            await push(client, sidecar.url, name, writer="w", seq=1, stage="load", add={"items": {"rows": number}})
+            await push(client, sidecar.url, name, stage="solve", current=1, metadata={"text": "é\u2028\u0000"})
+            if number % 3 == 0:
+                await push(client, sidecar.url, name, status="failed", error={"message": "no"})
+            if number % 6 == 0:
+                await push(client, sidecar.url, name, attempt=2)
+        before = await attempts(client, sidecar.url)
+        await sidecar.stopped()
+    first, second = tmp_path / "first", tmp_path / "second"
+    await carried("export", tmp_path / "one", first)
+    await carried("import", tmp_path / "two", first)
+    await carried("import", tmp_path / "two", first)
+    await carried("export", tmp_path / "two", second)
+    assert first.read_bytes().count(b'"kind":"job"') == 12
+    assert first.read_bytes() == second.read_bytes()
+    async with running(tmp_path / "two") as sidecar:
+        assert (await push(client, sidecar.url, "job-1", writer="w", seq=1, stage="load", add={"items": {"rows": 1}}))[
+            "reason"
+        ] == "duplicate"
+        assert await attempts(client, sidecar.url) == before
+
+
+async def test_what_is_no_export_is_told_by_line(tmp_path: Path) -> None:
+    (tmp_path / "bad").write_text('{"kind":"progress-sidecar export","format":1}\n{"kind":"job"\n')
+    code, errors = await command("import", tmp_path, tmp_path / "bad")
+    assert (code, "line 2" in errors, "Traceback" in errors) == (1, True, False)
+
+
+async def listed(client: ClientSession, url: str) -> list[dict[str, Any]]:
+    async with client.get(url) as response:
+        assert response.status == 200, await response.text()
+        return list((await response.json())["jobs"])
+
+
+async def attempts(client: ClientSession, url: str) -> list[dict[str, Any]]:
+    async with client.get(f"{url}/v1/jobs/job-6/attempts") as response:
+        assert response.status == 200, await response.text()
+        return list((await response.json())["attempts"])
+
+
+async def until_unready(client: ClientSession, url: str) -> dict[str, str]:
+    """Wait until it takes no work; return what it says of the stores."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while True:
+            async with client.get(f"{url}/readyz") as response:
+                parts = await response.json()
+                if response.status == 503:
+                    return {store: parts[store] for store in ("redis", "sql")}
+
+
+async def carried(name: str, data_dir: Path, file: Path) -> None:
+    code, errors = await command(name, data_dir, file)
+    assert (code, errors.replace("12 jobs imported\n", "")) == (0, "")
+
+
+async def command(name: str, data_dir: Path, file: Path) -> tuple[int | None, str]:
+    """Run a command of the program on a data directory and a file."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", "-m", "sidecar", name, str(file)),
+        env=environment(data_dir=data_dir),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await asyncio.wait_for(process.communicate(), DEADLINE_SECONDS)
+    return process.returncode, errors.decode()
+
+
+@dataclass
+class Both:
+    """A sidecar, its PostgreSQL and its Valkey, that can be stopped."""
+
+    url: str
+    postgres: Postgres
+    valkey_pid: int
+
+    def pause(self) -> None:
+        """Let neither store answer."""
+        self.postgres.pause()
+        os.kill(self.valkey_pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let both answer again."""
+        self.postgres.resume()
+        os.kill(self.valkey_pid, signal.SIGCONT)
+
+
+@asynccontextmanager
+async def away(tmp_path: Path, **settings: object) -> AsyncIterator[Both]:
+    """Run a sidecar with a PostgreSQL and a Valkey of its own, with one job."""
+    postgres = Postgres()
+    try:
+        postgres.start()
+        await postgres.ready()
+        async with running(tmp_path, database_url=await postgres.database("sidecar"), **settings) as sidecar:
+            both = Both(sidecar.url, postgres, await sidecar.valkey())
+            async with ClientSession() as client:
+                await push(client, sidecar.url, current=1)
+            try:
+                yield both
+            finally:
+                both.resume()
+    finally:
+        postgres.remove()

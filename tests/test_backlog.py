@@ -53,7 +53,7 @@ async def _rev(backlogs: Backlogs, rev: int) -> object:
 
 async def test_who_asks_during_a_read_shares_the_next_one() -> None:
     feed = Slow()
-    backlogs = Backlogs(feed)
+    backlogs = Backlogs(feed, lambda *_: None)
     first = await asking(backlogs, 3)
     later = await asking(backlogs, 50)
     feed.answers.put_nowait(missed(1))
@@ -65,7 +65,7 @@ async def test_who_asks_during_a_read_shares_the_next_one() -> None:
 
 async def test_who_asks_for_something_else_waits_for_nobody() -> None:
     feed = Slow()
-    backlogs = Backlogs(feed)
+    backlogs = Backlogs(feed, lambda *_: None)
     await asking(backlogs, 1)
     other = await asking(backlogs, 1, rev=5)
     assert feed.reads == [("p", 0), ("p", 5)]
@@ -76,7 +76,7 @@ async def test_who_asks_for_something_else_waits_for_nobody() -> None:
 
 async def test_failure_is_told_to_all_who_shared_it_and_to_no_other() -> None:
     feed = Slow()
-    backlogs = Backlogs(feed)
+    backlogs = Backlogs(feed, lambda *_: None)
     first = await asking(backlogs, 2)
     later = await asking(backlogs, 2)
     feed.answers.put_nowait(StoreUnavailable("away"))
@@ -89,7 +89,7 @@ async def test_failure_is_told_to_all_who_shared_it_and_to_no_other() -> None:
 
 async def test_who_goes_away_harms_nobody() -> None:
     feed = Slow()
-    backlogs = Backlogs(feed)
+    backlogs = Backlogs(feed, lambda *_: None)
     tasks = await asking(backlogs, 3)
     tasks[0].cancel()
     feed.answers.put_nowait(missed(4))
@@ -108,7 +108,7 @@ async def test_bytes_are_made_once_for_each_form() -> None:
 
     feed = Slow()
     feed.answers.put_nowait(missed(1))
-    backlog = await Backlogs(feed).after("p", 0)
+    backlog = await Backlogs(feed, lambda *_: None).after("p", 0)
     form = Form(encode, lambda data: b"<%s>" % data, b"", is_whole=False)
     assert [backlog.framed(form, with_gone=True) for _ in range(3)] == [b"<x>"] * 3
     assert backlog.framed(form, with_gone=False) == b""

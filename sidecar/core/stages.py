@@ -50,7 +50,9 @@ def either(a: Mapping[str, Json], b: Mapping[str, Json]) -> Mapping[str, Json]:
     """Return what either side has; where both differ nobody here can tell, so that any fixed choice will do."""
     if not a or not b:
         return a or b
-    return {name: max((side[name] for side in (a, b) if name in side), key=repr) for name in sorted(a.keys() | b.keys())}
+    return {
+        name: max((side[name] for side in (a, b) if name in side), key=repr) for name in sorted(a.keys() | b.keys())
+    }
 
 
 def joined(a: Stage, b: Stage) -> Stage:

@@ -166,6 +166,7 @@ class Stream:
         await self._enter(known.view.job.project, watcher)
         stored = await services.watched.get(wanted.job_id, wanted.may)
         watcher.saw(stored.cursor, stored.view.job.version)
+        services.hub.show(stored.view.job.project, [Broadcast.of(stored)])
         heard = await _heard_rev(services, wanted, stored)
         is_news = heard is None or heard < stored.cursor.rev
         return Found(stored, is_recovered=heard is not None, is_news=is_news)

@@ -106,8 +106,7 @@ class SqlArchive:
         if not changes:
             return
         known = await _known(connection, changes)
-        rows: list[tuple[View, Row]] = []
-        lines: list[tuple[str, Event]] = []
+        rows, lines = list[tuple[View, Row]](), list[tuple[str, Event]]()
         for change in changes:
             job_id, row = change.view.job.job_id, known.get(change.view.job.job_id)
             shown = change.view

@@ -1,0 +1,88 @@
+"""Reads jobs over HTTP and holds them against the ledger."""
+
+import asyncio
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from aiohttp import ClientError, ClientSession, ClientTimeout
+
+from tests.faults.ledger import Ledger
+from tests.faults.oracle import counter, violations
+
+READ_SECONDS = 15.0
+AT_ONCE = 4
+PAGE = 1000
+
+
+class UnreadableError(Exception):
+    """A job could not be read in time though everything is up; says why."""
+
+
+class Auditor:
+    """Compares; `lost_pushes` is how many of the excused pushes are missing indeed, at least."""
+
+    def __init__(self, ledger: Ledger, session: ClientSession, urls: Sequence[str]) -> None:
+        self._ledger = ledger
+        self._session = session
+        self._urls = itertools.cycle(urls)
+
+    async def audit(self, job_ids: Iterable[str]) -> list[str]:
+        """Return what is wrong with these jobs, a line for each thing."""
+        limit = asyncio.Semaphore(AT_ONCE)
+
+        async def one(job_id: str) -> list[str]:
+            async with limit:
+                return [f"{job_id}: {what}" for what in await self._audit(job_id)]
+
+        return [line for lines in await asyncio.gather(*map(one, job_ids)) for line in lines]
+
+    async def missing(self) -> tuple[int, int]:
+        """Return how many pushes a lost disk excuses, and in how many jobs something of them is missing."""
+        excused = self._ledger.excused()
+        sums: dict[str, dict[str, int]] = {}
+        for push in excused:
+            job_sums = sums.setdefault(push.job.job_id, self._ledger.least(push.job.job_id).sums)
+            for name, value in push.sums.items():
+                job_sums[name] = job_sums.get(name, 0) + value
+        short = 0
+        for job_id, wanted in sums.items():
+            job = await self._read(f"/v1/jobs/{job_id}")
+            short += job is None or any(counter(job, name) < value for name, value in wanted.items())
+        return len(excused), short
+
+    async def _audit(self, job_id: str) -> list[str]:
+        least = self._ledger.least(job_id)
+        try:
+            job = await self._read(f"/v1/jobs/{job_id}")
+            timeline = [] if job is None else await self._timeline(job_id)
+        except UnreadableError as error:
+            return [str(error)]
+        found = list(violations(least, self._ledger.most(job_id), job, timeline))
+        return [f"{what} (version {job['version'] if job else None})" for what in found]
+
+    async def _timeline(self, job_id: str) -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = []
+        while True:
+            after = events[-1]["number"] if events else 0
+            page = await self._read(f"/v1/jobs/{job_id}/timeline?after={after}&limit={PAGE}") or {"events": []}
+            events += page["events"]
+            if len(page["events"]) < PAGE:
+                return events
+
+    async def _read(self, path: str) -> dict[str, Any] | None:
+        """Return what is there, None for 404; come back while a store is away."""
+        last = "nothing came"
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                while True:
+                    try:
+                        async with self._session.get(f"{next(self._urls)}{path}", timeout=ClientTimeout(5)) as response:
+                            if response.status in {200, 404}:
+                                return dict(await response.json()) if response.status == 200 else None
+                            last = f"{response.status} {await response.text()}"
+                    except (ClientError, OSError, TimeoutError) as error:
+                        last = repr(error)
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise UnreadableError(f"{path} cannot be read: {last}") from None

@@ -1,0 +1,178 @@
+"""Writers and watchers at work while one fault after another happens, and what is found wrong after each."""
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import ClientSession, TCPConnector
+from typing_extensions import override
+
+from tests.faults.auditor import Auditor
+from tests.faults.ledger import Excuse, Ledger
+from tests.faults.patience import until_found
+from tests.faults.plan import Fault, Kind, Target, seeded
+from tests.faults.readers import Readers
+from tests.faults.watchers import JobWatcher, Watcher, Watchers
+from tests.faults.world import ORDINARY, Conditions, World, world
+from tests.faults.writers import Writers
+
+SAMPLE = 10
+BEFORE_EMPTY = 40
+BETWEEN = 80
+"""Pushes to be acknowledged before the live store is emptied, and between two faults."""
+
+CAUGHT_UP_SECONDS = 30.0
+SETTLE_SECONDS = 20.0
+PROJECT_WATCHERS = 2
+JOB_WATCHERS = 4
+STALE_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """A fault that happened, with how many requests were under way, and how long it took to be whole again."""
+
+    fault: Fault
+    in_flight: int
+    recovery_seconds: float
+
+
+@dataclass(slots=True)
+class Report:
+    """What happened and what was wrong."""
+
+    seed: int
+    strikes: list[Strike] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    acknowledged: int = 0
+    jobs: int = 0
+    answers: Counter[str] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
+    excused: int = 0
+    short_jobs: int = 0
+    reads: int = 0
+    stale: list[str] = field(default_factory=list)
+    complaints: str = ""
+
+    @property
+    def counts(self) -> Counter[tuple[Target, Kind]]:
+        """How often each fault happened while requests were under way."""
+        return Counter((each.fault.target, each.fault.kind) for each in self.strikes if each.in_flight)
+
+    @override
+    def __str__(self) -> str:
+        """Tell all of it."""
+        kinds = ", ".join(f"{kind} {target} {times}" for (target, kind), times in sorted(self.counts.items()))
+        slowest = max(self.strikes, key=lambda each: each.recovery_seconds, default=None)
+        lines = [
+            f"FAULTS_SEED={self.seed}",
+            f"faults: {kinds}",
+            f"acknowledged: {self.acknowledged} pushes of {self.jobs} jobs; answers: {dict(self.answers)}",
+            f"streams: {dict(self.seen)}",
+            f"excused by a lost disk: {self.excused} pushes; jobs that lack something of them: {self.short_jobs}",
+            f"slowest recovery: {slowest.recovery_seconds:.1f} s after {slowest.fault}" if slowest else "no faults",
+            f"reads that lacked something acknowledged: {len(self.stale)} of {self.reads}",
+            *self.stale[:STALE_SHOWN],
+            f"violations: {len(self.violations)}",
+            *self.violations,
+        ]
+        return "\n".join(lines + (["the sidecar's complaints:", self.complaints] if self.violations else []))
+
+
+class Campaign:
+    """One deployment under work and faults."""
+
+    def __init__(self, place: World, session: ClientSession, seed: int) -> None:
+        self.report = Report(seed)
+        self._world = place
+        self._session = session
+        self._random = source = seeded(seed)
+        self._ledger = Ledger()
+        self._writers = Writers(self._ledger, session, place.urls, source)
+        self._auditor = Auditor(self._ledger, session, [each.url for each in place.sidecars])
+        who = self._ledger, session, place.urls[0]
+        jobs = [JobWatcher(f"job watcher {n}", *who, self._writers.jobs, n) for n in range(JOB_WATCHERS)]
+        projects = [Watcher(f"project watcher {n}", *who) for n in range(PROJECT_WATCHERS)]
+        self._watchers = Watchers([*projects, *jobs])
+        self._readers = Readers(self._ledger, session, place.urls, seeded(seed))
+
+    async def run(self, faults: Iterable[Fault], say: Callable[[str], None] = lambda _: None) -> None:
+        """Do all of it, and fill in the report, also when it breaks off."""
+        async with self._watchers, self._readers:
+            self._writers.start()
+            try:
+                await self._writers.until_acknowledged(BETWEEN)
+                for fault in faults:
+                    await self._suffer(fault)
+                    say(f"{self.report.strikes[-1]}: {len(self.report.violations)} violations")
+            except (AssertionError, TimeoutError) as error:
+                self.report.violations.append(f"broken off: {error!r}")
+            finally:
+                await self._writers.stop()
+                await self._conclude()
+
+    async def _suffer(self, fault: Fault) -> None:
+        excuse = await self._excuse(fault)
+        await self._writers.gather()
+        in_flight = await self._writers.until_in_flight()
+        await self._world.strike(fault, lambda: _end(excuse))
+        began = time.monotonic()
+        for sidecar in self._world.sidecars:
+            await sidecar.whole(self._session)
+        self.report.strikes.append(Strike(fault, in_flight, time.monotonic() - began))
+        await self._writers.until_acknowledged(BETWEEN)
+        known = self._ledger.job_ids
+        await self._audit(self._random.sample(known, min(SAMPLE, len(known))), f"after {fault}")
+
+    async def _excuse(self, fault: Fault) -> Excuse | None:
+        """Draw up what a lost disk may cost: of the live store what was not recorded, of the history its events."""
+        if fault.kind is not Kind.EMPTY or fault.target is Target.SIDECAR:
+            return None
+        await self._writers.pause()
+        await self._caught_up()
+        is_history = fault.target is Target.POSTGRES
+        excuse = self._ledger.excuse(0.0 if is_history else time.monotonic(), events_only=is_history)
+        self._writers.start()
+        await self._writers.until_acknowledged(BEFORE_EMPTY)
+        return excuse
+
+    async def _caught_up(self) -> None:
+        """Wait until a look at the outbox from now on finds it empty."""
+        since = time.time()
+        await until_found(lambda: self._is_outbox_empty(since), CAUGHT_UP_SECONDS, lambda: "the outbox is empty")
+
+    async def _is_outbox_empty(self, since: float) -> bool:
+        sidecar = self._world.sidecars[0]
+        oldest = await sidecar.metric(self._session, "progress_outbox_oldest_timestamp_seconds")
+        return oldest >= since and await sidecar.metric(self._session, "progress_outbox_length") == 0
+
+    async def _audit(self, job_ids: Iterable[str], when: str) -> None:
+        self.report.violations += [f"{when}: {line}" for line in await self._auditor.audit(job_ids)]
+
+    async def _conclude(self) -> None:
+        report = self.report
+        await self._audit(self._ledger.job_ids, "at the end")
+        report.violations += await self._watchers.settled(SETTLE_SECONDS)
+        report.violations += [*self._writers.violations, *self._watchers.violations]
+        report.acknowledged, report.jobs = self._ledger.acknowledged, len(self._ledger.job_ids)
+        report.answers = self._writers.answers
+        for watcher in self._watchers.members:
+            report.seen.update(watcher.seen)
+        report.excused, report.short_jobs = await self._auditor.missing()
+        report.reads, report.stale = self._readers.reads, self._readers.stale
+        report.complaints = "\n".join(sidecar.complaints() for sidecar in self._world.sidecars)
+
+
+def _end(excuse: Excuse | None) -> None:
+    if excuse is not None:
+        excuse.until = time.monotonic()
+
+
+@asynccontextmanager
+async def campaign(home: Path, seed: int, conditions: Conditions = ORDINARY) -> AsyncIterator[Campaign]:
+    """Run a deployment to be led through faults while inside."""
+    async with world(home, conditions) as place, ClientSession(connector=TCPConnector(limit=0)) as session:
+        yield Campaign(place, session, seed)

@@ -1,0 +1,98 @@
+"""Whether a job, as the sidecar shows it, agrees with what was acknowledged."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tests.faults.jobs import CURRENT, STAGE_TOTAL
+from tests.faults.ledger import Bounds, Rank
+
+Document = Mapping[str, Any]
+
+
+def violations(least: Bounds, most: Bounds, job: Document | None, timeline: Sequence[Document]) -> Iterator[str]:
+    """Yield each thing that is wrong; `least` was drawn up before the job was read, `most` after."""
+    if job is None:
+        if least.pushes:
+            yield f"unknown, with {least.pushes} acknowledged pushes"
+        return
+    yield from _sums(least, most, job)
+    yield from _maxima(least, most, job)
+    yield from _status(least, most, job)
+    yield from _message(least, job)
+    yield from _events(least, most, timeline)
+
+
+def counter(job: Document, name: str) -> int:
+    """Return what a job shows for a counter, 0 if it never was counted."""
+    if name == CURRENT:
+        return int(job["current"] or 0)
+    if name.startswith("stage:"):
+        wanted = name.removeprefix("stage:")
+        return next((int(stage["current"] or 0) for stage in job["stages"] if stage["name"] == wanted), 0)
+    return int(job["items"].get(name, 0))
+
+
+def _sums(least: Bounds, most: Bounds, job: Document) -> Iterator[str]:
+    for name, top in most.sums.items():
+        found, bottom = counter(job, name), least.sums.get(name, 0)
+        if not bottom <= found <= top:
+            yield f"{name}: the sum is {found}, acknowledged {bottom}, sent {top}"
+
+
+def _maxima(least: Bounds, most: Bounds, job: Document) -> Iterator[str]:
+    for name, top in most.maxima.items():
+        found, bottom = counter(job, name), least.maxima.get(name, 0)
+        highest = STAGE_TOTAL if name.startswith("stage:") else top
+        if not bottom <= found <= highest:
+            yield f"{name}: the maximum is {found}, acknowledged {bottom}, sent {top}"
+
+
+def _status(least: Bounds, most: Bounds, job: Document) -> Iterator[str]:
+    is_finished = job["status"] == "completed"
+    if least.is_finished and not is_finished:
+        yield f"it is {job['status']}, and its end was acknowledged"
+    if is_finished and not most.is_finished:
+        yield "it is completed, which nobody said"
+    if not is_finished and job["status"] != "running":
+        yield f"it is {job['status']}, which nobody said"
+    if is_finished and job["percent"] != 100:
+        yield f"it is completed at {job['percent']} percent"
+
+
+def _message(least: Bounds, job: Document) -> Iterator[str]:
+    found = _rank(job["message"])
+    if least.message is not None and (found is None or found < least.message):
+        yield f"the message is of {found}, and one of {least.message} was acknowledged"
+
+
+def _rank(message: str | None) -> Rank | None:
+    if message is None:
+        return None
+    seq, _, writer = message.partition(" ")
+    return int(seq), writer
+
+
+def _events(least: Bounds, most: Bounds, timeline: Sequence[Document]) -> Iterator[str]:
+    told = Counter(event_id for event_id in map(_event_id, timeline) if event_id)
+    if missing := sorted(least.events - told.keys()):
+        yield f"the timeline lacks {len(missing)} of {len(least.events)}: {missing[:5]}"
+    if unknown := sorted(told.keys() - most.events):
+        yield f"the timeline tells what nobody said: {unknown[:5]}"
+    if repeated := sorted(event_id for event_id, times in told.items() if times > 1):
+        yield f"the timeline tells {len(repeated)} events more than once: {repeated[:5]}"
+    numbers = [event["number"] for event in timeline]
+    if numbers != sorted(set(numbers)):
+        yield f"the timeline's numbers do not rise: {numbers}"
+    types = Counter(event["type"] for event in timeline)
+    for once in ("created", "completed"):
+        if types[once] > 1:
+            yield f"the timeline has {types[once]} lines of type {once}"
+
+
+def _event_id(event: Document) -> str | None:
+    """Return the id of a worker's own event, also of one that came after the end of its job."""
+    details = event["details"]
+    if event["type"] == "late":
+        details = (details.get("event") or {}).get("details", {})
+    return details.get("id") if event["type"] in {"note", "late"} else None

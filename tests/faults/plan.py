@@ -1,0 +1,84 @@
+"""Which faults happen, in which order and for how long: drawn from a seed."""
+
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from typing_extensions import override
+
+
+class Target(StrEnum):
+    """What a fault befalls."""
+
+    SIDECAR = "sidecar"
+    REDIS = "redis"
+    POSTGRES = "postgres"
+
+
+class Kind(StrEnum):
+    """What happens to it. `EMPTY` is a kill that takes the disk along, `HANG` a line that carries nothing."""
+
+    KILL = "kill"
+    STOP = "stop"
+    EMPTY = "empty"
+    CUT = "cut"
+    HANG = "hang"
+
+
+CERTAIN = (Kind.KILL, Kind.STOP, Kind.EMPTY, Kind.CUT)
+"""What every plan has for every target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What happens, and how long it lasts (0: no longer than a restart takes)."""
+
+    target: Target
+    kind: Kind
+    seconds: float
+
+    @override
+    def __str__(self) -> str:
+        """Tell it in a few words."""
+        return f"{self.kind} {self.target}" + (f" for {self.seconds:.1f} s" if self.seconds else "")
+
+
+def seeded(seed: int) -> random.Random:
+    """Return the source of all that is drawn."""
+    return random.Random(seed)  # noqa: S311 - faults, not secrets
+
+
+def chosen_seed() -> int:
+    """Return FAULTS_SEED, or a new seed."""
+    given = os.environ.get("FAULTS_SEED")
+    return random.SystemRandom().randrange(2**32) if given is None else int(given)
+
+
+def fault(target: Target, kind: Kind, source: random.Random) -> Fault:
+    """Return a fault that lasts as long as its kind may."""
+    match kind:
+        case Kind.STOP:
+            seconds = source.uniform(1.5, 4.0)
+        case Kind.CUT | Kind.HANG:
+            seconds = source.uniform(1.0, 4.0)
+        case Kind.KILL | Kind.EMPTY:
+            seconds = 0.0
+        case _:
+            assert_never(kind)
+    return Fault(target, kind, seconds)
+
+
+def plan(source: random.Random, times: int) -> list[Fault]:
+    """Return every certain kind of fault of every target so many times, in any order."""
+    faults = [fault(target, kind, source) for target in Target for kind in CERTAIN for _ in range(times)]
+    source.shuffle(faults)
+    return faults
+
+
+def endless(source: random.Random) -> Iterator[Fault]:
+    """Yield faults of all kinds for ever."""
+    while True:
+        yield fault(source.choice(list(Target)), source.choice(list(Kind)), source)

@@ -1,0 +1,118 @@
+"""That the check can fail: each kind of loss and of double counting is told."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.faults.jobs import Fate, Job, Push, Shape
+from tests.faults.ledger import Bounds, Ledger
+from tests.faults.oracle import violations
+
+JOB = Job("job-1", Shape.COUNTED, 100)
+
+SHOWN: dict[str, Any] = {
+    "status": "completed",
+    "percent": 100,
+    "current": 100,
+    "items": {"rows": 12, "files": 7},
+    "stages": [],
+    "message": "2 w",
+}
+TIMELINE = [
+    {"number": 1, "type": "created", "details": {}},
+    {"number": 2, "type": "note", "details": {"id": "w-1"}},
+    {"number": 3, "type": "note", "details": {"id": "w-2"}},
+    {"number": 4, "type": "completed", "details": {}},
+]
+
+
+def pushed(fate: Fate, seq: int, rows: int, *, sent_at: float = 0.0, is_end: bool = False) -> Push:
+    maxima = {"current": 100 if is_end else 7, "files": 7}
+    push = Push(JOB, "w", seq, maxima, {"rows": rows}, f"w-{seq}", has_message=True)
+    push.fate, push.tries, push.sent_at, push.is_end = fate, 1, sent_at, is_end
+    return push
+
+
+def ledger(*pushes: Push) -> Ledger:
+    kept = Ledger()
+    for push in pushes:
+        kept.opened(push)
+    return kept
+
+
+@pytest.fixture
+def known() -> Ledger:
+    return ledger(pushed(Fate.KEPT, 1, 5), pushed(Fate.KEPT, 2, 7, is_end=True))
+
+
+def wrong(known: Ledger, job: dict[str, Any] | None, timeline: list[dict[str, Any]] | None = None) -> list[str]:
+    least, most = known.least("job-1"), known.most("job-1")
+    return list(violations(least, most, job, TIMELINE if timeline is None else timeline))
+
+
+def test_all_that_was_acknowledged_is_right(known: Ledger) -> None:
+    assert wrong(known, SHOWN) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda job: job | {"items": {"rows": 11, "files": 7}},
+        lambda job: job | {"items": {"rows": 13, "files": 7}},
+        lambda job: job | {"items": {"rows": 12, "files": 6}},
+        lambda job: job | {"current": 99},
+        lambda job: job | {"current": 101},
+        lambda job: job | {"status": "running"},
+        lambda job: job | {"status": "lost"},
+        lambda job: job | {"percent": 99.99},
+        lambda job: job | {"message": "1 w"},
+        lambda job: job | {"message": None},
+        lambda _: None,
+    ],
+)
+def test_job_that_lacks_something_is_wrong(known: Ledger, change: Callable[[Any], Any]) -> None:
+    assert wrong(known, change(SHOWN))
+
+
+@pytest.mark.parametrize(
+    "timeline",
+    [
+        TIMELINE[:2],
+        [*TIMELINE, {"number": 5, "type": "note", "details": {"id": "w-2"}}],
+        [*TIMELINE, {"number": 5, "type": "note", "details": {"id": "w-3"}}],
+        [*TIMELINE, {"number": 5, "type": "late", "details": {"event": {"details": {"id": "w-1"}}}}],
+        [*TIMELINE, {"number": 5, "type": "created", "details": {}}],
+        [*TIMELINE, {"number": 4, "type": "stalled", "details": {}}],
+    ],
+)
+def test_timeline_that_lacks_or_repeats_something_is_wrong(known: Ledger, timeline: list[dict[str, Any]]) -> None:
+    assert len(wrong(known, SHOWN, timeline)) == 1
+
+
+def test_unanswered_counts_once_or_not_at_all(known: Ledger) -> None:
+    known.opened(pushed(Fate.OPEN, 3, 10))
+    for rows, expected in ((12, 0), (22, 0), (32, 1)):
+        assert len(wrong(known, SHOWN | {"items": {"rows": rows, "files": 7}})) == expected
+
+
+def test_late_counts_for_nothing_and_is_told(known: Ledger) -> None:
+    known.opened(pushed(Fate.LATE, 3, 10))
+    late = {"number": 5, "type": "late", "details": {"event": {"details": {"id": "w-3"}}}}
+    assert wrong(known, SHOWN, [*TIMELINE, late]) == []
+    assert len(wrong(known, SHOWN)) == 1
+    assert len(wrong(known, SHOWN | {"items": {"rows": 22, "files": 7}}, [*TIMELINE, late])) == 1
+
+
+def test_lost_disk_excuses_what_was_sent_to_it_and_nothing_else() -> None:
+    known = ledger(pushed(Fate.KEPT, 1, 5, sent_at=1.0), pushed(Fate.KEPT, 2, 7, sent_at=2.0))
+    known.excuse(1.5).until = 2.5
+    assert known.least("job-1").sums == {"rows": 5}
+    assert known.most("job-1").sums == {"rows": 12}
+    assert known.is_touched("job-1")
+
+
+def test_lost_history_excuses_its_events_only() -> None:
+    known = ledger(pushed(Fate.KEPT, 1, 5, sent_at=1.0))
+    known.excuse(0.0, events_only=True).until = 2.0
+    assert known.least("job-1") == Bounds({"current": 7, "files": 7}, {"rows": 5}, set(), (1, "w"), pushes=1)

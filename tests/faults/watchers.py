@@ -1,0 +1,205 @@
+"""Readers of event streams, who come back when they are cut off and note what must never be seen."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, Self
+
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, StreamReader
+from typing_extensions import override
+
+from tests.faults.jobs import PROJECT, Job
+from tests.faults.ledger import Ledger
+from tests.faults.patience import until
+
+AGAIN_SECONDS = 0.2
+SILENT_SECONDS = 8.0
+"""Longer than the sidecar's heartbeat: a stream that says less is dead."""
+
+PATH_OF_PROJECT = f"/v1/events?project={PROJECT}&view=brief"
+
+
+class Message(NamedTuple):
+    """One event of a stream."""
+
+    event: str
+    id: str | None
+    data: dict[str, Any]
+
+
+class Watcher:
+    """Follows streams one after another; what it knows of jobs outlives every connection."""
+
+    def __init__(self, name: str, ledger: Ledger, session: ClientSession, url: str) -> None:
+        self.violations: list[str] = []
+        self.seen: Counter[str] = Counter()
+        self.finished: set[str] = set()
+        self.reset_at = -1.0
+        """When a stream last began anew, after which it need not tell of what had finished."""
+
+        self._name = name
+        self._ledger = ledger
+        self._session = session
+        self._url = url
+        self._last_id: str | None = None
+        self._versions: dict[str, int] = {}
+        self._percents: dict[tuple[str, int], float] = {}
+
+    async def run(self) -> None:
+        """Follow for ever."""
+        await self.follow(PATH_OF_PROJECT)
+
+    async def follow(self, path: str) -> None:
+        """Follow one stream, over as many connections as it takes, until it is over for good."""
+        self._last_id = None
+        while True:
+            try:
+                if await self._connected(path):
+                    return
+            except (ClientError, OSError, TimeoutError) as error:
+                self.seen[type(error).__name__] += 1
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    def lacking(self) -> list[str]:
+        """Return the jobs of whose end it should have heard and has not."""
+        return [
+            job_id for job_id, at in self._ledger.ends().items() if job_id not in self.finished and at > self.reset_at
+        ]
+
+    async def _connected(self, path: str) -> bool:
+        """Read one connection to its end; true if there will never be more."""
+        headers = {} if self._last_id is None else {"Last-Event-ID": self._last_id}
+        timeout = ClientTimeout(total=None, sock_connect=SILENT_SECONDS, sock_read=SILENT_SECONDS)
+        async with self._session.get(f"{self._url}{path}", headers=headers, timeout=timeout) as response:
+            if response.status == 204:
+                return True
+            if response.status != 200:
+                self._wrong(f"{path} was answered {response.status}: {await response.text()}")
+                return False
+            await self._read(response)
+        return False
+
+    async def _read(self, response: ClientResponse) -> None:
+        self._versions.clear()  # another connection may begin with an older state, but not go back within itself
+        async for message in messages(response.content):
+            self.seen[message.event] += 1
+            self._take(message)
+            self._last_id = message.id or self._last_id
+
+    def _take(self, message: Message) -> None:
+        match message.event:
+            case "connected":
+                if not message.data["recovered"]:
+                    self.reset_at = time.monotonic()
+            case "progress":
+                self._look(message.data)
+            case "done":
+                self._look(message.data["job"])
+                self.finished.add(message.data["job_id"])
+            case "gone":
+                self._doubt(message.data["job_id"], "is told to be gone")
+            case _:
+                pass
+
+    def _look(self, row: dict[str, Any]) -> None:
+        job_id, version, percent = row["job_id"], row["version"], row["percent"] or 0.0
+        key = job_id, row["attempt"]
+        if version < self._versions.get(job_id, 0):
+            self._wrong(f"{job_id} at {row['cursor']}: version {version} after {self._versions[job_id]}")
+        if percent < self._percents.get(key, 0.0):
+            self._doubt(job_id, f"at {row['cursor']}: {percent} percent after {self._percents[key]}")
+        if job_id in self.finished and row["status"] != "completed":
+            self._doubt(job_id, f"at {row['cursor']}: {row['status']} after it was finished")
+        self._versions[job_id], self._percents[key] = version, percent
+
+    def _doubt(self, job_id: str, what: str) -> None:
+        """Note what must not be, unless a lost disk explains it."""
+        if self._ledger.is_touched(job_id):
+            self.seen["excused"] += 1
+        else:
+            self._wrong(f"{job_id} {what}")
+
+    def _wrong(self, what: str) -> None:
+        self.violations.append(f"{self._name}: {what}")
+
+
+class JobWatcher(Watcher):
+    """Follows the stream of one job to its end, then that of the job in its place."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a watcher, and what it follows
+        self, name: str, ledger: Ledger, session: ClientSession, url: str, jobs: Sequence[Job], place: int
+    ) -> None:
+        super().__init__(name, ledger, session, url)
+        self._jobs = jobs
+        self._place = place
+        self._followed: list[str] = []
+
+    @override
+    async def run(self) -> None:
+        while True:
+            job_id = self._jobs[self._place].job_id
+            self._followed.append(job_id)
+            await self.follow(f"/v1/jobs/{job_id}/events")
+            await self._until_replaced(job_id)
+
+    async def _until_replaced(self, job_id: str) -> None:
+        while True:
+            await asyncio.sleep(AGAIN_SECONDS)
+            if self._jobs[self._place].job_id != job_id:
+                return
+
+    @override
+    def lacking(self) -> list[str]:
+        """Return the job that it follows, if that has ended unseen, and earlier ones whose stream was over too soon."""
+        return [job_id for job_id in self._ledger.ends() if job_id in self._followed and job_id not in self.finished]
+
+
+class Watchers:
+    """Some of them, at work while inside."""
+
+    def __init__(self, members: Sequence[Watcher]) -> None:
+        self.members = members
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(member.run()) for member in self.members]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.members[0].violations.extend(repr(end) for end in ended if isinstance(end, Exception))
+
+    @property
+    def violations(self) -> list[str]:
+        """What any of them has seen that must not be."""
+        return [line for member in self.members for line in member.violations]
+
+    async def settled(self, seconds: float) -> list[str]:
+        """Wait until all have heard of every end; return who has not."""
+        with suppress(AssertionError):
+            await until(lambda: not any(member.lacking() for member in self.members), seconds, "all have heard")
+        lacking = {member: member.lacking() for member in self.members}
+        return [
+            f"{type(member).__name__} {index}: never told of the end of {', '.join(jobs)}"
+            for index, (member, jobs) in enumerate(lacking.items())
+            if jobs
+        ]
+
+
+async def messages(content: StreamReader) -> AsyncIterator[Message]:
+    """Yield the events of a stream; what was begun when it breaks off is none."""
+    fields: dict[str, str] = {}
+    async for raw in content:
+        line = raw.decode().rstrip("\n")
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        else:
+            if "data" in fields:
+                yield Message(fields.get("event", "message"), fields.get("id"), json.loads(fields["data"]))
+            fields = {}

@@ -1,0 +1,167 @@
+"""Workers that push until told to stop, and send the same again until it is answered."""
+
+import asyncio
+import itertools
+import time
+from collections import Counter
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+from aiohttp import ClientError, ClientSession, ClientTimeout
+
+from tests.faults.jobs import Fate, Job, Push, new_job, next_push
+from tests.faults.ledger import Ledger
+from tests.faults.patience import until
+
+WRITERS = 4
+LANES = 8
+"""What each of them has under way at once, at most."""
+
+JOBS = 50
+LONG_JOBS = 3
+LONG_SHARE = 0.3
+"""Of the jobs, so many are long and get such a share of the pushes."""
+
+PAUSE_SECONDS = 0.2
+VOLLEY_SECONDS = 0.04
+"""Within this all of a volley has been answered, if nothing happens."""
+
+AGAIN_SECONDS = 0.2
+REQUEST_SECONDS = 5.0
+STOP_SECONDS = 30.0
+
+
+class Writers:
+    """All of them, their jobs, and what they were answered."""
+
+    def __init__(self, ledger: Ledger, session: ClientSession, urls: Sequence[str], random: Random) -> None:
+        self.in_flight = 0
+        self.answers: Counter[str] = Counter()
+        self.violations: list[str] = []
+        self._ledger = ledger
+        self._session = session
+        self._urls = urls
+        self._random = random
+        self._numbers = itertools.count(1)
+        self.jobs = [self._new_job(place) for place in range(JOBS)]
+        self._seqs = {f"writer-{number}": itertools.count(1) for number in range(WRITERS)}
+        self._lanes: list[asyncio.Task[None]] = []
+        self._busy = 0
+        self._may_push = asyncio.Event()
+        self._is_over = False
+
+    def start(self) -> None:
+        """Begin, or go on after `pause`."""
+        self._may_push.set()
+        self._lanes = self._lanes or [
+            asyncio.create_task(self._lane(writer)) for writer in self._seqs for _ in range(LANES)
+        ]
+
+    async def pause(self, seconds: float = STOP_SECONDS) -> None:
+        """Return when everything is answered and nothing more is sent until `start`."""
+        self._may_push.clear()
+        await until(lambda: not self._busy, seconds, "every push is answered")
+
+    async def gather(self) -> None:
+        """Let everybody wait, and then push at the same moment."""
+        self._may_push.clear()
+        await asyncio.sleep(PAUSE_SECONDS)
+        self._may_push.set()
+        await asyncio.sleep(self._random.uniform(0, VOLLEY_SECONDS))
+
+    async def until_in_flight(self) -> int:
+        """Wait until requests are under way and return how many."""
+        await until(lambda: self.in_flight > 0, STOP_SECONDS, "requests are under way")
+        return self.in_flight
+
+    async def until_acknowledged(self, more: int, seconds: float = STOP_SECONDS) -> None:
+        """Wait until so many more pushes are acknowledged."""
+        wanted = self._ledger.acknowledged + more
+        await until(lambda: self._ledger.acknowledged >= wanted, seconds, f"{more} more pushes are acknowledged")
+
+    async def stop(self) -> None:
+        """Let what is under way be answered, give up what is not in time, and end."""
+        try:
+            await self.pause()
+        except AssertionError:
+            self.violations.append(f"{self._busy} pushes are not answered though everything is up")
+        self._is_over = True
+        for lane in self._lanes:
+            lane.cancel()
+        ended = await asyncio.gather(*self._lanes, return_exceptions=True)
+        self.violations += [repr(end) for end in ended if isinstance(end, Exception)]
+
+    async def _lane(self, writer: str) -> None:
+        while True:
+            await self._may_push.wait()
+            self._busy += 1
+            try:
+                await self._push(writer)
+            finally:
+                self._busy -= 1
+            await asyncio.sleep(self._random.uniform(0, PAUSE_SECONDS))
+
+    async def _push(self, writer: str) -> None:
+        is_long = self._random.random() < LONG_SHARE
+        place = self._random.randrange(LONG_JOBS if is_long else JOBS)
+        push = next_push(self.jobs[place], writer, next(self._seqs[writer]), self._random)
+        self._ledger.opened(push)
+        push.first_sent_at = time.monotonic()
+        self._ledger.answered(push, await self._until_answered(push))
+        if push.is_end:
+            self.jobs[place] = self._new_job(place)
+
+    async def _until_answered(self, push: Push) -> Fate:
+        while True:
+            fate = await self._sent(push)
+            if fate is not None:
+                return fate
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    def _new_job(self, place: int) -> Job:
+        return new_job(next(self._numbers), self._random, is_long=place < LONG_JOBS)
+
+    async def _sent(self, push: Push) -> Fate | None:
+        """Send once and return what became of it, None if it has to be sent again."""
+        push.tries += 1
+        push.sent_at = time.monotonic()
+        self.in_flight += 1
+        try:
+            url = f"{self._random.choice(self._urls)}/v1/jobs/{push.job.job_id}"
+            async with self._session.post(url, json=push.body, timeout=ClientTimeout(REQUEST_SECONDS)) as response:
+                status, text = response.status, await response.text()
+                return self._understood(push, status, await response.json() if status == 200 else text)
+        except (ClientError, OSError, TimeoutError) as error:
+            self.answers[type(error).__name__] += 1
+            return None
+        finally:
+            self.in_flight -= 1
+
+    def _understood(self, push: Push, status: int, answer: Any) -> Fate | None:
+        if status != 200:
+            self.answers[str(status)] += 1
+            if status != 503:
+                self.violations.append(f"{push.job.job_id}: {push.body} was answered {status}: {answer}")
+                return Fate.OPEN
+            return None
+        self.answers[answer["reason"]] += 1
+        fate = self._fate(push, answer["reason"], is_applied=answer["applied"])
+        if fate is Fate.OPEN:
+            self.violations.append(f"{push.job.job_id}: {push.body} at try {push.tries} was answered {answer}")
+        return fate
+
+    def _fate(self, push: Push, reason: str, *, is_applied: bool) -> Fate:
+        """Return what an answer means; OPEN if it makes no sense."""
+        has_ended = self._ledger.has_end(push.job.job_id)
+        match reason:
+            case "applied" | "out_of_order" if is_applied:
+                return Fate.KEPT
+            case "out_of_order" if not push.sums and push.event_id is None:
+                return Fate.KEPT
+            case "duplicate" if push.tries > 1 and not is_applied:
+                return Fate.DOUBTFUL if has_ended and not push.is_end else Fate.KEPT
+            case "late" if has_ended and not is_applied:
+                return Fate.LATE
+            case _:
+                return Fate.OPEN
