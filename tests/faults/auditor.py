@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
+from tests.faults.jobs import PROJECT
 from tests.faults.ledger import Ledger
 from tests.faults.oracle import counter, violations
 
@@ -36,6 +37,19 @@ class Auditor:
                 return [f"{job_id}: {what}" for what in await self._audit(job_id)]
 
         return [line for lines in await asyncio.gather(*map(one, job_ids)) for line in lines]
+
+    async def listed(self) -> list[str]:
+        """Return what the list of active jobs lacks."""
+        shown: set[str] = set()
+        page: str | None = ""
+        while page is not None:
+            path = f"/v1/jobs?project={PROJECT}&active=true&view=brief&limit={PAGE}"
+            found = await self._read(path + (f"&page={page}" if page else "")) or {"jobs": [], "next": None}
+            shown |= {job["job_id"] for job in found["jobs"]}
+            page = found["next"]
+        return [
+            f"{job_id} is not in the list of active jobs" for job_id in self._ledger.active() if job_id not in shown
+        ]
 
     async def missing(self) -> tuple[int, int]:
         """Return how many pushes a lost disk excuses, and in how many jobs something of them is missing."""

@@ -1,5 +1,6 @@
 """Writers and watchers at work while one fault after another happens, and what is found wrong after each."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -99,14 +100,17 @@ class Campaign:
         self._watchers = Watchers([*projects, *jobs])
         self._readers = Readers(self._ledger, session, place.urls, seeded(seed))
 
-    async def run(self, faults: Iterable[Fault], say: Callable[[str], None] = lambda _: None) -> None:
-        """Do all of it, and fill in the report, also when it breaks off."""
+    async def run(
+        self, faults: Iterable[Fault], say: Callable[[str], None] = lambda _: None, most_pause_seconds: float = 0.0
+    ) -> None:
+        """Do all of it, and fill in the report, also when it breaks off; between faults is a pause of any length."""
         async with self._watchers, self._readers:
             self._writers.start()
             try:
                 await self._writers.until_acknowledged(BETWEEN)
                 for fault in faults:
                     await self._suffer(fault)
+                    await asyncio.sleep(self._random.uniform(0, most_pause_seconds))
                     say(f"{self.report.strikes[-1]}: {len(self.report.violations)} violations")
             except (AssertionError, TimeoutError) as error:
                 self.report.violations.append(f"broken off: {error!r}")
@@ -155,6 +159,7 @@ class Campaign:
     async def _conclude(self) -> None:
         report = self.report
         await self._audit(self._ledger.job_ids, "at the end")
+        report.violations += await self._auditor.listed()
         report.violations += await self._watchers.settled(SETTLE_SECONDS)
         report.violations += [*self._writers.violations, *self._watchers.violations]
         report.acknowledged, report.jobs = self._ledger.acknowledged, len(self._ledger.job_ids)

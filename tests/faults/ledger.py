@@ -96,6 +96,10 @@ class Ledger:
         """Whether anybody has tried to finish it."""
         return any(push.is_end for push in self._by_job.get(job_id, ()))
 
+    def active(self) -> list[str]:
+        """Return the jobs that must be there, and not finished."""
+        return [job_id for job_id in self._by_job if self.least(job_id).pushes and not self.has_end(job_id)]
+
     def is_touched(self, job_id: str) -> bool:
         """Whether something of it may have been lost with a disk."""
         return any(self._is_excused(push) for push in self._by_job.get(job_id, ()))

@@ -19,17 +19,22 @@ class Target(StrEnum):
 
 
 class Kind(StrEnum):
-    """What happens to it. `EMPTY` is a kill that takes the disk along, `HANG` a line that carries nothing."""
+    """What happens to it.
+
+    `EMPTY` is a kill that takes the disk along, `HANG` a line that carries nothing, `FLAP` one that breaks again and
+    again, so that some call is always cut off halfway.
+    """
 
     KILL = "kill"
     STOP = "stop"
     EMPTY = "empty"
     CUT = "cut"
     HANG = "hang"
+    FLAP = "flap"
 
 
 CERTAIN = (Kind.KILL, Kind.STOP, Kind.EMPTY, Kind.CUT)
-"""What every plan has for every target."""
+"""What every plan has for every target, as often as is wanted; of the other kinds it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ def fault(target: Target, kind: Kind, source: random.Random) -> Fault:
     match kind:
         case Kind.STOP:
             seconds = source.uniform(1.5, 4.0)
-        case Kind.CUT | Kind.HANG:
+        case Kind.CUT | Kind.HANG | Kind.FLAP:
             seconds = source.uniform(1.0, 4.0)
         case Kind.KILL | Kind.EMPTY:
             seconds = 0.0
@@ -72,8 +77,9 @@ def fault(target: Target, kind: Kind, source: random.Random) -> Fault:
 
 
 def plan(source: random.Random, times: int) -> list[Fault]:
-    """Return every certain kind of fault of every target so many times, in any order."""
+    """Return every certain kind of fault of every target so many times, and some others, in any order."""
     faults = [fault(target, kind, source) for target in Target for kind in CERTAIN for _ in range(times)]
+    faults += [fault(target, Kind.FLAP, source) for target in Target]
     source.shuffle(faults)
     return faults
 

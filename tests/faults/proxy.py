@@ -58,6 +58,15 @@ class Proxy:
         for side in list(self._sides):
             side.reset()
 
+    async def flap(self, seconds: float, pause_seconds: float) -> None:
+        """Reset every connection again and again."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while loop.time() < deadline:
+            self.cut()
+            await self.heal()
+            await asyncio.sleep(pause_seconds)
+
     async def close(self) -> None:
         """Cut, and wait for what was under way."""
         self.cut()

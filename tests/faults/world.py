@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from tests.faults.plan import Fault, Kind, Target
 from tests.faults.program import Sidecar
@@ -16,6 +16,7 @@ from tests.servers.postgres import Postgres
 DATABASE = "postgres"
 """The one that an emptied server has too."""
 
+FLAP_SECONDS = 0.1
 SETTINGS: Mapping[str, object] = {"store_timeout_seconds": 1, "finished_ttl_seconds": 3600, "heartbeat_seconds": 2}
 
 
@@ -100,6 +101,10 @@ class World:
                 line.hang()
                 await asyncio.sleep(fault.seconds)
                 await line.heal()
+            case Kind.FLAP:
+                await line.flap(fault.seconds, FLAP_SECONDS)
+            case _:
+                assert_never(fault.kind)
 
 
 @asynccontextmanager

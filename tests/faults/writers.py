@@ -159,7 +159,7 @@ class Writers:
                 return Fate.KEPT
             case "out_of_order" if not push.sums and push.event_id is None:
                 return Fate.KEPT
-            case "duplicate" if push.tries > 1 and not is_applied:
+            case "duplicate" if not is_applied:  # also at once, if Redis took it, did not answer, and SQL was asked
                 return Fate.DOUBTFUL if has_ended and not push.is_end else Fate.KEPT
             case "late" if has_ended and not is_applied:
                 return Fate.LATE

@@ -82,9 +82,9 @@ class Database:
             await connection.execute(select(RECORDED.c.project).limit(1))
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Begin a transaction that only reads."""
-        async with self._guarded(self.timeout_seconds, is_reading=True) as connection:
+    async def reading(self, seconds: float | None = None) -> AsyncIterator[AsyncConnection]:
+        """Begin a transaction that only reads; it may take so many seconds, else as long as any call."""
+        async with self._guarded(seconds or self.timeout_seconds, is_reading=True) as connection:
             yield connection
 
     @asynccontextmanager

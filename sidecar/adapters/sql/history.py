@@ -14,6 +14,9 @@ from sidecar.history import Durations, StatsQuery, TypeStats
 
 PERCENTS = (50, 95, 99)
 
+STATS_SECONDS = 10.0
+"""Deadline of statistics, which may have to look at every finished job."""
+
 
 class SqlHistory:
     """`History` over SQL."""
@@ -43,7 +46,7 @@ class SqlHistory:
 
     async def stats(self, may_see: Callable[[str], bool], asked: StatsQuery) -> list[TypeStats]:
         """Return statistics of the finished jobs of every type, by name; percentiles by the nearest rank."""
-        async with self._database.reading() as connection:
+        async with self._database.reading(STATS_SECONDS) as connection:
             projects = [asked.project] if asked.project is not None else await _projects(connection, may_see)
             counted = await connection.execute(_counted(asked, projects))
             counts = {kind: (finished, completed) for kind, finished, completed in counted}

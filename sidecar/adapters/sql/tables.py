@@ -6,7 +6,6 @@ from sqlalchemy import (
     Column,
     Float,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     Table,
@@ -52,6 +51,8 @@ JOBS = Table(
     Index("jobs_of_project_by_rev", "project", "rev"),
     Index("jobs_by_end", "finished_at"),
     Index("jobs_by_parent", "parent_id"),
+    Index("jobs_by_status", "status", "created_at", "job_id"),
+    Index("jobs_by_type", "job_type", "created_at", "job_id"),
     Index("jobs_ahead", "is_ahead", sqlite_where=text("is_ahead"), postgresql_where=text("is_ahead")),
 )
 """Every job: its whole document, and what it is looked for by. `rev` is its place in the order of its project here.
@@ -81,7 +82,7 @@ TIMELINE = Table(
     Column("event_id", Text, nullable=False),
     Column("type", Text, nullable=False),
     Column("at", Float(53), nullable=False),
-    Column("attempt", Integer, nullable=False),
+    Column("attempt", BigInteger, nullable=False),
     Column("details", Text, nullable=False),
     UniqueConstraint("job_id", "event_id", name="timeline_event"),
 )
@@ -90,7 +91,7 @@ ATTEMPTS = Table(
     "attempts",
     TABLES,
     Column("job_id", Text, primary_key=True),
-    Column("attempt", Integer, primary_key=True),
+    Column("attempt", BigInteger, primary_key=True),
     Column("summary", Text, nullable=False),
 )
 """What each attempt had reached, as the JSON object that the API shows."""
@@ -99,7 +100,7 @@ STAGES = Table(
     "stage_durations",
     TABLES,
     Column("job_id", Text, primary_key=True),
-    Column("attempt", Integer, primary_key=True),
+    Column("attempt", BigInteger, primary_key=True),
     Column("stage", Text, primary_key=True),
     Column("project", Text, nullable=False),
     Column("job_type", Text, nullable=False),

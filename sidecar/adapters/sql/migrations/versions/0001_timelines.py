@@ -16,7 +16,7 @@ def upgrade() -> None:
         sa.Column("event_id", sa.Text, nullable=False),
         sa.Column("type", sa.Text, nullable=False),
         sa.Column("at", sa.Float(53), nullable=False),
-        sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("attempt", sa.BigInteger, nullable=False),
         sa.Column("details", sa.Text, nullable=False),
         if_not_exists=True,
     )

@@ -29,13 +29,13 @@ def upgrade() -> None:
     op.create_table(
         "attempts",
         sa.Column("job_id", sa.Text, primary_key=True),
-        sa.Column("attempt", sa.Integer, primary_key=True),
+        sa.Column("attempt", sa.BigInteger, primary_key=True),
         sa.Column("summary", sa.Text, nullable=False),
     )
     op.create_table(
         "stage_durations",
         sa.Column("job_id", sa.Text, primary_key=True),
-        sa.Column("attempt", sa.Integer, primary_key=True),
+        sa.Column("attempt", sa.BigInteger, primary_key=True),
         sa.Column("stage", sa.Text, primary_key=True),
         sa.Column("project", sa.Text, nullable=False),
         sa.Column("job_type", sa.Text, nullable=False),
@@ -75,6 +75,8 @@ def _jobs() -> None:
     op.create_index("jobs_of_project_by_rev", "jobs", ["project", "rev"])
     op.create_index("jobs_by_end", "jobs", ["finished_at"])
     op.create_index("jobs_by_parent", "jobs", ["parent_id"])
+    op.create_index("jobs_by_status", "jobs", ["status", "created_at", "job_id"])
+    op.create_index("jobs_by_type", "jobs", ["job_type", "created_at", "job_id"])
     ahead = sa.text("is_ahead")
     op.create_index("jobs_ahead", "jobs", ["is_ahead"], sqlite_where=ahead, postgresql_where=ahead)
 
