@@ -4,20 +4,21 @@ A call that Redis does not answer goes to SQL at once. What SQL takes is marked 
 when Redis is back. What this process was acknowledged by Redis and may not be recorded yet goes along.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from sidecar.adapters.breaker import Breaker
+from sidecar.adapters.crossing import Crossing
 from sidecar.adapters.matching import is_of_unfinished
+from sidecar.adapters.paging import merged
 from sidecar.adapters.redis_live import Elsewhere, RedisLive
 from sidecar.adapters.sql.live import SqlLive
 from sidecar.core.errors import HistoryUnavailable, StoreUnavailable
 from sidecar.core.job import Event, Job
 from sidecar.core.merge import united
 from sidecar.core.view import View
-from sidecar.ports import ChangeJob, Metrics, Missed, Order, Page, Place, Query, Stored, Written
+from sidecar.ports import ChangeJob, Metrics, Missed, Page, Query, Stored, Written
 
 T = TypeVar("T")
 
@@ -26,47 +27,6 @@ WRITES = ("update", "delete")
 """Counted under the surface of those who push, whoever reads from the same store."""
 
 AWAY = StoreUnavailable("Redis is away")
-
-CROSSING_SECONDS = 10.0
-"""How long a return of Redis waits for what SQL is just taking."""
-
-
-class Crossing:
-    """Lets SQL take changes, until it is closed for the moment in which Redis takes over."""
-
-    def __init__(self) -> None:
-        """Begin open."""
-        self._inside = 0
-        self._is_empty = asyncio.Event()
-        self._is_empty.set()
-        self._is_open = asyncio.Event()
-        self._is_open.set()
-
-    @asynccontextmanager
-    async def taken(self) -> AsyncIterator[None]:
-        """Take a change inside."""
-        await self._is_open.wait()
-        self._inside += 1
-        self._is_empty.clear()
-        try:
-            yield
-        finally:
-            self._inside -= 1
-            if not self._inside:
-                self._is_empty.set()
-
-    @asynccontextmanager
-    async def closed(self) -> AsyncIterator[None]:
-        """Let nobody in while inside, once those who were have come out."""
-        self._is_open.clear()
-        try:
-            async with asyncio.timeout(CROSSING_SECONDS):
-                await self._is_empty.wait()
-            yield
-        except TimeoutError as error:
-            raise StoreUnavailable("SQL is still taking changes") from error
-        finally:
-            self._is_open.set()
 
 
 class Stores:
@@ -264,7 +224,7 @@ class FallbackStore:
         kept, live = await self._sql.page(query), await self._live.page(query)
         held = await self._live.holds([each.view.job.job_id for each in kept.jobs])
         past = [each for each in kept.jobs if each.view.job.job_id not in held]
-        return _merged(query, live, Page(tuple(past), kept.next, kept.cursor))
+        return merged(query, live, Page(tuple(past), kept.next, kept.cursor))
 
 
 def _is_of_redis(answer: Written | Exception) -> bool:
@@ -276,32 +236,3 @@ async def _or_both_away(sql: Callable[[], Awaitable[T]], error: StoreUnavailable
         return await sql()
     except HistoryUnavailable as other:
         raise StoreUnavailable(f"{error}; {other}") from other
-
-
-def _merged(query: Query, live: Page, past: Page) -> Page:
-    """Return one page of two in the same order: as far as both reach."""
-    is_descending = query.order in (Order.NEWEST_CREATED, Order.NEWEST_UPDATED)
-    ends = [_key(page.next) for page in (live, past) if page.next is not None]
-    bound = (max if is_descending else min)(ends, default=None)
-    by_id = {each.view.job.job_id: each for each in (*past.jobs, *live.jobs)}
-    keyed = sorted(((_key(_place(query, each)), each) for each in by_id.values()), key=_first, reverse=is_descending)
-    if bound is not None:
-        keyed = [(key, each) for key, each in keyed if (key >= bound if is_descending else key <= bound)]
-    jobs = tuple(each for _, each in keyed[: query.limit])
-    if len(keyed) > query.limit:
-        return Page(jobs, Place(*keyed[query.limit - 1][0]), live.cursor)
-    return Page(jobs, None if bound is None else Place(*bound), live.cursor)
-
-
-def _place(query: Query, stored: Stored) -> Place:
-    job = stored.view.job
-    is_by_update = query.order in (Order.NEWEST_UPDATED, Order.OLDEST_UPDATED)
-    return Place(job.updated_at if is_by_update else job.created_at, job.job_id)
-
-
-def _key(place: Place) -> tuple[float, str]:
-    return place.at, place.job_id
-
-
-def _first(keyed: tuple[tuple[float, str], Stored]) -> tuple[float, str]:
-    return keyed[0]
