@@ -212,7 +212,7 @@ async def test_copy_of_another_epoch_that_lacks_nothing_is_not_ahead(
     await record(archive, redis)
     anew = Redis(ANEW)
     anew.jobs["job-1"] = fork(job, ANEW)
-    further = anew.push(update(writer="v", seq=2, add_current=1))
+    further = anew.push(update(writer="v", seq=2, add_current=1), now=NOON + 5)
     await record(archive, anew)
     assert fork(await job_of(sql), ANEW) == further
     assert await ahead_ids(archive) == []
@@ -377,15 +377,17 @@ async def test_lines_of_both_sides_of_a_split_are_numbered_in_one_row(
 ) -> None:
     redis.push(update(writer="w", seq=1, stage="load"))
     await record(archive, redis)
-    for seq, stage in enumerate(("solve", "check", "save")):
-        await sql.update("job-1", push(update(writer="s", seq=seq, stage=stage), NOON + 5 + seq))
+    for seq, stage in enumerate(("solve", "check", "save"), 11):
+        await sql.update("job-1", push(update(writer="s", seq=seq, stage=stage), NOON + seq))
     redis.push(*(update(writer="w", seq=seq, stage=f"stage-{seq}") for seq in range(2, 7)), now=NOON + 5)
     batch = await record(archive, redis)
     events = await history.timeline("job-1", 0, 1_000)
     assert [event.number for event in events] == list(range(1, len(events) + 1))
     assert len({event.id for event in events}) == len(events)
     assert {line.event.id for line in batch.lines} < {event.id for event in events}
-    assert {"s/0", "s/1", "s/2"} == {"/".join(event.id.split("/")[1:])[:3] for event in events if "/s/" in event.id}
+    assert [event.id for event in events if event.id.endswith(":stage_started") and "/s/" in event.id] == [
+        f"1/s/{seq}:stage_started" for seq in (11, 12, 13)
+    ]
 
 
 async def test_job_knows_how_long_its_timeline_has_become(
@@ -421,7 +423,17 @@ async def test_two_ends_are_both_on_the_timeline(
     told = await types(history)
     assert [told.count(each) for each in ("failed", "completed", "late")] == [1, 1, 1]
     assert view(await job_of(sql)).status is Status.FAILED
-    assert (await job_of(sql)).event_count == len(told)
+
+
+async def test_job_knows_of_the_line_that_tells_of_the_other_end(
+    archive: SqlArchive, sql: SqlLive, history: SqlHistory, redis: Redis
+) -> None:
+    redis.push(update(writer="w", seq=1, current=1))
+    await record(archive, redis)
+    await sql.update("job-1", finish(status=Status.FAILED, now=NOON + 10))
+    redis.push(update(writer="w", seq=2, words={"status": "completed"}), now=NOON + 20)
+    await record(archive, redis)
+    assert (await job_of(sql)).event_count == len(await types(history))
 
 
 async def test_attempts_are_kept_with_what_each_had_reached(

@@ -13,7 +13,6 @@ from typing_extensions import override
 
 from tests.faults.auditor import Auditor
 from tests.faults.ledger import Excuse, Ledger
-from tests.faults.patience import until_found
 from tests.faults.plan import Fault, Kind, Target, seeded
 from tests.faults.readers import Readers
 from tests.faults.watchers import JobWatcher, Watcher, Watchers
@@ -25,7 +24,6 @@ BEFORE_EMPTY = 40
 BETWEEN = 80
 """Pushes to be acknowledged before the live store is emptied, and between two faults."""
 
-CAUGHT_UP_SECONDS = 30.0
 SETTLE_SECONDS = 20.0
 PROJECT_WATCHERS = 2
 JOB_WATCHERS = 4
@@ -136,22 +134,12 @@ class Campaign:
         if fault.kind is not Kind.EMPTY or fault.target is Target.SIDECAR:
             return None
         await self._writers.pause()
-        await self._caught_up()
+        await self._world.sidecars[0].recorded(self._session)
         is_history = fault.target is Target.POSTGRES
         excuse = self._ledger.excuse(0.0 if is_history else time.monotonic(), events_only=is_history)
         self._writers.start()
         await self._writers.until_acknowledged(BEFORE_EMPTY)
         return excuse
-
-    async def _caught_up(self) -> None:
-        """Wait until a look at the outbox from now on finds it empty."""
-        since = time.time()
-        await until_found(lambda: self._is_outbox_empty(since), CAUGHT_UP_SECONDS, lambda: "the outbox is empty")
-
-    async def _is_outbox_empty(self, since: float) -> bool:
-        sidecar = self._world.sidecars[0]
-        oldest = await sidecar.metric(self._session, "progress_outbox_oldest_timestamp_seconds")
-        return oldest >= since and await sidecar.metric(self._session, "progress_outbox_length") == 0
 
     async def _audit(self, job_ids: Iterable[str], when: str) -> None:
         self.report.violations += [f"{when}: {line}" for line in await self._auditor.audit(job_ids)]

@@ -7,6 +7,7 @@ import re
 import resource
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,16 @@ class Sidecar(Process):
         except (ClientError, OSError, TimeoutError):
             return float("nan")
         return float(found[1]) if found else float("nan")
+
+    async def recorded(self, session: ClientSession, seconds: float = 30.0) -> None:
+        """Wait until a look at the outbox from now on finds it empty."""
+        since = time.time()
+
+        async def is_empty() -> bool:
+            oldest = await self.metric(session, "progress_outbox_oldest_timestamp_seconds")
+            return oldest >= since and await self.metric(session, "progress_outbox_length") == 0
+
+        await until_found(is_empty, seconds, lambda: f"all is recorded\n{self.complaints()}")
 
     def complaints(self, most: int = 40) -> str:
         """Return the last lines that it logged as warnings or errors, and whatever is no line of its log."""

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from collections.abc import Sequence
 from enum import StrEnum
 
 from typing_extensions import override
@@ -30,6 +31,8 @@ class Proxy:
         self._sides: set[Side] = set()
         self._connecting: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._word = b""
+        self._is_said = asyncio.Event()
 
     async def heal(self) -> None:
         """Let everything through, from the first call on and after `cut` or `hang`."""
@@ -72,6 +75,25 @@ class Proxy:
         self.cut()
         await asyncio.gather(*self._connecting, return_exceptions=True)
 
+    async def trip(self, words: Sequence[bytes], delay_seconds: float) -> None:
+        """Wait until clients have said these words, let them through, and reset every connection so much later.
+
+        Without a delay the server does what it was told, and its answer is lost.
+        """
+        for word in words:
+            self._word = word
+            self._is_said.clear()
+            await self._is_said.wait()
+        await asyncio.sleep(delay_seconds)
+        for side in list(self._sides):
+            side.reset()
+
+    def heard(self, data: bytes) -> None:
+        """Look for the word in what a client says."""
+        if self._word and self._word in data:
+            self._word = b""
+            self._is_said.set()
+
     def joined(self, side: "Side") -> None:
         """Note a new end of a connection."""
         self._sides.add(side)
@@ -104,6 +126,7 @@ class Side(asyncio.Protocol):
     def __init__(self, proxy: Proxy, other: "Side | None") -> None:
         self.other = other
         self._proxy = proxy
+        self._is_client = other is None
         self._transport: asyncio.Transport | None = None
 
     @override
@@ -118,6 +141,8 @@ class Side(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.other is not None and self.other.is_open:
             self.other.write(data)
+            if self._is_client:
+                self._proxy.heard(data)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,11 +1,9 @@
 """Two sidecars of which one alone has lost its way to Redis: what either takes is counted, once, by both."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -81,7 +79,7 @@ class Pair:
         await until_found(
             lambda: self._is_agreed(expected), AGREE_SECONDS, lambda: f"both show {expected}: {self.seen}"
         )
-        await until_found(partial(self._is_recorded, time.time()), AGREE_SECONDS, lambda: "all of it is recorded")
+        await self.near.recorded(self.session)
         assert await self._is_agreed(expected), self.seen
 
     async def told(self) -> list[list[dict[str, Any]]]:
@@ -92,11 +90,6 @@ class Pair:
         self.seen[:] = [await self.read(side) for side in (self.near, self.far)]
         shown = [{name: job.get(name) for name in SHOWN} for job in self.seen]
         return shown[0] == shown[1] == shown[0] | expected
-
-    async def _is_recorded(self, since: float) -> bool:
-        """Whether a look at the outbox since then has found it empty."""
-        oldest = await self.near.metric(self.session, "progress_outbox_oldest_timestamp_seconds")
-        return oldest >= since and await self.near.metric(self.session, "progress_outbox_length") == 0
 
     async def _is_split(self) -> bool:
         return (await self.far.parts(self.session)).get("redis") == "unavailable"

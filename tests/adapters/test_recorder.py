@@ -1,0 +1,359 @@
+"""The recorder between a real Valkey and a real database: all arrives, once, whoever dies in between."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+
+import pytest
+from sqlalchemy import text
+from typing_extensions import override
+
+from sidecar.adapters.embedded import EmbeddedValkey
+from sidecar.adapters.redis_lease import RedisLease
+from sidecar.adapters.redis_link import RedisLink
+from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.redis_outbox import RedisOutbox
+from sidecar.adapters.sql.tables import TABLES
+from sidecar.background import ended
+from sidecar.core.errors import StoreUnavailable
+from sidecar.core.job import Event, Job, Status
+from sidecar.core.merge import fork
+from sidecar.core.view import view
+from sidecar.recorder import LINES_A_BATCH, Recorder, tell_ahead
+from sidecar.settings import Settings
+from sidecar.storage import Storage
+from tests.adapters.updates import NOON, finish, push, update
+from tests.faults.patience import until_found
+from tests.http.conftest import Counted
+
+TAKE_OVER_SECONDS = 10.0
+
+
+class Broken(RedisOutbox):
+    """An outbox whose lines cannot be trimmed, as when the process dies before."""
+
+    @override
+    async def trim(self, project: str, position: str) -> None:
+        raise StoreUnavailable(f"{project} at {position}")
+
+
+async def opened(valkey: EmbeddedValkey, database_url: str) -> Storage:
+    """Return both stores as a process has them that has just begun."""
+    storage = Storage(Settings(store_timeout_seconds=5), valkey.url, database_url, Counted())
+    await storage.start()
+    return storage
+
+
+@pytest.fixture
+async def storage(valkey: EmbeddedValkey, database_url: str) -> AsyncIterator[Storage]:
+    storage = await opened(valkey, database_url)
+    yield storage
+    await storage.close()
+
+
+@pytest.fixture
+async def other(valkey: EmbeddedValkey, database_url: str, storage: Storage) -> AsyncIterator[Storage]:
+    """Return the same stores as another process has them."""
+    del storage  # opened first
+    other = await opened(valkey, database_url)
+    yield other
+    await other.close()
+
+
+@pytest.fixture
+def live(storage: Storage) -> RedisLive:
+    """Return Redis without anything behind it."""
+    return RedisLive(storage.link, time.time)
+
+
+def recorder(storage: Storage, outbox: RedisOutbox | None = None) -> Recorder:
+    """Return a recorder that remembers nothing."""
+    live = storage.stores.live
+    outbox = outbox or storage.outbox
+    return Recorder(outbox, live, live, storage.archive, RedisLease(storage.link, "recorder"), Counted(), time.time)
+
+
+async def told(live: RedisLive, count: int, jobs: int = 7, project: str = "default") -> dict[str, list[Event]]:
+    """Push updates of some jobs, and return the lines that each of them wrote."""
+    lines: dict[str, list[Event]] = {}
+    for number in range(count):
+        job_id = f"{project}-{number % jobs}"
+        given = update(job_id, project=project, writer="w", seq=number, stage=f"s{number // jobs % 9}", add_current=1)
+        written = await live.update(job_id, push(given, NOON + number))
+        lines.setdefault(job_id, []).extend(written.outcome.events)
+    return lines
+
+
+async def jobs_in(storage: Storage, job_ids: list[str]) -> tuple[dict[str, Job], dict[str, Job]]:
+    """Return jobs as Redis and as SQL has them, whoever owns them."""
+    found = {job_id: await storage.stores.live.get(job_id) for job_id in job_ids}
+    redis = {job_id: fork(stored.view.job, "") for job_id, stored in found.items() if stored is not None}
+    return redis, await storage.stores.sql.find(job_ids)
+
+
+async def assert_recorded(storage: Storage, lines: dict[str, list[Event]]) -> None:
+    """Find in SQL what Redis has, and exactly these lines."""
+    redis, sql = await jobs_in(storage, list(lines))
+    assert sql == redis
+    assert sql.keys() == lines.keys()
+    for job_id, events in lines.items():
+        assert await storage.history.timeline(job_id, 0, 10_000) == events
+
+
+async def left(storage: Storage) -> int:
+    return (await storage.outbox.backlog()).lines
+
+
+async def emptied(storage: Storage) -> None:
+    """Take everything out of SQL, as if the disk had been lost."""
+    async with storage.database.writing() as connection:
+        for name in [*TABLES.tables, "alembic_version"]:
+            await connection.execute(text(f"DROP TABLE {name}"))
+    await storage.database.revive()
+
+
+async def test_everything_that_was_pushed_is_in_sql_and_leaves_the_outbox(storage: Storage) -> None:
+    live = storage.stores.live
+    lines = await told(live, 100) | await told(live, 50, project="uni")
+    assert await left(storage) == sum(map(len, lines.values()))
+    await storage.recorder.record_all()
+    await assert_recorded(storage, lines)
+    assert await left(storage) == 0
+
+
+async def test_more_than_a_batch_is_recorded_in_one_go(storage: Storage) -> None:
+    lines = await told(storage.stores.live, 1_200, jobs=250)
+    assert sum(map(len, lines.values())) > 2 * LINES_A_BATCH
+    await storage.recorder.record_all()
+    await assert_recorded(storage, lines)
+    assert await left(storage) == 0
+
+
+async def test_changes_without_lines_are_recorded_too(storage: Storage) -> None:
+    live = storage.stores.live
+    lines = await told(live, 3, jobs=1)
+    await storage.recorder.record_all()
+    await live.update("default-0", push(update("default-0", writer="w", seq=9, metadata={"k": 1}), NOON + 3))
+    await storage.recorder.record_all()
+    await assert_recorded(storage, lines)
+    assert storage.recorder.recorded_rev("default").rev == 4
+
+
+async def test_nothing_new_is_not_recorded_again(storage: Storage) -> None:
+    await told(storage.stores.live, 10)
+    await storage.recorder.record_all()
+    before = await storage.stores.sql.since("default", 0, 100)
+    await storage.recorder.record_all()
+    assert (await storage.stores.sql.since("default", 0, 100)).cursor == before.cursor
+
+
+async def test_what_is_deleted_leaves_sql(storage: Storage) -> None:
+    live = storage.stores.live
+    lines = await told(live, 20, jobs=2)
+    await storage.recorder.record_all()
+    await live.delete("default-0", lambda _: None)
+    await storage.recorder.record_all()
+    await assert_recorded(storage, {"default-1": lines["default-1"]})
+    assert await storage.stores.sql.get("default-0") is None
+    assert await storage.history.timeline("default-0", 0, 10) == []
+
+
+async def crashed(storage: Storage) -> None:
+    """Record, and die after the commit and before the outbox is trimmed."""
+    with pytest.raises(StoreUnavailable):
+        await recorder(storage, Broken(storage.link)).record_all()
+
+
+async def test_crash_between_commit_and_trim_records_nothing_twice(storage: Storage) -> None:
+    lines = await told(storage.stores.live, 100)
+    await crashed(storage)
+    assert await left(storage) > 0
+    await recorder(storage).record_all()
+    await assert_recorded(storage, lines)
+
+
+async def test_what_is_pushed_after_such_a_crash_is_recorded(storage: Storage) -> None:
+    live = storage.stores.live
+    lines = await told(live, 100)
+    await crashed(storage)
+    written = await live.update("default-0", finish("default-0", now=NOON + 200))
+    lines["default-0"] += written.outcome.events
+    await recorder(storage).record_all()
+    await assert_recorded(storage, lines)
+    assert await left(storage) == 0
+
+
+async def test_crash_between_commit_and_trim_leaves_nothing_waiting_for_ever(storage: Storage) -> None:
+    await told(storage.stores.live, 100)
+    await crashed(storage)
+    await recorder(storage).record_all()
+    assert await left(storage) == 0
+
+
+async def test_two_recorders_at_once_record_everything_once(storage: Storage, other: Storage) -> None:
+    pushing = asyncio.create_task(told(storage.stores.live, 600, jobs=40))
+    while not pushing.done():
+        await asyncio.gather(storage.recorder.record_all(), other.recorder.record_all())
+    lines = await pushing
+    await asyncio.gather(storage.recorder.record_all(), other.recorder.record_all())
+    await assert_recorded(storage, lines)
+    assert await left(storage) == 0
+
+
+async def test_lease_is_one_holders_who_keeps_it(storage: Storage) -> None:
+    mine, theirs = RedisLease(storage.link, "work"), RedisLease(storage.link, "work")
+    assert [await mine.hold(), await theirs.hold(), await mine.hold()] == [True, False, True]
+    assert await RedisLease(storage.link, "another").hold()
+
+
+async def test_lease_is_taken_over_when_its_holder_stops(storage: Storage) -> None:
+    mine, theirs = RedisLease(storage.link, "work"), RedisLease(storage.link, "work")
+    assert await mine.hold()
+    await until_found(theirs.hold, TAKE_OVER_SECONDS, lambda: "the lease was taken over")
+    assert not await mine.hold()
+
+
+async def test_another_recorder_goes_on_when_the_first_stops(storage: Storage, other: Storage) -> None:
+    running = asyncio.create_task(storage.recorder.run())
+    await told(storage.stores.live, 10, project="first")
+    await until_found(partial(is_all_recorded, storage), TAKE_OVER_SECONDS, lambda: "the first one records")
+    waiting = asyncio.create_task(other.recorder.run())
+    await ended(running)
+    lines = await told(storage.stores.live, 10, project="second")
+    await until_found(partial(is_all_recorded, storage), TAKE_OVER_SECONDS, lambda: "the other one records")
+    await ended(waiting)
+    await assert_recorded(storage, lines)
+
+
+async def is_all_recorded(storage: Storage) -> bool:
+    return await left(storage) == 0
+
+
+async def test_emptied_sql_is_filled_anew(storage: Storage) -> None:
+    lines = await told(storage.stores.live, 300, jobs=250)
+    await storage.recorder.record_all()
+    await emptied(storage)
+    await recorder(storage).record_all()
+    redis, sql = await jobs_in(storage, list(lines))
+    assert sql == redis
+    assert len(sql) == 250
+
+
+async def test_recorder_that_was_under_way_when_sql_was_emptied_fills_it_anew(storage: Storage) -> None:
+    live = storage.stores.live
+    lines = await told(live, 30)
+    await storage.recorder.record_all()
+    await emptied(storage)
+    await live.update("default-0", push(update("default-0", writer="w", seq=99, add_current=1), NOON + 99))
+    await storage.recorder.record_all()
+    redis, sql = await jobs_in(storage, list(lines))
+    assert sql == redis
+
+
+async def test_flushed_redis_is_recorded_from_its_beginning(storage: Storage, live: RedisLive) -> None:
+    await told(storage.stores.live, 30)
+    await storage.recorder.record_all()
+    before = await storage.archive.recorded("default")
+    await storage.link.commands.flushall()
+    await live.update("new", push(update("new", current=1)))
+    await storage.recorder.record_all()
+    after = await storage.archive.recorded("default")
+    assert after.cursor.epoch not in {"", before.cursor.epoch}
+    assert after.cursor.rev == 1
+    assert await storage.stores.sql.get("new") is not None
+    assert await left(storage) == 0
+
+
+async def test_what_sql_has_beyond_a_flushed_redis_is_joined_and_told(storage: Storage, live: RedisLive) -> None:
+    await live.update("job-1", push(update(writer="w", seq=1, add_current=30)))
+    await live.update("job-1", push(update(writer="w", seq=2, add_current=1), NOON + 1))
+    await storage.recorder.record_all()
+    await storage.link.commands.flushall()
+    anew = RedisLive(storage.link, time.time)
+    await anew.update("job-1", push(update(writer="v", seq=1, add_current=500), NOON + 9))
+    await storage.recorder.record_all()
+    jobs, _ = await storage.archive.ahead(10)
+    assert [(each.job.job_id, view(each.job).current) for each in jobs] == [("job-1", 531)]
+    assert await tell_ahead(storage.archive, anew, time.time) == {"default"}
+    stored = await anew.get("job-1")
+    assert stored is not None
+    assert (stored.view.current, stored.view.job.created_at) == (531, NOON)
+
+
+async def test_what_both_have_comes_to_rest(storage: Storage, live: RedisLive) -> None:
+    await live.update("job-1", push(update(writer="w", seq=1, add_current=30)))
+    await storage.recorder.record_all()
+    await storage.link.commands.flushall()
+    anew = RedisLive(storage.link, time.time)
+    await anew.update("job-1", push(update(writer="v", seq=1, add_current=500), NOON + 9))
+    for _ in range(3):
+        await storage.recorder.record_all()
+        await tell_ahead(storage.archive, anew, time.time)
+    version = (await storage.stores.sql.find(["job-1"]))["job-1"].version
+    assert await storage.archive.ahead(10) == ([], [])
+    await storage.recorder.record_all()
+    redis, sql = await jobs_in(storage, ["job-1"])
+    assert redis["job-1"].version == sql["job-1"].version == version
+
+
+async def test_job_that_ended_on_both_sides_has_one_end_in_both(storage: Storage, live: RedisLive) -> None:
+    await live.update("job-1", push(update(writer="w", seq=1, current=3)))
+    await storage.recorder.record_all()
+    await storage.stores.sql.update("job-1", finish(status=Status.FAILED, now=NOON + 10))
+    await live.update("job-1", finish(status=Status.COMPLETED, now=NOON + 20))
+    for _ in range(2):
+        await storage.recorder.record_all()
+        await tell_ahead(storage.archive, live, time.time)
+    redis, sql = await jobs_in(storage, ["job-1"])
+    assert [view(side["job-1"]).status for side in (redis, sql)] == [Status.FAILED] * 2
+    assert await live.counts() == {("default", "failed"): 1}
+
+
+async def test_deletion_in_sql_reaches_redis_but_not_a_later_job_of_that_id(storage: Storage, live: RedisLive) -> None:
+    sql = storage.stores.sql
+    for job_id in ("gone", "again"):
+        await live.update(job_id, push(update(job_id)))
+    await storage.recorder.record_all()
+    for job_id in ("gone", "again"):
+        assert await sql.delete(job_id, lambda _: None)
+    await live.delete("again", lambda _: None)
+    await live.update("again", push(update("again", current=1), NOON + 60))
+    await tell_ahead(storage.archive, live, time.time)
+    assert await live.get("gone") is None
+    assert await live.get("again") is not None
+    assert await storage.archive.ahead(10) == ([], [])
+
+
+async def test_refusal_of_one_job_does_not_keep_others_from_being_told(storage: Storage, live: RedisLive) -> None:
+    """The same id was given to two projects while the stores were apart."""
+    sql = storage.stores.sql
+    for number in range(100):
+        await live.update(f"job-{number}", push(update(f"job-{number}", project="one"), NOON + 5))
+        await sql.update(f"job-{number}", push(update(f"job-{number}", project="two")))
+    await sql.update("other", push(update("other", project="two", current=7)))
+    for _ in range(3):
+        await tell_ahead(storage.archive, live, time.time)
+    assert await live.get("other") is not None
+
+
+async def test_lag_is_counted_from_the_last_round(link: RedisLink, storage: Storage) -> None:
+    slept: list[float] = []
+    rounds = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        rounds.set()
+        await asyncio.Event().wait()
+
+    mine = recorder(storage)
+    assert await RedisLease(link, "recorder").hold()
+    running = asyncio.create_task(_run(mine, sleep))
+    await asyncio.wait_for(rounds.wait(), TAKE_OVER_SECONDS)
+    await ended(running)
+    assert slept == [1.0]
+    assert mine.behind_seconds < TAKE_OVER_SECONDS
+
+
+async def _run(mine: Recorder, sleep: Callable[[float], Awaitable[None]]) -> None:
+    await mine.run(sleep)
