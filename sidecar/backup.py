@@ -1,6 +1,6 @@
 """`sidecar export` and `sidecar import`: all jobs and timelines as lines of JSON, and back."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -15,7 +15,7 @@ from sidecar.storage import Storage, opened
 LINES_A_TURN = 500
 
 
-async def exported(settings: Settings) -> AsyncIterator[bytes]:
+async def exported(settings: Settings) -> AsyncGenerator[bytes, None]:
     """Yield the lines of an export, some at a time; raises `StartError` or `StoreUnavailable`."""
     async with opened(settings, PrometheusMetrics(CollectorRegistry())) as storage:
         storage.redis_breaker.check()

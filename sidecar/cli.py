@@ -5,6 +5,7 @@ import http.client
 import os
 import sys
 from collections.abc import Coroutine
+from contextlib import aclosing
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
@@ -56,8 +57,9 @@ def export_all(file: BinaryIO) -> None:
     """Write all jobs and timelines as lines of JSON. A sidecar with embedded stores must not run meanwhile."""
 
     async def write() -> None:
-        async for lines in backup.exported(_settings()):
-            file.write(lines)
+        async with aclosing(backup.exported(_settings())) as parts:
+            async for lines in parts:
+                file.write(lines)
 
     _run(write())
 
@@ -77,7 +79,7 @@ def _run(work: Coroutine[None, None, None]) -> None:
     log.configure("error", "console", sys.stderr)
     try:
         asyncio.run(work)
-    except SidecarError as error:
+    except (SidecarError, OSError) as error:
         click.echo(f"sidecar: {error}", err=True)
         sys.exit(1)
 

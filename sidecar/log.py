@@ -46,6 +46,7 @@ def configure(
     handler.setFormatter(ConsoleFormatter() if is_console else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every start
 
 
 class JsonFormatter(logging.Formatter):

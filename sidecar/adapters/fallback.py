@@ -10,13 +10,14 @@ from typing import TypeVar
 
 from sidecar.adapters.breaker import Breaker
 from sidecar.adapters.crossing import Crossing
+from sidecar.adapters.lineage import fresh_lineage
 from sidecar.adapters.matching import is_of_unfinished
 from sidecar.adapters.paging import merged
 from sidecar.adapters.redis_live import Elsewhere, RedisLive
 from sidecar.adapters.sql.live import SqlLive
 from sidecar.core.errors import HistoryUnavailable, StoreUnavailable
 from sidecar.core.job import Event, Job
-from sidecar.core.merge import united
+from sidecar.core.merge import Outcome, fork, united
 from sidecar.core.view import View
 from sidecar.ports import ChangeJob, Metrics, Missed, Page, Query, Stored, Written
 
@@ -44,11 +45,20 @@ class Stores:
         self.crossing = Crossing()
 
     def with_memory(self, job_id: str, change: ChangeJob) -> ChangeJob:
-        """Return the change on what SQL has and on what this process was last acknowledged by Redis."""
+        """Return the change on what SQL has and on what this process was last acknowledged by Redis.
+
+        SQL counts on in its own lineage: Redis may be counting in its own meanwhile.
+        """
         remembered = self.live.last_written(job_id)
         if remembered is None:
             return change
-        return lambda before: change(united(before, remembered.job, self.clock()).view)
+
+        def on_memory(before: View | None) -> Outcome:
+            shown = united(before, remembered.job, self.clock()).view
+            owner = fresh_lineage() if before is None else before.job.lineage
+            return change(shown._replace(job=fork(shown.job, owner)))
+
+        return on_memory
 
     def remembering(self, stored: Stored | None, job_id: str) -> Stored | None:
         """Return a job as SQL has it, and at least as new as this process was last acknowledged."""

@@ -7,6 +7,7 @@ from sidecar.adapters import keys
 from sidecar.adapters.codec import decode_event, encode_event, encode_notice
 from sidecar.adapters.decision import Admit
 from sidecar.adapters.keys import ProjectKeys
+from sidecar.adapters.lineage import fresh_lineage
 from sidecar.adapters.pending import CHANGES_A_CALL, MovedError
 from sidecar.adapters.redis_combiner import Combiner, admit_all
 from sidecar.adapters.redis_documents import Held, Recent, count_field, read, read_changes
@@ -14,6 +15,7 @@ from sidecar.adapters.redis_link import RedisLink, Script
 from sidecar.adapters.redis_listing import read_page
 from sidecar.core.errors import SidecarError, Unavailable
 from sidecar.core.job import Event, Job
+from sidecar.core.merge import fork
 from sidecar.core.view import view
 from sidecar.ports import ChangeJob, Missed, Page, Query, Stored, Written
 
@@ -298,5 +300,5 @@ class RedisLive:
 
 
 def _onto(found: Job, change: ChangeJob) -> ChangeJob:
-    """Return the change of a job that was found elsewhere: it counts on from there."""
-    return lambda before: change(view(found) if before is None else before)
+    """Return the change of a job that was found elsewhere: it counts on from there, in a lineage of its own."""
+    return lambda before: change(view(fork(found, fresh_lineage())) if before is None else before)

@@ -181,9 +181,7 @@ async def test_repeating_a_record_changes_nothing(archive: SqlArchive, database:
     assert await everything(database) == kept
 
 
-async def test_copy_of_the_same_epoch_replaces_what_is_there(
-    archive: SqlArchive, sql: SqlLive, redis: Redis
-) -> None:
+async def test_copy_of_the_same_epoch_replaces_what_is_there(archive: SqlArchive, sql: SqlLive, redis: Redis) -> None:
     redis.push(update(writer="w", seq=1, add_current=3))
     await record(archive, redis)
     behind = Redis()
@@ -231,9 +229,7 @@ async def test_job_created_anew_in_the_epoch_that_forgot_it_is_joined(
     assert (view(job).status, view(job).current, job.created_at) == (Status.COMPLETED, 31, NOON)
 
 
-async def test_row_that_sql_wrote_is_joined_and_ahead(
-    archive: SqlArchive, sql: SqlLive, redis: Redis
-) -> None:
+async def test_row_that_sql_wrote_is_joined_and_ahead(archive: SqlArchive, sql: SqlLive, redis: Redis) -> None:
     redis.push(update(writer="w", seq=1, add_current=1))
     await record(archive, redis)
     await sql.update("job-1", push(update(writer="s", seq=1, add_current=10)))
@@ -244,9 +240,7 @@ async def test_row_that_sql_wrote_is_joined_and_ahead(
     assert buried == []
 
 
-async def test_job_that_redis_was_told_of_is_ahead_no_more(
-    archive: SqlArchive, sql: SqlLive
-) -> None:
+async def test_job_that_redis_was_told_of_is_ahead_no_more(archive: SqlArchive, sql: SqlLive) -> None:
     await sql.update("job-1", push(update()))
     jobs, _ = await archive.ahead(100)
     await archive.told(jobs, [])
@@ -302,9 +296,7 @@ async def test_deletion_of_another_job_of_that_id_is_still_to_be_told(archive: S
     assert [each.created_at for each in (await archive.ahead(100))[1]] == [NOON + 10]
 
 
-async def test_deletion_forgets_the_job_and_its_timeline(
-    archive: SqlArchive, database: Database, redis: Redis
-) -> None:
+async def test_deletion_forgets_the_job_and_its_timeline(archive: SqlArchive, database: Database, redis: Redis) -> None:
     redis.push(update(seq=1, plan=PLAN, stage="load"), update(seq=2, stage="solve"), update(seq=3, attempt=2))
     await record(archive, redis)
     redis.delete("job-1", NOON + 50)
@@ -351,9 +343,7 @@ async def test_deletion_that_comes_after_the_later_job_leaves_it(
     assert await types(history) == ["created", "started"]
 
 
-async def test_gone_job_is_forgotten_without_its_line(
-    archive: SqlArchive, database: Database, redis: Redis
-) -> None:
+async def test_gone_job_is_forgotten_without_its_line(archive: SqlArchive, database: Database, redis: Redis) -> None:
     redis.push(update(seq=1, plan=PLAN, stage="load"), update(seq=2, stage="solve"))
     redis.push(update("job-2"))
     await record(archive, redis)
@@ -480,7 +470,9 @@ async def test_jobs_that_finished_long_ago_are_forgotten_whole_and_the_others_st
     assert await archive.forget(NOON + 50, 100) == 0
 
 
-async def test_oldest_are_forgotten_first_and_so_many_at_a_time(archive: SqlArchive, sql: SqlLive, redis: Redis) -> None:
+async def test_oldest_are_forgotten_first_and_so_many_at_a_time(
+    archive: SqlArchive, sql: SqlLive, redis: Redis
+) -> None:
     for number in (2, 0, 1):
         redis.push(update(f"job-{number}", words={"status": "completed"}), now=NOON + number)
     await record(archive, redis)

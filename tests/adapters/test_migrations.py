@@ -85,7 +85,12 @@ def looked_at(connection: Connection, metadata: MetaData) -> dict[str, Any]:
             "key": found.get_pk_constraint(name)["constrained_columns"],
             "unique": sorted((each["name"], each["column_names"]) for each in found.get_unique_constraints(name)),
             "indexes": sorted(
-                (each["name"], each["column_names"], bool(each["unique"]), sorted(map(str, each["dialect_options"].values())))
+                (
+                    each["name"],
+                    each["column_names"],
+                    bool(each["unique"]),
+                    sorted(map(str, each["dialect_options"].values())),
+                )
                 for each in found.get_indexes(name)
                 if "duplicates_constraint" not in each
             ),
@@ -186,9 +191,7 @@ async def test_recorder_of_the_first_release_is_gone_on_with(database_url: str, 
     assert (recorded.position, recorded.cursor) == ("1700000003000-0", Cursor("", 0))
 
 
-async def test_database_of_the_first_release_equals_the_schema(
-    database_url: str, other: Database
-) -> None:
+async def test_database_of_the_first_release_equals_the_schema(database_url: str, other: Database) -> None:
     await run(database_url, *FIRST_RELEASE)
     await other.open()
     migrated = await made_by_migrations(other)

@@ -306,9 +306,7 @@ async def test_operators_wish_does_not_keep_a_job_from_being_lost(
     assert (await viewed(live)).status is Status.LOST
 
 
-async def test_those_who_still_speak_do_not_hide_who_is_silent(
-    storage: Storage, live: RedisLive, clock: Clock
-) -> None:
+async def test_those_who_still_speak_do_not_hide_who_is_silent(storage: Storage, live: RedisLive, clock: Clock) -> None:
     """More than one look takes in make no progress and live; one behind them is silent."""
     names = [f"job-{n:03}" for n in range(2 * JOBS_A_TURN)]
     await live.update_many([(name, push(update(name, current=1))) for name in names])
@@ -369,9 +367,7 @@ async def test_lost_job_that_left_redis_runs_again_when_it_reports(
     assert await live.counts() == {("default", "running"): 1}
 
 
-async def test_history_forgets_after_its_days(
-    storage: Storage, store: FallbackStore, clock: Clock
-) -> None:
+async def test_history_forgets_after_its_days(storage: Storage, store: FallbackStore, clock: Clock) -> None:
     await store.update("old", push(update("old", stage="load")))
     await store.update("old", finish("old"))
     await store.update("young", finish("young", now=NOON + DAY_SECONDS))

@@ -278,9 +278,7 @@ async def test_statistics_count_what_is_asked_for(database: Database, history: S
 
 
 async def test_earliest_end_counts_itself(database: Database, history: SqlHistory) -> None:
-    await keep(
-        database, *(viewed(Run(n, "one", "x", "completed", NOON + n, 1, 2)) for n in range(5))
-    )
+    await keep(database, *(viewed(Run(n, "one", "x", "completed", NOON + n, 1, 2)) for n in range(5)))
     (told,) = await history.stats(anything, StatsQuery(since=NOON + 4))
     assert (told.finished, told.completed) == (3, 3)
 
