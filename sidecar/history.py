@@ -190,8 +190,8 @@ class Lease(Protocol):
 class Sweep(Protocol):
     """What leaves the live store in time. Raises `StoreUnavailable`."""
 
-    async def finished(self, project: str, before: float, limit: int) -> list[Job]:
-        """Return jobs that finished before (Unix seconds), the earliest first."""
+    async def finished(self, project: str, before: float, offset: int, limit: int) -> list[Job]:
+        """Return jobs that finished before (Unix seconds), the earliest first, from the offset on."""
         ...
 
     async def silent(self, project: str, before: float, offset: int, limit: int) -> list[Job]:

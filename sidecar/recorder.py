@@ -5,6 +5,7 @@ position, which moves in the transaction of what was recorded, and only from whe
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -14,6 +15,8 @@ from sidecar.core.job import Job
 from sidecar.core.merge import united
 from sidecar.history import BEGINNING, Archive, Batch, Buried, Lease, Outbox, Recorded, Standing, SupersededError
 from sidecar.ports import ChangeJob, Cursor, Feed, LiveStore, Metrics, Written
+
+logger = logging.getLogger(__name__)
 
 LINES_A_BATCH = 500
 JOBS_A_BATCH = 100
@@ -85,6 +88,8 @@ class Recorder:
         has_lines = bool(standing.position) and not (is_same_epoch and _is_reached(before.position, standing.position))
         if is_same_epoch and before.cursor.rev >= standing.cursor.rev and not has_lines:
             self._recorded[project] = before
+            if standing.position:  # whoever recorded these lines died before it could trim them
+                await self._outbox.trim(project, before.position)
             return False
         position = before.position if is_same_epoch else ""
         lines = await self._outbox.waiting(project, position, LINES_A_BATCH) if has_lines else []
@@ -114,9 +119,12 @@ async def tell_ahead(archive: Archive, live: LiveStore, clock: Clock) -> set[str
             raise answer
     for gone in buried:
         await _delete(live, gone)
-    taken = [each for each, answer in zip(jobs, answers, strict=True) if isinstance(answer, Written)]
-    await archive.told(taken, buried)
-    return {each.job.project for each in taken} | {gone.project for gone in buried}
+    for each, answer in zip(jobs, answers, strict=True):
+        if not isinstance(answer, Written):  # nor would it be taken later: its id belongs to another project there
+            told = {"job_id": each.job.job_id, "error": str(answer)}
+            logger.error("a job that SQL has cannot be told to Redis", extra={"fields": told})
+    await archive.told(jobs, buried)
+    return {each.job.project for each in jobs} | {gone.project for gone in buried}
 
 
 async def _delete(live: LiveStore, gone: Buried) -> None:

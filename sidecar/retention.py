@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from sidecar.core.job import Job
+from sidecar.core.errors import UnknownJob
 from sidecar.core.merge import Outcome, lose
 from sidecar.core.silence import Patience, is_lost
 from sidecar.core.view import View, view
 from sidecar.history import Archive, Lease, Outbox, Standing, Sweep
-from sidecar.ports import ChangeJob, LiveStore
+from sidecar.ports import LiveStore
 
 JOBS_A_TURN = 100
 FORGOTTEN_A_TURN = 500
@@ -74,11 +74,11 @@ class Retention:
             await self._lease.hold()
 
     async def _expire(self, project: str) -> None:
-        before = self._clock() - self._terms.finished_seconds
-        while jobs := await self._sweep.finished(project, before, JOBS_A_TURN):
+        """Let go what the history has; what it does not have is passed over."""
+        before, offset = self._clock() - self._terms.finished_seconds, 0
+        while jobs := await self._sweep.finished(project, before, offset, JOBS_A_TURN):
             kept = await self._archive.has(jobs)
-            if not kept or not await self._sweep.expire(project, kept):
-                return
+            offset += len(jobs) - (await self._sweep.expire(project, kept) if kept else 0)
             await self._lease.hold()
 
     async def _lose(self, project: str) -> None:
@@ -89,14 +89,11 @@ class Retention:
         lost = [job for job in jobs if is_lost(view(job), self._clock(), self._terms.patience)]
         self._offsets[project] = offset + len(jobs) - len(lost) if len(jobs) == JOBS_A_TURN else 0
         if lost:
-            await self._live.update_many([(job.job_id, self._losing(job)) for job in lost])
+            await self._live.update_many([(job.job_id, self._losing) for job in lost])
 
-    def _losing(self, seen: Job) -> ChangeJob:
-        """Return the change that marks a job as lost, unless it has spoken meanwhile."""
-
-        def change(before: View | None) -> Outcome:
-            shown = before if before is not None else view(seen)
-            patience, now = self._terms.patience, self._clock()
-            return lose(shown.job, now if is_lost(shown, now, patience) else shown.job.last_contact_at)
-
-        return change
+    def _losing(self, before: View | None) -> Outcome:
+        """Mark a job as lost, unless it has spoken or was deleted meanwhile."""
+        if before is None:
+            raise UnknownJob("the job is gone")
+        now = self._clock()
+        return lose(before.job, now if is_lost(before, now, self._terms.patience) else before.job.last_contact_at)

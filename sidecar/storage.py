@@ -38,6 +38,8 @@ PATIENCE_SECONDS = 5.0
 
 TRY_AGAIN_SECONDS = 0.2
 
+PUSH_MISS = ("update", "ingest", "miss")
+
 LATE_SECONDS = 30.0
 """A recorder that has not been round for so long is late."""
 
@@ -68,7 +70,9 @@ class Storage:
         self.outbox = outbox = RedisOutbox(self.link)
         sql = SqlLive(self.database, clock, settings.finished_ttl_seconds)
         self.outbox_bound = OutboxBound(outbox, metrics, settings.outbox_bytes)
-        live = RedisLive(self.link, clock, finding(sql), self.outbox_bound.admit)
+        live = RedisLive(
+            self.link, clock, finding(sql), self.outbox_bound.admit, partial(metrics.fell_back, *PUSH_MISS)
+        )
         self.stores = Stores(live, sql, self.redis_breaker, metrics, clock)
         self.broker = RedisBroker(self.link)
         self.history = SqlHistory(self.database)

@@ -143,6 +143,7 @@ class FallbackStore:
 
     async def delete(self, job_id: str, check: Callable[[Job], None]) -> bool:
         """Forget a job everywhere."""
+        was_away = self._is_away
 
         async def in_both() -> bool:
             if not await self._live.delete(job_id, check):
@@ -152,7 +153,7 @@ class FallbackStore:
             return True
 
         async def in_sql() -> bool:
-            async with self._taken(was_away=True) as is_for_sql:
+            async with self._taken(was_away=was_away) as is_for_sql:
                 if not is_for_sql:
                     return await in_both()
                 is_deleted = await self._sql.delete(job_id, check)
@@ -232,8 +233,8 @@ class FallbackStore:
         if is_of_unfinished(query):
             return await self._live.page(query)
         kept, live = await self._sql.page(query), await self._live.page(query)
-        held = await self._live.holds([each.view.job.job_id for each in kept.jobs])
-        past = [each for each in kept.jobs if each.view.job.job_id not in held]
+        known = await self._live.knows([each.view.job for each in kept.jobs])
+        past = [each for each in kept.jobs if each.view.job.job_id not in known]
         return merged(query, live, Page(tuple(past), kept.next, kept.cursor))
 
 

@@ -70,7 +70,9 @@ local function index(id, at)
       leave(idle, id)
     end
   end
-  count(ARGV[at + 5], ARGV[at + 6])
+  if not (is_new and redis.call('ZSCORE', created, id)) then  -- else it was lost, and is put back
+    count(ARGV[at + 5], ARGV[at + 6])
+  end
 end
 
 local answers = {epoch}

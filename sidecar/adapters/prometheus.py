@@ -46,6 +46,7 @@ FALLBACKS = (
     *((operation, "rest", "unavailable") for operation in ("get", "page", "timeline")),
     *((operation, "stream", "unavailable") for operation in ("get", "page", "since")),
     *(("get", surface, "miss") for surface in ("rest", "stream")),
+    ("update", "ingest", "miss"),
 )
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNFINISHED = frozenset(status for status in Status if not status.is_finished)

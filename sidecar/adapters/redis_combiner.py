@@ -159,8 +159,9 @@ class Combiner:
                 self._held[job_id] = Held(_owned(decision.view, epoch), arguments[2], cursor)
                 decision.answer(cursor)
             else:
-                self._held.pop(job_id, None)
-                if result[2] is not None:
+                if result[2] is None:
+                    self._doubted.add(job_id)  # deleted, or lost: what is remembered of it may be all that there is
+                else:
                     self._held[job_id] = held(result[1:], epoch)
                 self._queue.put_back(decision.changes)
 

@@ -15,13 +15,15 @@ from sidecar.adapters.redis_link import RedisLink, Script
 from sidecar.adapters.redis_listing import read_page
 from sidecar.core.errors import SidecarError, Unavailable
 from sidecar.core.job import Event, Job
-from sidecar.core.merge import fork
+from sidecar.core.merge import fork, united
 from sidecar.core.view import view
 from sidecar.ports import ChangeJob, Missed, Page, Query, Stored, Written
 
 PROJECTS_CACHED = 16_384
 OUTBOX_CHUNK = 1_000
 TOMBSTONE_SECONDS = 3_600.0
+REMEMBERED_SECONDS = TOMBSTONE_SECONDS / 2
+"""A job that is remembered and is nowhere else any more: later than this it was deleted."""
 
 Elsewhere = Callable[[Sequence[str]], Awaitable[Mapping[str, Job]]]
 """Finds jobs that are no longer here, by id: a finished one must not rise again as a new one."""
@@ -43,8 +45,10 @@ class RedisLive:
         clock: Callable[[], float],
         elsewhere: Elsewhere = nowhere,
         admit: Admit = admit_all,
+        missed: Callable[[], None] = lambda: None,
     ) -> None:
-        """Keep the link; `clock` gives Unix seconds for tombstones and deletions."""
+        """Keep the link; `clock` gives Unix seconds for tombstones and deletions, `missed` hears of a lost job."""
+        self._missed = missed
         self._link = link
         self._clock = clock
         self._elsewhere = elsewhere
@@ -67,6 +71,8 @@ class RedisLive:
         found = (await self._found([job_id])).get(job_id)
         if found is not None:
             change = _onto(found, change)
+            if not view(found).is_finished:
+                self._missed()
         async with self._link.deadline():
             project = await self._claim(job_id, found.project if found else change(None).job.project)
         return await self._combiner.submit(project, job_id, change, is_entered=True)
@@ -141,8 +147,15 @@ class RedisLive:
         return placed, known | entered, answers
 
     async def _found(self, job_ids: Sequence[str]) -> Mapping[str, Job]:
-        """Return those of the jobs that are elsewhere, but not what has just been deleted here."""
-        found = await self._elsewhere(job_ids) if job_ids else {}
+        """Return those of the jobs that are elsewhere, but not what has just been deleted here.
+
+        What this process was last acknowledged goes along: it may be newer, and not be anywhere else.
+        """
+        found = dict(await self._elsewhere(job_ids)) if job_ids else {}
+        for held in filter(None, map(self._combiner.last_written, job_ids)):
+            job_id, kept = held.job.job_id, found.get(held.job.job_id)
+            if kept is not None or held.job.updated_at > self._clock() - REMEMBERED_SECONDS:
+                found[job_id] = united(held.view, kept, self._clock()).job if kept else held.job
         if not found:
             return found
         async with self._link.deadline(), self._redis.pipeline(transaction=False) as pipe:
@@ -157,13 +170,18 @@ class RedisLive:
             gone = ProjectKeys(job.project).index("gone")
             return await self._redis.zscore(gone, job.job_id) is not None
 
-    async def holds(self, job_ids: Sequence[str]) -> set[str]:
-        """Return those of the ids whose jobs are here."""
-        if not job_ids:
+    async def knows(self, jobs: Sequence[Job]) -> set[str]:
+        """Return the ids of those of the jobs that are here, or were deleted here lately."""
+        if not jobs:
             return set()
-        async with self._link.deadline():
-            owners = await self._redis.mget([keys.project_of(job_id) for job_id in job_ids])
-        return {job_id for job_id, owner in zip(job_ids, owners, strict=True) if owner is not None}
+        async with self._link.deadline(), self._redis.pipeline(transaction=False) as pipe:
+            for job in jobs:
+                place = ProjectKeys(job.project)
+                pipe.exists(place.job(job.job_id))
+                pipe.zscore(place.index("gone"), job.job_id)
+            answers = await pipe.execute()
+        found = zip(jobs, answers[::2], answers[1::2], strict=True)
+        return {job.job_id for job, is_here, buried in found if is_here or buried is not None}
 
     def last_written(self, job_id: str) -> Held | None:
         """Return a job as this process wrote it last, None if it is not remembered."""

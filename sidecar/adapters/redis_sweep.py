@@ -19,9 +19,9 @@ class RedisSweep:
         self._expire = Script("expire.lua")
         self._bury = Script("bury.lua")
 
-    async def finished(self, project: str, before: float, limit: int) -> list[Job]:
-        """Return jobs that finished before (Unix seconds), the earliest first."""
-        return [held.job for held in await self._read(project, "finished", before, 0, limit)]
+    async def finished(self, project: str, before: float, offset: int, limit: int) -> list[Job]:
+        """Return jobs that finished before (Unix seconds), the earliest first, from the offset on."""
+        return [held.job for held in await self._read(project, "finished", before, offset, limit)]
 
     async def silent(self, project: str, before: float, offset: int, limit: int) -> list[Job]:
         """Return unfinished jobs that made no progress since, from the offset on."""
@@ -38,14 +38,17 @@ class RedisSweep:
             if not unchanged:
                 return 0
             place = ProjectKeys(project)
+            entries = {keys.project_of(held.job.job_id): project for held in unchanged}
+            await self._link.commands.delete(*entries)  # first: who comes meanwhile enters it again
             answers = await self._link.evaluate(
                 self._expire,
                 [*place.indexes(), *(place.job(held.job.job_id) for held in unchanged)],
                 lambda _: [part for held in unchanged for part in (held.job.job_id, held.tag, count_field(held.view))],
             )
             gone = [held.job.job_id for held, answer in zip(unchanged, answers, strict=True) if answer]
-            if gone:
-                await self._link.commands.delete(*map(keys.project_of, gone))
+            stayed = {name: owner for (name, owner), answer in zip(entries.items(), answers, strict=True) if not answer}
+            if stayed:
+                await self._link.commands.mset(stayed)
         self._forgotten(gone)
         return len(gone)
 

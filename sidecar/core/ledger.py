@@ -141,11 +141,10 @@ def joined(a: Ledger, b: Ledger, most: int) -> Ledger:
             continue
         known = receipts.get(identity)
         receipts[identity] = receipt if known is None else min(known, receipt, key=_order)
+    ordered = sorted(receipts.items(), key=lambda item: _order(item[1]))
     return folded_to(
         Ledger(
-            window=Window.of(
-                sorted(receipts.items(), key=lambda item: _order(item[1])), max(a.window.lineage, b.window.lineage)
-            ),
+            window=Window.of(ordered, ordered[-1][1].lineage if ordered else ""),
             folded=folded,
             clock=max(a.clock, b.clock),
             floor=max(a.floor, b.floor),

@@ -11,7 +11,7 @@ from sidecar.core.changes import Line
 from sidecar.core.errors import Conflict, InvalidUpdate
 from sidecar.core.job import Attempt, Event, Job, Reason, Request, Status, Update
 from sidecar.core.ledger import EMPTY, Recognition
-from sidecar.core.view import StageView, View, is_pause_requested, view
+from sidecar.core.view import StageView, View, is_pause_requested, status, view
 
 
 class Outcome(NamedTuple):
@@ -110,8 +110,9 @@ def join(a: Job, b: Job) -> Job:
 def united(before: View | None, other: Job, now: float) -> Outcome:
     """Return what a job becomes when a version of it from another store is joined in.
 
-    The very same object if that brings nothing new, the other version as it is if that holds all. Anything else is
-    a new version: neither side has seen it yet. Of two ends the one that does not stay is told as `late`.
+    The very same object if that brings nothing new, the other version as it is if that holds all and is a later one.
+    Anything else is a new version: neither side has seen it yet. Of two ends the one that does not stay is told as
+    `late`.
     """
     if before is None:
         return Outcome(other, view(other), Reason.APPLIED, applied=True)
@@ -121,11 +122,19 @@ def united(before: View | None, other: Job, now: float) -> Outcome:
     joined = join(job, other)
     if _is_same(joined, job):
         return _unchanged(before, Reason.DUPLICATE)
-    if _is_same(joined, other):
+    is_later = other.version > job.version or _shown(other) == _shown(job)
+    if is_later and _is_same(joined, other):
         return Outcome(other, view(other), Reason.APPLIED, applied=True)
     events = _overruled(job, other, joined, now)
     told = joined._replace(version=joined.version + 1, event_count=joined.event_count + len(events))
     return Outcome(told, view(told), Reason.APPLIED, applied=True, events=events)
+
+
+def _shown(job: Job) -> tuple[object, ...]:
+    """Return all that tells a watcher one version of a job from another."""
+    attempt = job.attempt
+    wishes = (attempt.cancel_requested, is_pause_requested(attempt))
+    return (*_said(job), attempt.number, status(job), wishes, attempt.shown.percent)
 
 
 def _is_same(joined: Job, side: Job) -> bool:

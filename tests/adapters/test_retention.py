@@ -1,8 +1,9 @@
-"""What leaves Redis and SQL in time, and who counts as lost: over a real Valkey and SQLite, with a clock of the test's."""
+"""What leaves Redis and SQL in time, and who counts as lost; over real servers, with a clock of the test's own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typing_extensions import override
@@ -10,6 +11,7 @@ from typing_extensions import override
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.fallback import FallbackStore
 from sidecar.adapters.redis_lease import RedisLease
+from sidecar.adapters.redis_link import Arguments, RedisLink, Script
 from sidecar.adapters.redis_live import TOMBSTONE_SECONDS, RedisLive
 from sidecar.adapters.redis_sweep import RedisSweep
 from sidecar.background import ended
@@ -49,6 +51,18 @@ class LateSweep(RedisSweep):
         for job in jobs:
             await self.live.delete(job.job_id, lambda _: None)
         return jobs
+
+
+class SlowLink(RedisLink):
+    """A link on which something happens between the two calls of a sweep."""
+
+    meanwhile: Callable[[], Awaitable[object]]
+
+    @override
+    async def evaluate(self, script: Script, keys: Sequence[str], arguments: Arguments) -> Any:
+        answer = await super().evaluate(script, keys, arguments)
+        await self.meanwhile()
+        return answer
 
 
 @pytest.fixture
@@ -394,30 +408,37 @@ async def test_history_forgets_any_number_in_one_turn(storage: Storage, clock: C
     assert (await sql.page(query())).jobs == ()
 
 
-async def test_sweeping_goes_on_by_itself_in_all_projects(storage: Storage, live: RedisLive, clock: Clock) -> None:
-    for project in ("one", "two"):
-        await live.update(project, finish(project))
-        await live.update(f"{project}-b", push(update(f"{project}-b", project=project)))
-    await storage.recorder.record_all()
-    clock.now = NOON + 9 * HOUR
-    turns: asyncio.Queue[float] = asyncio.Queue()
-    begun = asyncio.Event()
+class Turns:
+    """Lets a loop take one turn, and says when it has."""
 
-    async def sleep(seconds: float) -> None:
-        await turns.put(seconds)
-        if turns.qsize() > 1:
-            begun.set()
+    def __init__(self) -> None:
+        self._pauses = 0
+        self.over = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        """Pause, the second time for ever."""
+        assert seconds > 0
+        self._pauses += 1
+        if self._pauses > 1:
+            self.over.set()
             await asyncio.Event().wait()
 
-    running = asyncio.create_task(_run(storage.retention, sleep))
-    await asyncio.wait_for(begun.wait(), 10)
+
+async def one_turn(retention: Retention) -> None:
+    turns = Turns()
+    running = asyncio.create_task(retention.run(turns.sleep))
+    await asyncio.wait_for(turns.over.wait(), 10)
     await ended(running)
-    assert await live.get("one") is None
-    assert await live.get("two") is None
 
 
-async def _run(retention: Retention, sleep: object) -> None:
-    await retention.run(sleep)  # type: ignore[arg-type] # a coroutine function
+async def test_sweeping_takes_all_projects_in_turn(storage: Storage, live: RedisLive, clock: Clock) -> None:
+    for project in ("one", "two"):
+        await live.update(f"{project}-job", push(update(f"{project}-job", project=project)))
+        await live.update(f"{project}-job", finish(f"{project}-job"))
+    await storage.recorder.record_all()
+    clock.now = NOON + 9 * HOUR
+    await one_turn(storage.retention)
+    assert (await live.page(query())).jobs == ()
 
 
 async def test_who_has_no_lease_does_not_sweep(storage: Storage, live: RedisLive, clock: Clock) -> None:
@@ -425,28 +446,8 @@ async def test_who_has_no_lease_does_not_sweep(storage: Storage, live: RedisLive
     await storage.recorder.record_all()
     clock.now = NOON + 9 * HOUR
     assert await RedisLease(storage.link, "retention").hold()
-    begun, turns = asyncio.Event(), Turns()
-
-    async def sleep(seconds: float) -> None:
-        if turns.count(seconds) > 1:
-            begun.set()
-            await asyncio.Event().wait()
-
-    running = asyncio.create_task(storage.retention.run(sleep))
-    await asyncio.wait_for(begun.wait(), 10)
-    await ended(running)
+    await one_turn(storage.retention)
     assert await live.get("job-1") is not None
-
-
-class Turns:
-    """Counts pauses."""
-
-    def __init__(self) -> None:
-        self.pauses: list[float] = []
-
-    def count(self, seconds: float) -> int:
-        self.pauses.append(seconds)
-        return len(self.pauses)
 
 
 async def test_another_process_sees_what_has_left(
@@ -473,18 +474,32 @@ async def test_finished_jobs_are_read_from_the_earliest_on(storage: Storage, liv
     sweep = RedisSweep(storage.link, live.forget)
     for number in (3, 1, 2):
         await live.update(f"job-{number}", finish(f"job-{number}", now=NOON + number))
-    assert names(await sweep.finished("default", NOON + 3, 2)) == ["job-1", "job-2"]
-    assert names(await sweep.finished("default", NOON + 2, 9)) == ["job-1", "job-2"]
-    assert await sweep.finished("nobody", NOON + 9, 9) == []
+    assert names(await sweep.finished("default", NOON + 3, 0, 2)) == ["job-1", "job-2"]
+    assert names(await sweep.finished("default", NOON + 2, 0, 9)) == ["job-1", "job-2"]
+    assert await sweep.finished("nobody", NOON + 9, 0, 9) == []
 
 
 async def test_job_that_changed_since_it_was_read_does_not_leave(storage: Storage, live: RedisLive) -> None:
     sweep = RedisSweep(storage.link, live.forget)
     await live.update("a", finish("a"))
     await live.update("b", finish("b"))
-    jobs = await sweep.finished("default", NOON + 1, 9)
+    jobs = await sweep.finished("default", NOON + 1, 0, 9)
     await live.update("a", push(update("a", attempt=2), NOON + 5))
     assert await sweep.expire("default", jobs) == 1
     assert await live.get("a") is not None
     assert await live.get("b") is None
     assert await sweep.expire("default", jobs) == 0
+
+
+async def test_job_that_begins_again_at_the_moment_it_leaves_is_found_by_everybody(
+    storage: Storage, store: FallbackStore, valkey: EmbeddedValkey
+) -> None:
+    await store.update("job-1", finish())
+    await storage.recorder.record_all()
+    link = SlowLink(valkey.url, timeout_seconds=5)
+    link.meanwhile = lambda: store.update("job-1", push(update(attempt=2), NOON + 5))
+    sweep = RedisSweep(link, lambda _: None)
+    assert await sweep.expire("default", await sweep.finished("default", NOON, 0, 9)) == 1
+    await link.close()
+    reader = RedisLive(storage.link, storage.stores.clock)
+    assert (await viewed(reader)).status is Status.RUNNING

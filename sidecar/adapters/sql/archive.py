@@ -1,6 +1,6 @@
 """The recorder's side of SQL: what Redis knows is joined in, with the position up to which it is."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidecar.adapters.codec import decode_job
 from sidecar.adapters.sql.database import Database
-from sidecar.adapters.sql.rows import Row, job_row
+from sidecar.adapters.sql.rows import NO_COPY, Row, job_row
 from sidecar.adapters.sql.tables import ATTEMPTS, JOBS, RECORDED, STAGES, TIMELINE, TOMBSTONES
 from sidecar.adapters.sql.writes import (
     Order,
@@ -71,7 +71,9 @@ class SqlArchive:
 
     async def has(self, jobs: Sequence[Job]) -> list[Job]:
         """Return those of the jobs that are kept here in this version."""
-        mine = select(JOBS.c.job_id, JOBS.c.version).where(JOBS.c.job_id.in_([job.job_id for job in jobs]))
+        mine = select(JOBS.c.job_id, JOBS.c.version).where(
+            JOBS.c.job_id.in_([job.job_id for job in jobs]), JOBS.c.is_ahead.is_(False)
+        )
         async with self._database.reading() as connection:
             versions = {row.job_id: row.version for row in await connection.execute(mine)}
         return [job for job in jobs if versions.get(job.job_id) == job.version]
@@ -103,25 +105,36 @@ class SqlArchive:
         self, connection: AsyncConnection, changes: Sequence[Stored], last: dict[str, int], order: Order
     ) -> None:
         """Join jobs in as Redis has them; one that is no copy of an earlier state is united with it."""
-        if not changes:
-            return
-        known = await _known(connection, changes)
-        rows, lines = list[tuple[View, Row]](), list[tuple[str, Event]]()
+        known = await _known(connection, changes) if changes else {}
+        joined: list[tuple[Stored, View]] = []
+        lines: list[tuple[str, Event]] = []
         for change in changes:
-            job_id, row = change.view.job.job_id, known.get(change.view.job.job_id)
-            shown = change.view
-            if row is not None and row.copied_epoch != change.cursor.epoch:
-                outcome = united(shown, decode_job(row.document), self._clock())
-                lines += [(job_id, line) for line in outcome.events]
-                shown = outcome.view
-            count = last.get(job_id, 0)
-            if count > shown.job.event_count:  # the other side of a split has written lines as well
-                shown = shown._replace(job=shown.job._replace(event_count=count))
-            is_copy = shown.job is change.view.job
-            copied = change.cursor if is_copy else Cursor("", 0)
-            rows.append((shown, job_row(shown, order.next(), copied, is_ahead=not is_copy)))
-        await append_lines(connection, lines)
-        await store_jobs(connection, rows)
+            job, row = change.view.job, known.get(change.view.job.job_id)
+            if row is None or _is_copy(row, change):
+                joined.append((change, change.view))
+            else:
+                outcome = united(change.view, decode_job(row.document), self._clock())
+                lines += [(job.job_id, line) for line in outcome.events]
+                joined.append((change, outcome.view))
+        last |= await append_lines(connection, lines)
+        await store_jobs(connection, [_stored(*each, last, order) for each in joined])
+
+
+def _stored(change: Stored, shown: View, last: Mapping[str, int], order: Order) -> tuple[View, Row]:
+    """Return a job and its row: a copy of Redis' if it is just that, else ahead of it."""
+    count = last.get(shown.job.job_id, 0)
+    if count > shown.job.event_count:  # the other side of a split has written lines as well
+        shown = shown._replace(job=shown.job._replace(event_count=count))
+    is_copy = shown.job is change.view.job
+    return shown, job_row(shown, order.next(), change.cursor if is_copy else NO_COPY, is_ahead=not is_copy)
+
+
+def _is_copy(row: Any, change: Stored) -> bool:
+    """Whether a row is a copy of an earlier state of this very job, in the same epoch: then nothing is to be joined.
+
+    A job that was begun anew, as SQL was not there to be asked, has another time of creation.
+    """
+    return bool(row.copied_epoch == change.cursor.epoch and row.created_at == change.view.job.created_at)
 
 
 async def _recorded(connection: AsyncConnection, project: str) -> Recorded:
@@ -131,13 +144,12 @@ async def _recorded(connection: AsyncConnection, project: str) -> Recorded:
 
 async def _known(connection: AsyncConnection, changes: Iterable[Stored]) -> dict[str, Any]:
     """Return what is known of the jobs: of copies not the document, which is not needed."""
-    ids = [change.view.job.job_id for change in changes]
-    epochs = {change.cursor.epoch for change in changes}
-    mine = select(JOBS.c.job_id, JOBS.c.copied_epoch).where(JOBS.c.job_id.in_(ids))
+    by_id = {change.view.job.job_id: change for change in changes}
+    mine = select(JOBS.c.job_id, JOBS.c.copied_epoch, JOBS.c.created_at).where(JOBS.c.job_id.in_(by_id))
     known = {row.job_id: row for row in await connection.execute(mine)}
-    others = [job_id for job_id, row in known.items() if row.copied_epoch not in epochs]
+    others = [job_id for job_id, row in known.items() if not _is_copy(row, by_id[job_id])]
     if others:
-        whole = select(JOBS.c.job_id, JOBS.c.copied_epoch, JOBS.c.document).where(JOBS.c.job_id.in_(others))
+        whole = mine.add_columns(JOBS.c.document).where(JOBS.c.job_id.in_(others))
         known |= {row.job_id: row for row in await connection.execute(whole)}
     return known
 

@@ -62,6 +62,7 @@ class Database:
             await self.ping()
         except HistoryUnavailable:
             await self._migrated(self.timeout_seconds)
+            await self.ping()
 
     async def start(self) -> None:
         """Open at the start; raises `StartError` when it cannot be used."""

@@ -95,8 +95,9 @@ def _jobs(asked: StatsQuery, projects: Sequence[str]) -> Select[Any]:
 
 def _stages(asked: StatsQuery, projects: Sequence[str]) -> Select[Any]:
     completed = STAGES.c.outcome == Status.COMPLETED.value
+    jobs = select(JOBS.c.job_id).where(*_filters(JOBS, asked, projects))
     ended = select(STAGES.c.job_type, STAGES.c.stage, STAGES.c.seconds)
-    return _percentiles(ended.where(*_filters(STAGES, asked, projects), completed).subquery(), "job_type", "stage")
+    return _percentiles(ended.where(STAGES.c.job_id.in_(jobs), completed).subquery(), "job_type", "stage")
 
 
 def _percentiles(values: Subquery, *names: str) -> Select[Any]:
