@@ -79,7 +79,7 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
         storage = await stack.enter_async_context(opened(settings, metrics))
         metrics.attach(storage.surface("metrics"), storage.is_up)
         streams = storage.surface("stream")
-        hub = Hub(storage.broker, streams, streams, storage.redis_breaker)
+        hub = Hub(storage.broker, streams, streams, storage.stores.live, storage.redis_breaker)
         gate = Gate(
             tokens_in_force(settings),
             is_token_required=settings.is_token_required,

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
 
-from sidecar.backlog import Backlogs
+from sidecar.backlog import JOBS_A_READ, Backlogs
 from sidecar.channel import Channel, Topic
 from sidecar.core.errors import StoreUnavailable
 from sidecar.ports import Broker, Cursor, Feed, Listening, LiveStore, Missed, Notice, Stored, Switch
@@ -37,8 +37,13 @@ CANCEL_AGAIN_SECONDS = 0.2
 class Hub:
     """Listens once per watched project, whatever the number of watchers."""
 
-    def __init__(self, broker: Broker, live: LiveStore, feed: Feed, switch: Switch) -> None:
-        """Keep the ports; `run` and `beat` do the work."""
+    def __init__(self, broker: Broker, live: LiveStore, feed: Feed, redis: Feed, switch: Switch) -> None:
+        """Keep the ports; `run` and `beat` do the work.
+
+        `live` and `feed` are answered by whichever store serves, `redis` by Redis alone: places in its order mean
+        nothing elsewhere.
+        """
+        self._redis = redis
         self.backlogs = Backlogs(feed, self.show)
         self._broker = broker
         self._live = live
@@ -187,7 +192,7 @@ class Hub:
             await line.add(project)
             for watcher in channel.everything.watchers():
                 watcher.has_missed = True
-            now = await self._feed.since(project, END_OF_TIME, 1)
+            now = await self._redis.since(project, END_OF_TIME, 1)
             start = _start(channel, now)
             if start is None:
                 continue  # all are about to read for themselves
@@ -195,7 +200,7 @@ class Hub:
                 for watcher in channel.everything.watchers():
                     watcher.end("error")
             is_cut = start < now.cut or not all(_is_before(each, now.cursor) for each in _places(channel))
-            channel.place = await self._tell_since(project, channel, start)
+            channel.place = await _tell_since(self._redis, project, channel, start)
             if is_cut:
                 await self._look_at_jobs(channel)
 
@@ -211,16 +216,18 @@ class Hub:
         if place is None:
             now = await self._feed.since(project, END_OF_TIME, 1)
             place = Cursor(now.cursor.epoch, now.base)
-        return await self._tell_since(project, channel, place.rev)
+        return await _tell_since(self._feed, project, channel, place.rev)
 
-    async def _tell_since(self, project: str, channel: Channel, rev: int) -> Cursor:
-        """Tell what changed after a rev and is news; return where the project stands."""
-        while True:
-            missed = await self.backlogs.after(project, rev)
-            await channel.tell_whole(missed.changes)
-            if not missed.is_more:
-                return missed.cursor
-            rev = missed.cursor.rev
+
+async def _tell_since(feed: Feed, project: str, channel: Channel, rev: int) -> Cursor:
+    """Tell what changed after a rev and is news; return where the project stands."""
+    while True:
+        missed = await feed.since(project, rev, JOBS_A_READ)
+        changes = [Broadcast.of(each) for each in missed.changes]
+        await channel.tell_whole(changes)
+        if not missed.is_more:
+            return missed.cursor
+        rev = changes[-1].cursor.rev
 
 
 NOWHERE = Cursor("unknown", 0)

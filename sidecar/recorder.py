@@ -7,14 +7,14 @@ position, which moves in the transaction of what was recorded, and only from whe
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from sidecar.core.errors import Conflict, Unavailable
 from sidecar.core.job import Job
 from sidecar.core.merge import united
 from sidecar.history import BEGINNING, Archive, Batch, Buried, Lease, Outbox, Recorded, Standing, SupersededError
-from sidecar.ports import ChangeJob, Cursor, Feed, LiveStore, Metrics, Written
+from sidecar.ports import ChangeJob, Cursor, Feed, Gone, LiveStore, Metrics, Stored, Written
 
 logger = logging.getLogger(__name__)
 
@@ -93,11 +93,17 @@ class Recorder:
             return False
         position = before.position if is_same_epoch else ""
         lines = await self._outbox.waiting(project, position, LINES_A_BATCH) if has_lines else []
-        missed = await self._feed.since(project, before.cursor.rev if is_same_epoch else 0, JOBS_A_BATCH)
-        rev = missed.changes[-1].cursor.rev if missed.is_more else missed.cursor.rev
-        after = Recorded(Cursor(missed.cursor.epoch, rev), lines[-1].position if lines else position)
+        reached = lines[-1].position if lines else position
+        changes: Sequence[Stored | Gone] = ()
+        if len(lines) == LINES_A_BATCH and is_same_epoch:  # jobs only with the last of the lines: they are later
+            after = Recorded(before.cursor, reached)
+        else:
+            missed = await self._feed.since(project, before.cursor.rev if is_same_epoch else 0, JOBS_A_BATCH)
+            changes = missed.changes
+            rev = changes[-1].cursor.rev if missed.is_more else missed.cursor.rev
+            after = Recorded(Cursor(missed.cursor.epoch, rev), reached)
         try:
-            await self._archive.record(project, Batch(lines, missed.changes), before, after)
+            await self._archive.record(project, Batch(lines, changes), before, after)
         except SupersededError:
             self._recorded.pop(project, None)
             return True

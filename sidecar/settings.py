@@ -249,6 +249,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f"SIDECAR_LISTEN_HOST: {settings.listen_host!r} can be reached from other machines, and without tokens"
             " anyone there could do everything; set SIDECAR_TOKENS, or listen on 127.0.0.1, ::1 or localhost"
         )
+    if settings.history_days * 86_400 < settings.finished_ttl_seconds:
+        yield "SIDECAR_HISTORY_DAYS: must not be shorter than SIDECAR_FINISHED_TTL_SECONDS"
     if settings.ops_port is None and "ops_host" in settings.model_fields_set:
         yield "SIDECAR_OPS_HOST: needs SIDECAR_OPS_PORT"
     if settings.ops_port == settings.listen_port != 0 and settings.ops_host == settings.listen_host:

@@ -206,7 +206,7 @@ def hand() -> Hand:
 @pytest.fixture
 async def hub(hand: Hand) -> AsyncIterator[Hub]:
     """Return a hub that listens."""
-    hub = Hub(hand, hand, hand, hand)
+    hub = Hub(hand, hand, hand, hand, hand)
     running = asyncio.create_task(hub.run())
     await asyncio.wait_for(hub.until_listening(), 2)
     yield hub
@@ -380,7 +380,7 @@ async def test_deleted_job_is_told_as_gone(hub: Hub, hand: Hand) -> None:
 
 
 async def test_what_was_missed_while_the_line_was_down_is_caught_up(hand: Hand) -> None:
-    hub, client, everything = Hub(hand, hand, hand, hand), Client(), Client(ends_with_job=False)
+    hub, client, everything = Hub(hand, hand, hand, hand, hand), Client(), Client(ends_with_job=False)
     hand.change(push(update(current=1)))
     client.watcher.saw(Cursor("e", 1), 1)
     everything.watcher.saw(Cursor("e", 1))
@@ -402,7 +402,7 @@ async def test_what_was_missed_while_the_line_was_down_is_caught_up(hand: Hand) 
 
 
 async def test_watcher_whose_place_is_of_another_epoch_is_told_everything(hand: Hand) -> None:
-    hub, client = Hub(hand, hand, hand, hand), Client(ends_with_job=False)
+    hub, client = Hub(hand, hand, hand, hand, hand), Client(ends_with_job=False)
     hand.change(push(update(current=1)), is_heard=False)
     client.watcher.saw(Cursor("another", 1))
     async with watching(hub, client, None):
@@ -413,7 +413,7 @@ async def test_watcher_whose_place_is_of_another_epoch_is_told_everything(hand: 
 
 
 async def test_watcher_that_reads_its_snapshot_while_the_line_is_down_is_told_to_read_on(hand: Hand) -> None:
-    hub, client = Hub(hand, hand, hand, hand), Client(ends_with_job=False)
+    hub, client = Hub(hand, hand, hand, hand, hand), Client(ends_with_job=False)
     await hub.enter("default", None, client.watcher)
     running = asyncio.create_task(hub.run())
     await hub.until_listening()
@@ -426,7 +426,7 @@ async def test_watcher_that_reads_its_snapshot_while_the_line_is_down_is_told_to
 
 
 async def test_watcher_of_a_project_that_was_empty_hears_of_what_came_while_the_line_was_down(hand: Hand) -> None:
-    hub, client = Hub(hand, hand, hand, hand), Client(ends_with_job=False)
+    hub, client = Hub(hand, hand, hand, hand, hand), Client(ends_with_job=False)
     client.watcher.saw(Cursor("", 0))
     async with watching(hub, client, None):
         hand.change(push(update(current=4)), is_heard=False)
@@ -437,7 +437,7 @@ async def test_watcher_of_a_project_that_was_empty_hears_of_what_came_while_the_
 
 
 async def test_what_was_caught_up_on_is_not_told_again_when_its_word_arrives(hand: Hand) -> None:
-    hub, client, everything = Hub(hand, hand, hand, hand), Client(), Client(ends_with_job=False)
+    hub, client, everything = Hub(hand, hand, hand, hand, hand), Client(), Client(ends_with_job=False)
     hand.change(push(update(current=1)))
     client.watcher.saw(Cursor("e", 1), 1)
     everything.watcher.saw(Cursor("e", 1))
@@ -455,7 +455,7 @@ async def test_what_was_caught_up_on_is_not_told_again_when_its_word_arrives(han
 
 
 async def test_job_that_was_deleted_while_the_line_was_down_is_told_as_gone(hand: Hand) -> None:
-    hub, client = Hub(hand, hand, hand, hand), Client()
+    hub, client = Hub(hand, hand, hand, hand, hand), Client()
     client.watcher.saw(Cursor("e", 1), 1)
     async with watching(hub, client) as following:
         running = asyncio.create_task(hub.run())
@@ -478,7 +478,7 @@ async def test_end_that_the_next_attempt_has_overtaken_is_told_by_its_row(hub: H
 
 
 async def test_watchers_of_two_epochs_are_both_brought_up_to_date(hand: Hand) -> None:
-    hub, old, new = Hub(hand, hand, hand, hand), Client(ends_with_job=False), Client(ends_with_job=False)
+    hub, old, new = Hub(hand, hand, hand, hand, hand), Client(ends_with_job=False), Client(ends_with_job=False)
     old.watcher.saw(Cursor("e", 0))
     new.watcher.saw(Cursor("f", 9))
     async with watching(hub, old, None), watching(hub, new, None):

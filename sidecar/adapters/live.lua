@@ -65,7 +65,7 @@ local function index(id, at)
     end
   else
     put(finished, ARGV[at + 8], id)
-    if was_active then
+    if was_active or is_new then
       leave(active, id)
       leave(idle, id)
     end

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from functools import partial
 
 from sidecar.adapters import keys
 from sidecar.adapters.codec import decode_event, encode_event, encode_notice
@@ -69,12 +70,14 @@ class RedisLive:
             except MovedError:
                 self._projects.pop(job_id, None)
         found = (await self._found([job_id])).get(job_id)
-        if found is not None:
-            change = _onto(found, change)
-            if not view(found).is_finished:
-                self._missed()
         async with self._link.deadline():
             project = await self._claim(job_id, found.project if found else change(None).job.project)
+        if found is not None and view(found).is_finished:
+            change = _onto(found, change)
+        elif found is not None:  # it was lost, and is put back as it was before it changes
+            self._missed()
+            put_back = partial(united, other=found, now=self._clock())
+            await self._combiner.submit(project, job_id, put_back, is_entered=True)
         return await self._combiner.submit(project, job_id, change, is_entered=True)
 
     async def update_many(self, changes: Changes) -> list[Written | Exception]:

@@ -17,7 +17,7 @@ from sidecar.http.services import PRINCIPAL, SERVICES, Services
 from sidecar.http.sse import Connection
 from sidecar.ports import Cursor
 from sidecar.tracker import FORBIDDEN
-from sidecar.watcher import Watcher
+from sidecar.watcher import EndedError, Watcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Stream:
             watcher.has_missed = False
             told, backlog = backlog.cursor, await self._after(backlog.cursor.rev)
             if told.epoch and backlog.cursor.epoch != told.epoch:
-                backlog = await self._after(0)  # another store answers, or Redis came back: begin again
+                raise EndedError("error")  # another store answers, which may be behind what was shown: come again
         await self._connection.say(events.event("synced", {"cursor": _shown(backlog.cursor)}))
 
     async def _opened(self, watcher: Watcher) -> tuple[Backlog, bool]:

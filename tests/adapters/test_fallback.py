@@ -364,6 +364,22 @@ async def test_job_that_redis_lost_and_has_again_is_counted_once(storage: Storag
     assert await store.counts() == {("default", "running"): 1}
 
 
+async def test_job_that_redis_lost_may_end_with_the_push_that_puts_it_back(
+    storage: Storage, store: FallbackStore, live: RedisLive, clock: Clock
+) -> None:
+    await store.update("job-1", push(update(current=5)))
+    await storage.recorder.record_all()
+    await lose_key(storage)
+    await store.update("job-1", finish(now=NOON + 1))
+    assert await store.counts() == {("default", "completed"): 1}
+    clock.now = NOON + 2 * HOUR
+    await swept(storage)
+    assert await live.counts() == {}
+    place = ProjectKeys("default")
+    for index in ("created", "updated", "active", "idle", "finished"):
+        assert await storage.link.commands.zcard(place.index(index)) == 0, index
+
+
 async def test_job_that_redis_lost_is_still_listed(storage: Storage, store: FallbackStore) -> None:
     await store.update("job-1", push(update(current=5)))
     await store.update("job-2", push(update("job-2"), NOON + 1))

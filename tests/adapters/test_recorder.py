@@ -17,9 +17,10 @@ from sidecar.adapters.redis_outbox import RedisOutbox
 from sidecar.adapters.sql.tables import TABLES
 from sidecar.background import ended
 from sidecar.core.errors import StoreUnavailable
-from sidecar.core.job import Event, Job, Status
+from sidecar.core.job import Event, Job, Status, WorkerEvent
 from sidecar.core.merge import fork
 from sidecar.core.view import view
+from sidecar.history import Batch, Recorded
 from sidecar.recorder import LINES_A_BATCH, Recorder, tell_ahead
 from sidecar.settings import Settings
 from sidecar.storage import Storage
@@ -159,6 +160,23 @@ async def test_what_is_deleted_leaves_sql(storage: Storage) -> None:
     assert await storage.history.timeline("default-0", 0, 10) == []
 
 
+async def test_job_that_was_deleted_and_began_anew_behind_a_long_queue_is_the_new_one(storage: Storage) -> None:
+    """Its change is read before the line that tells of the deletion."""
+    live = storage.stores.live
+    await live.update("again", finish("again"))
+    await storage.recorder.record_all()
+    for seq in range(LINES_A_BATCH):
+        await live.update("busy", push(update("busy", writer="w", seq=seq, event=WorkerEvent("line")), NOON + seq))
+    await live.delete("again", lambda _: None)
+    written = await live.update("again", push(update("again", current=1), NOON + 60))
+    for _ in range(2):
+        await storage.recorder.record_all()
+        await tell_ahead(storage.archive, live, time.time)
+    redis, sql = await jobs_in(storage, ["again"])
+    assert redis["again"] == fork(written.outcome.job, "")
+    assert sql == redis
+
+
 async def crashed(storage: Storage) -> None:
     """Record, and die after the commit and before the outbox is trimmed."""
     with pytest.raises(StoreUnavailable):
@@ -262,6 +280,21 @@ async def test_flushed_redis_is_recorded_from_its_beginning(storage: Storage, li
     assert after.cursor.epoch not in {"", before.cursor.epoch}
     assert after.cursor.rev == 1
     assert await storage.stores.sql.get("new") is not None
+    assert await left(storage) == 0
+
+
+async def test_lines_of_a_new_server_are_recorded_although_its_clock_is_behind(
+    storage: Storage, live: RedisLive
+) -> None:
+    await told(storage.stores.live, 3)
+    await storage.recorder.record_all()
+    recorded = await storage.archive.recorded("default")
+    ahead = Recorded(recorded.cursor, "99999999999999-0")
+    await storage.archive.record("default", Batch((), ()), recorded, ahead)
+    await storage.link.commands.flushall()
+    written = await live.update("new", push(update("new", current=1)))
+    await recorder(storage).record_all()
+    assert await storage.history.timeline("new", 0, 10) == list(written.outcome.events)
     assert await left(storage) == 0
 
 

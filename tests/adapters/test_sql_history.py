@@ -182,11 +182,8 @@ async def test_timeline_is_read_page_by_page(database: Database, history: SqlHis
     events = [event(number) for number in range(1, 8)]
     await tell(database, *events)
     await tell(database, event(1), job_id="job-2")
-    seen: list[Event] = []
-    while page := await history.timeline("job-1", seen[-1].number if seen else 0, 3):
-        assert len(page) <= 3
-        seen += page
-    assert seen == events
+    pages = [await history.timeline("job-1", after, 3) for after in (0, 3, 6, 7)]
+    assert pages == [events[:3], events[3:6], events[6:], []]
 
 
 async def test_timeline_has_gaps_where_numbers_have(database: Database, history: SqlHistory) -> None:

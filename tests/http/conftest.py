@@ -247,7 +247,7 @@ class Starter:
         link = RedisLink(self._valkey_url, store_timeout_seconds)
         self._stack.push_async_callback(link.close)
         live, metrics = RedisLive(link, time.time), Counted()
-        hub = Hub(RedisBroker(link), live, live, AlwaysThere())
+        hub = Hub(RedisBroker(link), live, live, live, AlwaysThere())
         tracker = Tracker(live, live, Unrecorded(), metrics, time.time)
         services = Services(
             **{

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidecar.adapters.matching import matches
@@ -24,7 +24,7 @@ async def read_page(connection: AsyncConnection, query: Query) -> Page:
     found: list[Stored] = []
     last, count = query.after, 0
     while orders and count < MOST_READ:
-        rows = (await connection.execute(_asked(query, list(orders), last))).all()
+        rows = (await connection.execute(_asked(query, list(orders), last, _job_id(connection)))).all()
         count += len(rows)
         for row in rows:
             stored = stored_of(row.document, orders[row.project].epoch, row.rev)
@@ -56,13 +56,18 @@ async def _orders(connection: AsyncConnection, query: Query) -> dict[str, Cursor
     }
 
 
-def _asked(query: Query, projects: list[str], last: Place | None) -> Select[Any]:
+def _job_id(connection: AsyncConnection) -> ColumnElement[str]:
+    """Return the id as it is ordered everywhere else, by code points; PostgreSQL would do it by its locale."""
+    return JOBS.c.job_id.collate("C") if connection.dialect.name == "postgresql" else JOBS.c.job_id
+
+
+def _asked(query: Query, projects: list[str], last: Place | None, job_id: ColumnElement[str]) -> Select[Any]:
     at = JOBS.c.updated_at if query.order in (Order.NEWEST_UPDATED, Order.OLDEST_UPDATED) else JOBS.c.created_at
     is_descending = query.order in (Order.NEWEST_CREATED, Order.NEWEST_UPDATED)
     asked = select(JOBS.c.job_id, JOBS.c.project, JOBS.c.rev, JOBS.c.document, at.label("at"))
     asked = asked.where(JOBS.c.project.in_(projects))
     if last is not None:
-        place = tuple_(at, JOBS.c.job_id)
+        place = tuple_(at, job_id)
         here = tuple_(last.at, last.job_id)
         asked = asked.where(place < here if is_descending else place > here)
     for column, value in ((JOBS.c.job_type, query.job_type), (JOBS.c.parent_id, query.parent_id)):
@@ -74,5 +79,5 @@ def _asked(query: Query, projects: list[str], last: Place | None) -> Select[Any]
         asked = asked.where(JOBS.c.finished_at.is_(None) if query.active else JOBS.c.finished_at.is_not(None))
     if query.updated_since is not None:
         asked = asked.where(JOBS.c.updated_at >= query.updated_since)
-    directions = (at.desc(), JOBS.c.job_id.desc()) if is_descending else (at, JOBS.c.job_id)
+    directions = (at.desc(), job_id.desc()) if is_descending else (at, job_id)
     return asked.order_by(*directions).limit(CHUNK)
