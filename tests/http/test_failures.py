@@ -57,11 +57,11 @@ async def test_a_store_that_takes_no_writes_says_so(sidecar: Sidecar, start: Sta
 
 
 async def test_a_batch_does_not_wait_for_a_store_that_is_away_line_by_line(start: Starter, hanging: Hanging) -> None:
-    sidecar = await start(store_timeout_seconds=0.3)
+    sidecar = await start(store_timeout_seconds=1.5)
     lines = [{"job_id": f"j{n % 200}", "seq": n} for n in range(3_000)]
     async with sidecar.client.post("/v1/updates", json=lines) as response:
         assert {answer["reason"] for answer in (await response.json())["results"]} == {"applied"}
-    async with hanging(), asyncio.timeout(2), sidecar.client.post("/v1/updates", json=lines) as response:
+    async with hanging(), asyncio.timeout(4), sidecar.client.post("/v1/updates", json=lines) as response:
         answers = (await response.json())["results"]
     assert [answer["status"] for answer in answers] == [503] * 3_000
 
