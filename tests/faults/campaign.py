@@ -54,6 +54,7 @@ class Report:
     short_jobs: int = 0
     reads: int = 0
     stale: list[str] = field(default_factory=list)
+    late: int = 0
     complaints: str = ""
 
     @property
@@ -75,6 +76,7 @@ class Report:
             f"slowest recovery: {slowest.recovery_seconds:.1f} s after {slowest.fault}" if slowest else "no faults",
             f"reads that lacked something acknowledged: {len(self.stale)} of {self.reads}",
             *self.stale[:STALE_SHOWN],
+            f"jobs that showed all of it only a moment later: {self.late}",
             f"violations: {len(self.violations)}",
             *self.violations,
         ]
@@ -156,6 +158,7 @@ class Campaign:
             report.seen.update(watcher.seen)
         report.excused, report.short_jobs = await self._auditor.missing()
         report.reads, report.stale = self._readers.reads, self._readers.stale
+        report.late = self._auditor.late
         report.complaints = "\n".join(sidecar.complaints() for sidecar in self._world.sidecars)
 
 
