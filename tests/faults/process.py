@@ -82,5 +82,8 @@ class Process:
 
 
 def _plain_environment() -> dict[str, str]:
-    """Return our own environment without what would set up a sidecar in another way."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("SIDECAR_")}
+    """Return our own environment without what would set up a sidecar in another way, or measure its coverage.
+
+    A process that runs out of disk, or is killed as it ends, leaves a file of measurements that nothing can read.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith(("SIDECAR_", "COVERAGE_"))}
