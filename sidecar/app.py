@@ -23,7 +23,8 @@ from sidecar.core.errors import StartError
 from sidecar.http import routes
 from sidecar.http.auth import Gate
 from sidecar.http.server_log import server_logger
-from sidecar.http.services import Services, Streams, StreamTimes
+from sidecar.http.services import Services, StreamTimes
+from sidecar.http.streams import Limits, Streams
 from sidecar.hub import Hub
 from sidecar.ports import Metrics
 from sidecar.settings import BadSettings, Settings, tokens_in_force
@@ -38,7 +39,7 @@ LISTENING_SECONDS = 5.0
 
 GARBAGE_THRESHOLDS = (50_000, 20, 20)
 
-LOOPS = ("heartbeat", "hub", *STORAGE_LOOPS)
+LOOPS = ("heartbeat", "hub", "streams", *STORAGE_LOOPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +79,22 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
         register_process(registry, sidecar.__version__, os.environ.get("SOURCE_COMMIT", ""))
         storage = await stack.enter_async_context(opened(settings, metrics))
         metrics.attach(storage.surface("metrics"), storage.is_up)
-        streams = storage.surface("stream")
-        hub = Hub(storage.broker, streams, streams, storage.stores.live, storage.redis_breaker)
+        reads = storage.surface("stream")
+        hub = Hub(storage.broker, reads, reads, storage.stores.live, storage.redis_breaker)
         gate = Gate(
             tokens_in_force(settings),
             is_token_required=settings.is_token_required,
             metrics_token=settings.metrics_token,
         )
+        limits = Limits(settings.max_streams, settings.max_streams_per_token, settings.max_streams_per_address)
+        open_streams = Streams(limits, settings.stream_lifetime_seconds)
         services = Services(
             tracker=_tracker(storage, metrics, "rest"),
             watched=_tracker(storage, metrics, "stream"),
             hub=hub,
             metrics=metrics,
             gate=gate,
-            streams=Streams(settings.max_streams),
+            streams=open_streams,
             render=metrics.render,
             probes={**storage.probes, "listener": _is_listening(hub)},
             is_ready=_can_take_work,
@@ -102,6 +105,7 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
         await stack.enter_async_context(looping("hub", hub.run, metrics))
         beating = partial(hub.beat, settings.heartbeat_seconds)
         await stack.enter_async_context(looping("heartbeat", beating, metrics))
+        await stack.enter_async_context(looping("streams", open_streams.watch, metrics))
         with suppress(TimeoutError):  # /readyz goes on telling
             await asyncio.wait_for(hub.until_listening(), LISTENING_SECONDS)
         ops_url = None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from sidecar.core.errors import SidecarError, StoreUnavailable
 from sidecar.ports import Cursor, Feed
+from sidecar.selection import Selection
 from sidecar.watcher import Broadcast, Form
 
 JOBS_A_READ = 200
@@ -17,7 +18,7 @@ JOBS_A_READ = 200
 class Backlog:
     """Part of what was missed, in ascending rev. `cursor` is up to where it reaches; `is_more` follows after it."""
 
-    __slots__ = ("_framed", "changes", "cursor", "cut", "is_more", "project_cursor")
+    __slots__ = ("_framed", "changes", "cursor", "cut", "is_by_name", "is_more", "project_cursor")
 
     def __init__(self, changes: Sequence[Broadcast], project_cursor: Cursor, *, is_more: bool, cut: int = 0) -> None:
         """Keep the parts; `project_cursor` is where the project stood when this was read, `cut` as in `Missed`."""
@@ -26,18 +27,34 @@ class Backlog:
         self.cut = cut
         self.cursor = changes[-1].cursor if is_more else project_cursor
         self.is_more = is_more
-        self._framed: dict[tuple[Form, bool], bytes] = {}
+        self.is_by_name = False
+        self._framed: dict[tuple[Form, Selection, int | None], bytes] = {}
 
-    def framed(self, form: Form, *, with_gone: bool) -> bytes:
-        """Return the bytes of all of it, none if there is nothing to tell.
+    @classmethod
+    def named(cls, changes: Sequence[Broadcast], now: Cursor) -> "Backlog":
+        """Return jobs that were read one by one, no newer than where the project stood; what changed since follows."""
+        backlog = cls(changes, now, is_more=False)
+        backlog.is_more, backlog.is_by_name = True, True
+        return backlog
 
-        Whoever gets the full state need not hear of jobs that are gone.
+    def framed(self, form: Form, selection: Selection, opened_at: int | None) -> bytes:
+        """Return the bytes of what concerns a selection, none if nothing does.
+
+        Whoever resumes (None) hears of everything, also of what has left the selection. Whoever gets the full state
+        hears of unfinished jobs, and of whatever has happened after the rev at which the project stood at first.
         """
-        known = self._framed.get((form, with_gone))
+        asked = (form, selection, opened_at)
+        known = self._framed.get(asked)
         if known is None:
-            told = [change for change in self.changes if with_gone or not change.is_gone]
-            known = self._framed[form, with_gone] = form.framed(told) if told else b""
+            told = [change for change in self.changes if self.is_by_name or _concerns(change, selection, opened_at)]
+            known = self._framed[asked] = form.framed(told) if told else b""
         return known
+
+
+def _concerns(change: Broadcast, selection: Selection, opened_at: int | None) -> bool:
+    if opened_at is None or change.cursor.rev > opened_at:
+        return selection.has_type(change)
+    return change.view is not None and not change.view.is_finished and selection.has(change)
 
 
 Asked = tuple[str, int]

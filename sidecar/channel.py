@@ -1,9 +1,10 @@
 """Who watches a project, what they were told, and how all of them are told of a change."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sidecar.ports import Cursor, Stored
+from sidecar.selection import Membership, Selection
 from sidecar.told import Told
 from sidecar.watcher import Broadcast, Form, Watcher
 
@@ -12,14 +13,16 @@ WATCHERS_A_TURN = 1_000
 
 
 class Topic:
-    """Who wants to hear of the same thing, by the form in which they want it."""
+    """Who wants to hear of the same jobs, by the form in which they want it."""
 
-    __slots__ = ("by_form", "version")
+    __slots__ = ("_members", "_version", "by_form", "selection")
 
-    def __init__(self) -> None:
-        """Begin without watchers; `version` is that of the one job when it was last told whole."""
+    def __init__(self, selection: Selection) -> None:
+        """Begin without watchers."""
+        self.selection = selection
         self.by_form: dict[Form, set[Watcher]] = {}
-        self.version = -1
+        self._members = Membership(selection) if selection.is_filtered else None
+        self._version = -1
 
     @property
     def is_whole(self) -> bool:
@@ -45,30 +48,82 @@ class Topic:
         for watchers in self.by_form.values():
             yield from watchers
 
+    def see(self, change: Broadcast) -> None:
+        """Note a job that some watcher was shown in a snapshot, or left out of it."""
+        if self._members is not None:
+            self._members.see(change)
+
+    def wants(self, change: Broadcast) -> bool:
+        """Whether a change of a job that is named is to be told here."""
+        return self._members is None or self._members.wants(change)
+
+    def unheard(self, wholes: Iterable[Broadcast]) -> list[Broadcast]:
+        """Return the whole jobs that are news: two changes of one job may have been read as the same whole."""
+        if len(self.selection.job_ids) != 1:
+            return list(wholes)
+        told: list[Broadcast] = []
+        for whole in wholes:
+            if whole.is_end or whole.version != self._version:
+                told.append(whole)
+                self._version = whole.version
+        return told
+
 
 class Channel:
-    """Who watches a project: all of it, or one of its jobs; and what they were told.
+    """Who watches a project, and what they were told.
 
-    `place` is the last place in Redis' order up to which everything was told.
+    `topics` are those who watch, by what they want to hear of; `place` is the last place in Redis' order up to which
+    everything was told.
     """
 
-    __slots__ = ("everything", "jobs", "place", "told")
+    __slots__ = ("_by_job", "_open", "place", "told", "topics")
 
     def __init__(self) -> None:
         """Begin without watchers."""
-        self.everything = Topic()
-        self.jobs: dict[str, Topic] = {}
+        self.topics: dict[Selection, Topic] = {}
         self.place: Cursor | None = None
         self.told = Told()
+        self._open: dict[Selection, Topic] = {}
+        self._by_job: dict[str, dict[Selection, Topic]] = {}
 
     @property
     def is_empty(self) -> bool:
         """Whether nobody watches."""
-        return not (self.jobs or self.everything.by_form)
+        return not self.topics
+
+    @property
+    def job_ids(self) -> list[str]:
+        """The jobs that somebody watches by name."""
+        return list(self._by_job)
+
+    def add(self, selection: Selection, watcher: Watcher) -> None:
+        """Let a watcher hear of a selection from now on."""
+        topic = self.topics.get(selection)
+        if topic is None:
+            topic = self.topics[selection] = Topic(selection)
+            if not selection.job_ids:
+                self._open[selection] = topic
+            for job_id in selection.job_ids:
+                self._by_job.setdefault(job_id, {})[selection] = topic
+        topic.add(watcher)
+
+    def discard(self, selection: Selection, watcher: Watcher) -> bool:
+        """Let a watcher hear no more; false if it did not. A selection that nobody wants any more is forgotten."""
+        topic = self.topics.get(selection)
+        if topic is None or not topic.discard(watcher):
+            return False
+        if not topic.by_form:
+            del self.topics[selection]
+            self._open.pop(selection, None)
+            for job_id in selection.job_ids:
+                del self._by_job[job_id][selection]
+                if not self._by_job[job_id]:
+                    del self._by_job[job_id]
+        return True
 
     def watchers(self) -> Iterator[Watcher]:
         """Yield every watcher."""
-        for topic in (self.everything, *self.jobs.values()):
+        for topic in self.topics.values():
             yield from topic.watchers()
 
     def floors(self) -> Iterator[Cursor]:
@@ -79,34 +134,49 @@ class Channel:
 
     def is_wanted_whole(self, job_id: str) -> bool:
         """Whether somebody wants this job whole and not only its row."""
-        topic = self.jobs.get(job_id)
-        return self.everything.is_whole or (topic is not None and topic.is_whole)
+        return any(topic.is_whole for topic in self._topics_of(job_id))
+
+    def show(self, change: Broadcast) -> None:
+        """Note what some watcher is shown in a snapshot; the others have yet to hear of it."""
+        self.told.show(change)
+        for topic in self._topics_of(change.job_id):
+            topic.see(change)
 
     async def tell(self, rows: Sequence[Broadcast], jobs: Mapping[str, Stored | None]) -> None:
         """Tell everybody of changes that came as rows, those who want whole jobs as they are now."""
         news = [row for row in rows if not self.told.is_older(row)]
-        await _spread(self.everything, news, _wholes(news, jobs) if self.everything.is_whole else ())
+        for topic, changes in self._wanted(news):
+            await _spread(topic, changes, topic.unheard(_wholes(changes, jobs)) if topic.is_whole else ())
         for row in news:
             self.told.note(row)
-            topic = self.jobs.get(row.job_id)
-            if topic is not None:
-                wholes = [whole for whole in _wholes([row], jobs) if whole.is_end or whole.version != topic.version]
-                await _spread(topic, [row], wholes)
-                topic.version = wholes[-1].version if wholes else topic.version
 
     async def tell_whole(self, changes: Sequence[Broadcast]) -> None:
         """Tell everybody of changes that came as whole jobs, as far as they are news."""
         news = [change for change in changes if not self.told.is_older(change)]
-        await _spread(self.everything, news, news)
+        for topic, wanted in self._wanted(news):
+            topic.unheard(wanted)
+            await _spread(topic, wanted, wanted)
         for change in news:
             self.told.note(change)
-            topic = self.jobs.get(change.job_id)
-            if topic is not None:
-                await _spread(topic, [change], [change])
-                topic.version = change.version
+
+    def _topics_of(self, job_id: str) -> Iterator[Topic]:
+        yield from self._open.values()
+        yield from self._by_job.get(job_id, NOBODY).values()
+
+    def _wanted(self, changes: Sequence[Broadcast]) -> list[tuple[Topic, list[Broadcast]]]:
+        """Return who wants to hear of which changes."""
+        wanted: dict[Selection, tuple[Topic, list[Broadcast]]] = {}
+        for change in changes:
+            for topic in self._topics_of(change.job_id):
+                if topic.wants(change):
+                    wanted.setdefault(topic.selection, (topic, []))[1].append(change)
+        return list(wanted.values())
 
 
-def _wholes(rows: Sequence[Broadcast], jobs: Mapping[str, Stored | None]) -> list[Broadcast]:
+NOBODY: dict[Selection, Topic] = {}
+
+
+def _wholes(rows: Iterable[Broadcast], jobs: Mapping[str, Stored | None]) -> list[Broadcast]:
     """Return the changes with whole jobs, as far as these are there: one that is not there was deleted meanwhile.
 
     An end that the next attempt has overtaken is told by its row.

@@ -10,9 +10,10 @@ from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
 
 from sidecar.backlog import JOBS_A_READ, Backlogs
-from sidecar.channel import Channel, Topic
+from sidecar.channel import Channel
 from sidecar.core.errors import StoreUnavailable
 from sidecar.ports import Broker, Cursor, Feed, Listening, LiveStore, Missed, Notice, Stored, Switch
+from sidecar.selection import Selection
 from sidecar.watcher import Broadcast, Store, Watcher
 
 LONGEST_PAUSE_SECONDS = 0.01
@@ -53,7 +54,6 @@ class Hub:
         self._line: Listening | None = None
         self._channels: dict[str, Channel] = {}
         self._has_line = asyncio.Event()
-        self._is_closing = False
 
     @property
     def is_listening(self) -> bool:
@@ -64,17 +64,13 @@ class Hub:
         """Wait until changes reach this process."""
         await self._has_line.wait()
 
-    async def enter(self, project: str, job_id: str | None, watcher: Watcher) -> None:
-        """Let a watcher hear of one job, or of all (None) of a project, until it leaves.
+    async def enter(self, project: str, selection: Selection, watcher: Watcher) -> None:
+        """Let a watcher hear of jobs of a project, until it leaves.
 
         What changes after entering is heard, while the broker is away as soon as it is back. Whoever enters must
         leave, also after an entering that was interrupted.
         """
-        channel = self._channels.setdefault(project, Channel())
-        topic = channel.everything if job_id is None else channel.jobs.setdefault(job_id, Topic())
-        topic.add(watcher)
-        if self._is_closing:
-            watcher.end("shutdown")
+        self._channels.setdefault(project, Channel()).add(selection, watcher)
         watcher.turn(self._store)
         if self._line is not None:
             with suppress(StoreUnavailable):  # `run` will notice as well, come back and catch up
@@ -85,21 +81,17 @@ class Hub:
         channel = self._channels.get(project)
         if channel is not None:
             for change in changes:
-                channel.told.show(change)
+                channel.show(change)
 
-    async def leave(self, project: str, job_id: str | None, watcher: Watcher) -> None:
-        """Let a watcher hear no more, if it ever entered; forget a job or a project that nobody watches any more."""
-        channel = self._channels.get(project, Channel())
-        topic = channel.everything if job_id is None else channel.jobs.get(job_id, Topic())
-        if not topic.discard(watcher):
+    async def leave(self, project: str, selection: Selection, watcher: Watcher) -> None:
+        """Let a watcher hear no more, if it ever entered; forget a project that nobody watches any more."""
+        channel = self._channels.get(project)
+        if channel is None or not channel.discard(selection, watcher) or not channel.is_empty:
             return
-        if job_id is not None and not topic.by_form:
-            del channel.jobs[job_id]
-        if channel.is_empty:
-            del self._channels[project]
-            if self._line is not None:
-                with suppress(StoreUnavailable):
-                    await self._line.remove(project)
+        del self._channels[project]
+        if self._line is not None:
+            with suppress(StoreUnavailable):
+                await self._line.remove(project)
 
     async def run(self) -> None:
         """Carry changes to the watchers until the line breaks (`StoreUnavailable`); to be supervised."""
@@ -159,13 +151,6 @@ class Hub:
             for watcher in [each for channel in self._channels.values() for each in channel.watchers()]:
                 watcher.beat(now, silence_seconds)
 
-    def close(self) -> None:
-        """End every watcher, now and from now on."""
-        self._is_closing = True
-        for channel in self._channels.values():
-            for watcher in channel.watchers():
-                watcher.end("shutdown")
-
     async def _carry(self, notices: Iterable[Notice]) -> None:
         by_project: dict[str, list[Notice]] = {}
         for notice in notices:
@@ -190,14 +175,14 @@ class Hub:
         """Tell everybody what changed while nobody listened."""
         for project, channel in list(self._channels.items()):
             await line.add(project)
-            for watcher in channel.everything.watchers():
+            for watcher in channel.watchers():
                 watcher.has_missed = True
             now = await self._redis.since(project, END_OF_TIME, 1)
             start = _start(channel, now)
             if start is None:
                 continue  # all are about to read for themselves
             if start < now.cut:  # something may have left Redis unheard
-                for watcher in channel.everything.watchers():
+                for watcher in [each for each in channel.watchers() if not each.ends_with_job]:
                     watcher.end("error")
             is_cut = start < now.cut or not all(_is_before(each, now.cursor) for each in _places(channel))
             channel.place = await _tell_since(self._redis, project, channel, start)
@@ -206,7 +191,7 @@ class Hub:
 
     async def _look_at_jobs(self, channel: Channel) -> None:
         """Tell those who watch one job that it is gone, if it is: the order of changes may no longer say so."""
-        for job_id in list(channel.jobs):
+        for job_id in channel.job_ids:
             stored = await self._live.get(job_id)
             change = Broadcast(job_id, NOWHERE) if stored is None else Broadcast.of(stored)
             await channel.tell_whole([change])

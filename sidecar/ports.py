@@ -174,6 +174,10 @@ class Feed(Protocol):
         """Return the job's events numbered above `after`, oldest first, as far as the outbox still has them."""
         ...
 
+    async def projects(self) -> list[str]:
+        """Return every project that ever had a job."""
+        ...
+
 
 class Notice(NamedTuple):
     """Word that a job changed: its brief row as JSON without the cursor, None when it is gone.
@@ -253,11 +257,11 @@ class Metrics(Protocol):
         ...
 
     def stream_opened(self, transport: str) -> None:
-        """Count a stream that opened (`sse`)."""
+        """Count a stream that opened (`sse` or `websocket`)."""
         ...
 
     def stream_closed(self, transport: str, reason: str) -> None:
-        """Count a stream that ended: client, done, slow_consumer, shutdown or error."""
+        """Count a stream that ended: client, done, slow_consumer, lifetime, expired, shutdown or error."""
         ...
 
     def stream_missed(self) -> None:

@@ -154,7 +154,26 @@ class Settings(BaseModel):
     max_streams: int = Field(
         default=10_000, ge=1, description="Streams open at a time; one more is told `overloaded` and when to come back."
     )
-    drain_seconds: float = Field(default=10, ge=0, le=3600, description="How long a stop waits for what is under way.")
+    max_streams_per_token: Annotated[int | None, Said("no limit of its own", "1 or more")] = Field(
+        default=None, ge=1, description="The same for streams that one token has opened."
+    )
+    max_streams_per_address: Annotated[int | None, Said("no limit of its own", "1 or more")] = Field(
+        default=None,
+        ge=1,
+        description="The same for streams from one address; behind a proxy all have that of the proxy.",
+    )
+    stream_lifetime_seconds: float = Field(
+        default=3600,
+        gt=0,
+        le=31_536_000,
+        description="About how long a stream lives until its client has to come again, to whichever sidecar is there.",
+    )
+    drain_seconds: float = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description="On SIGTERM open streams are ended one after another within this time, while `/readyz` says 503.",
+    )
     store_timeout_seconds: float = Field(
         default=1, gt=0, le=60, description="How long a call waits for Redis, or for SQL, before it has failed."
     )

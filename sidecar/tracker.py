@@ -65,6 +65,10 @@ class Tracker:
             raise UnknownJob(f"there is no job {job_id!r}")
         return stored
 
+    async def projects(self, may: MayUse) -> list[str]:
+        """Return the projects that a reader may see. Raises an `Unavailable`."""
+        return [project for project in await self._feed.projects() if may(project)]
+
     async def page(self, query: Query) -> Page:
         """Return a page of jobs. Raises `Forbidden` when a project is asked for that may not be seen."""
         if query.project is not None and not query.may_see(query.project):

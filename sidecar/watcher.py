@@ -1,6 +1,7 @@
 """One client that is told of changes: written to directly, or by way of a mailbox while it does not keep up."""
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -14,6 +15,13 @@ MAILBOX_BYTES = 256 * 1024
 """What may wait for one watcher; beyond it the watcher is closed as too slow."""
 
 
+class Facts(NamedTuple):
+    """What of a changed job tells who wants to hear of it."""
+
+    job_type: str
+    status: str
+
+
 class Broadcast:
     """One change on its way to the watchers; each form of it is encoded once, by whoever asks first.
 
@@ -21,7 +29,7 @@ class Broadcast:
     The view may be newer than `cursor`: a client that resumes there misses nothing.
     """
 
-    __slots__ = ("_encoded", "cursor", "is_end", "job_id", "row", "version", "view")
+    __slots__ = ("_encoded", "_facts", "cursor", "is_end", "job_id", "row", "version", "view")
 
     def __init__(  # noqa: PLR0913 - the parts of a change
         self,
@@ -41,6 +49,7 @@ class Broadcast:
         self.row = row
         self.view = view
         self._encoded: dict[Encode, bytes] = {}
+        self._facts: Facts | None = None
 
     @classmethod
     def of(cls, change: Stored | Gone) -> "Broadcast":
@@ -55,12 +64,26 @@ class Broadcast:
         """Whether there is no such job any more."""
         return self.row is None and self.view is None
 
+    @property
+    def facts(self) -> Facts | None:
+        """What tells who wants to hear of it, None of a job that is gone."""
+        if self._facts is None and not self.is_gone:
+            self._facts = _facts(self)
+        return self._facts
+
     def encoded(self, encode: "Encode") -> bytes:
         """Return the bytes in the form of `encode`."""
         known = self._encoded.get(encode)
         if known is None:
             known = self._encoded[encode] = encode(self)
         return known
+
+
+def _facts(change: Broadcast) -> Facts:
+    if change.view is not None:
+        return Facts(change.view.job.job_type, change.view.status)
+    row = json.loads(change.row or b"{}")
+    return Facts(row["job_type"], row["status"])
 
 
 Encode = Callable[[Broadcast], bytes]
@@ -117,7 +140,7 @@ class Outlet(Protocol):
 
 
 class EndedError(Exception):
-    """A watcher is over; `reason` is done, client, slow_consumer, shutdown or error."""
+    """A watcher is over; `reason` is done, client, slow_consumer, lifetime, expired, shutdown or error."""
 
     def __init__(self, reason: str) -> None:
         """Keep the reason for the metrics."""
@@ -184,9 +207,9 @@ class Watcher:
         if self._mailbox is not None:
             for change in changes:
                 self._put(change)
-        elif self._is_past_floor:
+        elif self._is_past_floor and not (self.ends_with_job and len(changes) > 1):
             self._write(data, changes, now)
-        elif news := [change for change in changes if not self._has_seen(change)]:
+        elif news := self._mine([change for change in changes if not self._has_seen(change)]):
             self._is_past_floor = True
             self._write(self.form.framed(news), news, now)
 
@@ -243,12 +266,15 @@ class Watcher:
             self.end("slow_consumer")
 
     def _release(self, waiting: list[Broadcast], now: float) -> None:
-        """Write what waited, up to the end that is also ours."""
-        end = next((number for number, change in enumerate(waiting, 1) if change.is_end), None)
-        told = waiting[:end] if self.ends_with_job else waiting
-        if told:
+        """Write what waited."""
+        if told := self._mine(waiting):
             self._is_past_floor = True
             self._write(self.form.framed(told), told, now)
+
+    def _mine(self, changes: list[Broadcast]) -> list[Broadcast]:
+        """Return changes up to the end that is also ours."""
+        end = next((number for number, change in enumerate(changes, 1) if change.is_end), None)
+        return changes[:end] if self.ends_with_job else changes
 
     def _tell_store(self, now: float) -> None:
         if self._store is not self._store_told:

@@ -8,6 +8,7 @@ from sidecar.backlog import JOBS_A_READ, Backlogs
 from sidecar.core.errors import StoreUnavailable
 from sidecar.core.job import Event
 from sidecar.ports import Cursor, Gone, Missed
+from sidecar.selection import EVERYTHING
 from sidecar.watcher import Broadcast, Form
 
 
@@ -27,6 +28,10 @@ class Slow:
         if isinstance(answer, StoreUnavailable):
             raise answer
         return answer
+
+    async def projects(self) -> list[str]:
+        """Be the feed, whose projects nobody asks for here."""
+        raise NotImplementedError
 
     async def timeline(self, job_id: str, after: int, limit: int) -> list[Event]:
         """Be the feed, whose timelines nobody asks for here."""
@@ -110,6 +115,6 @@ async def test_bytes_are_made_once_for_each_form() -> None:
     feed.answers.put_nowait(missed(1))
     backlog = await Backlogs(feed, lambda *_: None).after("p", 0)
     form = Form(encode, lambda data: b"<%s>" % data, b"", is_whole=False)
-    assert [backlog.framed(form, with_gone=True) for _ in range(3)] == [b"<x>"] * 3
-    assert backlog.framed(form, with_gone=False) == b""
+    assert [backlog.framed(form, EVERYTHING, None) for _ in range(3)] == [b"<x>"] * 3
+    assert backlog.framed(form, EVERYTHING, 9) == b""
     assert len(encoded) == 1

@@ -11,6 +11,7 @@ from sidecar.core.job import Event, Job
 from sidecar.core.view import view
 from sidecar.hub import Hub
 from sidecar.ports import ChangeJob, Cursor, Gone, Listening, Missed, Notice, Page, Query, Stored, Written
+from sidecar.selection import EVERYTHING, Selection, only
 from sidecar.watcher import MAILBOX_BYTES, Broadcast, EndedError, Form, Watcher
 from tests.adapters.updates import finish, push, update
 
@@ -22,7 +23,7 @@ class Hand:
         """Begin with no jobs and a broker that can be reached."""
         self.jobs: dict[str, Job] = {}
         self.rev = 0
-        self.projects: set[str] = set()
+        self.heard: set[str] = set()
         self.reads = 0
         self.notices: asyncio.Queue[list[Notice] | StoreUnavailable] = asyncio.Queue(100)
         self.order: dict[str, int] = {}
@@ -33,7 +34,7 @@ class Hand:
         outcome = change(None if before is None else view(before))
         self.jobs[job_id] = outcome.job
         self.order[job_id] = self.rev = self.rev + 1
-        if is_heard and outcome.job.project in self.projects:
+        if is_heard and outcome.job.project in self.heard:
             self.notices.put_nowait([self.notice(job_id)])
         return outcome.job
 
@@ -54,16 +55,16 @@ class Hand:
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Listening]:
         """Be the broker."""
-        self.projects.clear()
+        self.heard.clear()
         yield self
 
     async def add(self, project: str) -> None:
         """Be the line."""
-        self.projects.add(project)
+        self.heard.add(project)
 
     async def remove(self, project: str) -> None:
         """Be the line."""
-        self.projects.discard(project)
+        self.heard.discard(project)
 
     async def __aiter__(self) -> AsyncIterator[list[Notice]]:
         """Be the line."""
@@ -103,6 +104,10 @@ class Hand:
 
     async def timeline(self, job_id: str, after: int, limit: int) -> list[Event]:
         """Be the store, of which the hub only reads."""
+        raise NotImplementedError
+
+    async def projects(self) -> list[str]:
+        """Be the feed, of which the hub asks no such thing."""
         raise NotImplementedError
 
     async def delete(self, job_id: str, check: Callable[[Job], None]) -> bool:
@@ -174,12 +179,17 @@ class Client:
         return self.told
 
 
+def selected(job_id: str | None) -> Selection:
+    """Return the selection of one job, or of all."""
+    return EVERYTHING if job_id is None else only(job_id)
+
+
 @asynccontextmanager
 async def watching(
     hub: Hub, client: Client, job_id: str | None = "job-1", project: str = "default"
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Let a client watch, as a stream does, and end with the block."""
-    await hub.enter(project, job_id, client.watcher)
+    await hub.enter(project, selected(job_id), client.watcher)
     following = asyncio.create_task(client.watcher.follow())
     await asyncio.sleep(0)
     try:
@@ -187,7 +197,7 @@ async def watching(
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
-        await hub.leave(project, job_id, client.watcher)
+        await hub.leave(project, selected(job_id), client.watcher)
 
 
 async def ended(following: asyncio.Task[None]) -> str:
@@ -335,7 +345,7 @@ async def test_end_of_the_job_ends_its_watcher_once_it_has_been_told(hub: Hub, h
 
 async def test_nothing_older_than_the_snapshot_is_told(hub: Hub, hand: Hand) -> None:
     client, quick = Client(), Client()
-    await hub.enter("default", "job-1", client.watcher)
+    await hub.enter("default", only("job-1"), client.watcher)
     async with watching(hub, quick):
         hand.change(push(update(current=1)))
         await quick.until(1)
@@ -348,13 +358,13 @@ async def test_nothing_older_than_the_snapshot_is_told(hub: Hub, hand: Hand) -> 
         assert await client.until(1) == [b"<2/2 >"]
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
-    await hub.leave("default", "job-1", client.watcher)
-    assert hand.projects == set()
+    await hub.leave("default", only("job-1"), client.watcher)
+    assert hand.heard == set()
 
 
 async def test_watcher_that_never_entered_may_leave(hub: Hub) -> None:
-    await hub.leave("default", "job-1", Client().watcher)
-    await hub.leave("default", None, Client().watcher)
+    await hub.leave("default", only("job-1"), Client().watcher)
+    await hub.leave("default", EVERYTHING, Client().watcher)
 
 
 async def test_change_that_the_snapshot_shows_already_is_not_told_when_it_arrives_late(hub: Hub, hand: Hand) -> None:
@@ -414,13 +424,13 @@ async def test_watcher_whose_place_is_of_another_epoch_is_told_everything(hand: 
 
 async def test_watcher_that_reads_its_snapshot_while_the_line_is_down_is_told_to_read_on(hand: Hand) -> None:
     hub, client = Hub(hand, hand, hand, hand, hand), Client(ends_with_job=False)
-    await hub.enter("default", None, client.watcher)
+    await hub.enter("default", EVERYTHING, client.watcher)
     running = asyncio.create_task(hub.run())
     await hub.until_listening()
     for _ in range(5):
         await asyncio.sleep(0)
     assert client.watcher.has_missed
-    await hub.leave("default", None, client.watcher)
+    await hub.leave("default", EVERYTHING, client.watcher)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
@@ -493,17 +503,9 @@ async def test_watchers_of_two_epochs_are_both_brought_up_to_date(hand: Hand) ->
 async def test_project_is_listened_to_only_while_somebody_watches(hub: Hub, hand: Hand) -> None:
     async with watching(hub, Client(), "a", "one"):
         async with watching(hub, Client(), "b", "one"), watching(hub, Client(), None, "one"):
-            assert hand.projects == {"one"}
-        assert hand.projects == {"one"}
-    assert hand.projects == set()
-
-
-async def test_close_ends_every_watcher_now_and_later(hub: Hub) -> None:
-    async with watching(hub, Client()) as following:
-        hub.close()
-        assert await ended(following) == "shutdown"
-    async with watching(hub, Client()) as following:
-        assert await ended(following) == "shutdown"
+            assert hand.heard == {"one"}
+        assert hand.heard == {"one"}
+    assert hand.heard == set()
 
 
 async def test_mailbox_beyond_its_bytes_ends_the_watcher() -> None:

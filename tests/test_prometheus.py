@@ -118,9 +118,9 @@ async def test_every_known_label_set_begins_at_0() -> None:
     assert exposition.values("progress_updates_rejected_total", "reason") == dict.fromkeys(
         ["validation", "auth", "too_large", "conflict", "unavailable"], 0
     )
-    assert exposition.values("progress_stream_connections", "transport") == {"sse": 0}
+    assert exposition.values("progress_stream_connections", "transport") == {"sse": 0, "websocket": 0}
     assert exposition.values("progress_stream_disconnects_total", "reason") == dict.fromkeys(
-        ["client", "done", "slow_consumer", "shutdown", "error"], 0
+        ["client", "done", "slow_consumer", "lifetime", "expired", "shutdown", "error"], 0
     )
     assert exposition.values("progress_loop_crashes_total", "loop") == {"hub": 0}
     assert exposition.values("progress_label_overflow_total", "label") == {"job_type": 0, "stage": 0}

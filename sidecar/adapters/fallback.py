@@ -176,6 +176,10 @@ class FallbackStore:
             lambda: self._sql.timeline(job_id, after, limit),
         )
 
+    async def projects(self) -> list[str]:
+        """Return every project; see `Feed`."""
+        return await self._served("projects", self._live.projects, self._sql.projects)
+
     async def counts(self) -> Mapping[tuple[str, str], int]:
         """Return the number of jobs by type and status; see `Census`."""
         return await self._served("counts", self._live.counts, self._sql.counts)

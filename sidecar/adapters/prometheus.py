@@ -39,12 +39,12 @@ MOST_CENSUS_SECONDS = 1.0
 
 RESULTS = (*Reason, "rejected")
 REJECTIONS = ("validation", "auth", "too_large", "conflict", "unavailable")
-TRANSPORTS = ("sse",)
-DISCONNECTS = ("client", "done", "slow_consumer", "shutdown", "error")
+TRANSPORTS = ("sse", "websocket")
+DISCONNECTS = ("client", "done", "slow_consumer", "lifetime", "expired", "shutdown", "error")
 FALLBACKS = (
     *(("update", "ingest", "unavailable"), ("delete", "ingest", "unavailable"), ("counts", "metrics", "unavailable")),
     *((operation, "rest", "unavailable") for operation in ("get", "page", "timeline")),
-    *((operation, "stream", "unavailable") for operation in ("get", "page", "since")),
+    *((operation, "stream", "unavailable") for operation in ("get", "page", "since", "projects")),
     *(("get", surface, "miss") for surface in ("rest", "stream")),
     ("update", "ingest", "miss"),
 )

@@ -221,6 +221,11 @@ class RedisLive:
         async with self._link.deadline():
             return await read_changes(self._link, project, rev, limit)
 
+    async def projects(self) -> list[str]:
+        """Return every project; see `Feed`."""
+        async with self._link.deadline():
+            return sorted(name.decode() for name in await self._redis.smembers(keys.PROJECTS))
+
     async def timeline(self, job_id: str, after: int, limit: int) -> list[Event]:
         """Return the job's events from the outbox of its project, oldest first."""
         found: list[Event] = []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from ipaddress import ip_address
+from math import inf
 
 from sidecar.core.errors import Forbidden
 from sidecar.http.problem import Unauthorized
@@ -34,10 +35,15 @@ RIGHTS = {
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever sends a request: a role, and the projects that it reaches (`*` is every one)."""
+    """Whoever sends a request: a role, and the projects that it reaches (`*` is every one).
+
+    `key` names the token without telling it ("" if none is needed); the right ends at `expires_at` (Unix seconds).
+    """
 
     role: Role
     projects: frozenset[str]
+    key: str = ""
+    expires_at: float = inf
 
     def may(self, right: Right) -> Callable[[str], bool]:
         """Return a predicate on projects. Raises `Forbidden` if the role has no such right anywhere."""
@@ -92,7 +98,7 @@ class Gate:
 
 def _principals(tokens: Iterable[Token]) -> dict[str, Principal]:
     """Return who holds which token, by digest: how long a look-up takes tells nothing about a secret, only its hash."""
-    return {token.digest: Principal(token.role, frozenset(token.projects)) for token in tokens}
+    return {token.digest: Principal(token.role, frozenset(token.projects), token.digest) for token in tokens}
 
 
 def check_host(host: str | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from sidecar.core.job import Json
+from sidecar.tokens import EVERY_PROJECT
 
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -49,6 +50,11 @@ def name(value: str) -> str:
     if not NAME.fullmatch(value):
         raise ValueError("must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit")
     return value
+
+
+def project_or_all(value: str) -> str:
+    """Check the form of a project's name, or of the star that stands for all."""
+    return value if value == EVERY_PROJECT else name(value)
 
 
 def printable(value: str) -> str:

@@ -11,6 +11,8 @@ from sidecar.http.auth import Right
 from sidecar.http.batch import Batch
 from sidecar.http.problem import FieldError, InvalidRequest, TooLarge, TooSlow
 from sidecar.http.services import PRINCIPAL, REQUEST_ID, SERVICES
+from sidecar.http.watch import long_poll
+from sidecar.http.watch.job import WantedJob
 from sidecar.http.wire import Report
 from sidecar.tracker import MayUse, Pushed
 
@@ -51,11 +53,15 @@ async def push_many(request: web.Request) -> web.Response:
 
 
 async def read(request: web.Request) -> web.Response:
-    """GET /v1/jobs/{job_id}: one job."""
+    """GET /v1/jobs/{job_id}: one job, with ?after= as soon as it is newer than that."""
     may = _may(request, Right.READ)
-    queries.only(request.query, "view")
+    queries.only(request.query, "view", "after", "wait")
     view = queries.view(request.query)
-    stored = await request.app[SERVICES].tracker.get(queries.job_id(request.match_info["job_id"]), may)
+    heard, seconds = request.query.get("after", ""), queries.wait_seconds(request.query)
+    wanted = WantedJob(queries.job_id(request.match_info["job_id"]), may, view, heard)
+    stored = await long_poll.newer(request, wanted, seconds)
+    if stored is None:
+        return web.Response(status=204)
     tag = answers.etag(stored, view)
     known = {each.value for each in request.if_none_match or ()}
     answer = web.Response(status=304) if known & {tag, "*"} else _json(answers.VIEWS[view](stored.view, stored.cursor))

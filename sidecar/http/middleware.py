@@ -22,7 +22,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 PUSHES = frozenset({"/v1/jobs", "/v1/jobs/{job_id}", "/v1/updates"})
-OPEN_ROUTES = frozenset({"/", "/healthz", "/readyz", "/metrics"})
+OPEN_ROUTES = frozenset({"/", "/jobs/{job_id}", "/embed/{job_id}", "/web/{file}", "/healthz", "/readyz", "/metrics"})
 """Served without a token; /metrics asks for its own."""
 
 BROKEN_BODY = (HttpProcessingError, ClientPayloadError, web.RequestPayloadError)
@@ -38,7 +38,7 @@ async def answered(request: web.Request, handler: Handler) -> web.StreamResponse
     request_id = request[REQUEST_ID] = given if SANE_ID.fullmatch(given) else updates.identity()
     with log.bound(request_id=request_id):
         response = await _response(request, handler)
-    if response.content_type != "text/event-stream":
+    if response.content_type != "text/event-stream" and response.status != HTTPStatus.SWITCHING_PROTOCOLS:
         seconds = clock() - began
         services.metrics.request_finished(request.method, _route(request), response.status, seconds)
     return response

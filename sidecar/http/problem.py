@@ -12,6 +12,7 @@ The branch of the error tree that grows here; core/errors.py draws the others:
         +-- TooLarge           more than the limit                 HTTP 413
         +-- UnsupportedType    a body of a type that we cannot read HTTP 415
         +-- InvalidRequest     fields contradict the contract      HTTP 422
+        +-- Overloaded         too many are watching               HTTP 503
 """
 
 from collections.abc import Mapping
@@ -103,6 +104,17 @@ class InvalidRequest(RequestError):
         self.errors = errors
 
 
+class Overloaded(RequestError):
+    """One more who watches would be too many."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    retry_after_seconds = 15
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("too many are watching; come again later")
+
+
 STATUS = (
     (InvalidUpdate, HTTPStatus.UNPROCESSABLE_ENTITY),
     (Conflict, HTTPStatus.CONFLICT),
@@ -127,7 +139,7 @@ def headers_of(error: SidecarError) -> Mapping[str, str]:
             return {"WWW-Authenticate": "Bearer"}
         case NotAllowed():
             return {"Allow": error.allowed}
-        case Unavailable():
+        case Unavailable() | Overloaded():
             return {"Retry-After": str(error.retry_after_seconds)}
         case _:
             return {}

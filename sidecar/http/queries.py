@@ -3,6 +3,7 @@
 import base64
 import binascii
 import math
+import re
 from collections.abc import Callable, Container, Mapping
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from sidecar.http import checks, wire
 from sidecar.http.answers import VIEWS, Show
 from sidecar.http.problem import FieldError, InvalidRequest, NotReadable
 from sidecar.ports import Cursor, Order, Place, Query
+from sidecar.selection import Selection
 
 T = TypeVar("T")
 
@@ -21,6 +23,8 @@ MOST_LISTED = 1_000
 LISTED = 100
 
 REPEATED = ("status", "label")
+
+WAIT = re.compile(r"\d{1,2}(\.\d{1,6})?", re.ASCII)
 
 
 def only(given: MultiMapping[str], *known: str) -> None:
@@ -97,6 +101,37 @@ def cursor(text: str | None) -> Cursor | None:
     return Cursor(epoch, int(rev))
 
 
+SELECTING = ("job_type", "status", "job_id")
+"""What narrows down the jobs of a project that are watched."""
+
+MOST_NAMED = 1_000
+MOST_WAIT_SECONDS = 60.0
+
+
+def watched_project(given: MultiMapping[str]) -> str | None:
+    """Return the project to watch, or the star for all. Raises `InvalidRequest`."""
+    return parsed(given, "project", checks.project_or_all)
+
+
+def selection(given: MultiMapping[str]) -> Selection:
+    """Return which jobs of the project are watched. Raises `InvalidRequest`."""
+    return Selection(
+        parsed(given, "job_type", checks.name),
+        _statuses(given.getall("status", [])),
+        parsed(given, "job_id", _job_ids) or frozenset(),
+    )
+
+
+def has_pings(given: MultiMapping[str]) -> bool:
+    """Return whether heartbeats are asked for as events. Raises `InvalidRequest`."""
+    return parsed(given, "ping", _ping) or False
+
+
+def wait_seconds(given: MultiMapping[str]) -> float:
+    """Return how long to wait for something newer. Raises `InvalidRequest`."""
+    return parsed(given, "wait", _wait) or 0.0
+
+
 def jobs(given: MultiMapping[str], may_see: Callable[[str], bool]) -> Query:
     """Return the query of a list of jobs. Raises `InvalidRequest`."""
     only(given, *FILTERS, "order", "limit", "page", "view")
@@ -157,6 +192,25 @@ def _view(text: str) -> str:
     if text not in VIEWS:
         raise ValueError("must be full or brief")
     return text
+
+
+def _job_ids(text: str) -> frozenset[str]:
+    ids = frozenset(checks.job_id(each) for each in text.split(","))
+    if len(ids) > MOST_NAMED:
+        raise ValueError(f"must name at most {MOST_NAMED} jobs")
+    return ids
+
+
+def _ping(text: str) -> bool:
+    if text not in ("event", "comment"):
+        raise ValueError("must be event or comment")
+    return text == "event"
+
+
+def _wait(text: str) -> float:
+    if not WAIT.fullmatch(text) or float(text) > MOST_WAIT_SECONDS:
+        raise ValueError(f"must be seconds from 0 to {MOST_WAIT_SECONDS:.0f}")
+    return float(text)
 
 
 def _order(text: str) -> Order:

@@ -3,10 +3,11 @@
 from aiohttp import web
 
 from sidecar.core.job import Request
-from sidecar.http import jobs, watch_job, watch_project
+from sidecar.http import jobs, pages
 from sidecar.http import ops as operating
 from sidecar.http.middleware import admitted, answered, label
 from sidecar.http.services import SERVICES, Services
+from sidecar.http.watch import sse, websocket
 
 JOB = "/v1/jobs/{job_id:[^/]+}"
 """Any id comes through, so that one against the contract is told so."""
@@ -18,7 +19,10 @@ def api(services: Services) -> web.Application:
     app[SERVICES] = services
     app.add_routes(
         [
-            web.get("/", operating.welcome),
+            web.get("/", pages.front),
+            web.get("/jobs/{job_id:[^/]+}", pages.page("job.html")),
+            web.get("/embed/{job_id:[^/]+}", pages.page("embed.html", is_embed=True)),
+            web.get("/web/{file:[a-z0-9_-]+\\.(?:js|css|svg)}", pages.file),
             web.get("/healthz", operating.healthz),
             web.get("/readyz", operating.readyz),
             web.get("/metrics", operating.metrics(is_open=False)),
@@ -33,8 +37,9 @@ def api(services: Services) -> web.Application:
             web.get(JOB + "/timeline", jobs.timeline),
             web.get(JOB + "/attempts", jobs.attempts),
             web.get("/v1/stats", jobs.stats),
-            web.get(JOB + "/events", watch_job.watch),
-            web.get("/v1/events", watch_project.watch),
+            web.get(JOB + "/events", sse.watch_job),
+            web.get("/v1/events", sse.watch_jobs),
+            web.get("/v1/ws", websocket.watch, allow_head=False),
             web.post("/v1/updates", jobs.push_many),
         ]
     )
@@ -59,6 +64,4 @@ def ops(services: Services) -> web.Application:
 
 
 async def _end_streams(app: web.Application) -> None:
-    services = app[SERVICES]
-    services.streams.close()
-    services.hub.close()
+    await app[SERVICES].streams.drain(0)

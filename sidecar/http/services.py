@@ -1,18 +1,16 @@
 """What the handlers need, in one place; the app fills it in."""
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from sidecar.http.auth import Gate, Principal
+from sidecar.http.streams import Streams
 from sidecar.hub import Hub
 from sidecar.ports import Metrics
 from sidecar.tracker import Tracker
-from sidecar.watcher import EndedError
 
 Render = Callable[[str | None, float], Awaitable[tuple[bytes, str]]]
 """Renders the metrics for an Accept header within seconds: the bytes, and their Content-Type."""
@@ -39,41 +37,6 @@ class StreamTimes:
     write: float = 30.0
 
 
-class Streams:
-    """How many event streams are open, each inside of a `with`, and whether they are to end."""
-
-    def __init__(self, most: int) -> None:
-        """Allow at most `most` at once."""
-        self._most = most
-        self._open = 0
-        self._closing = asyncio.Event()
-
-    @property
-    def is_full(self) -> bool:
-        """Whether another one would be too many."""
-        return self._open >= self._most
-
-    def __enter__(self) -> None:
-        """Count one that opens."""
-        self._open += 1
-
-    def __exit__(self, *_: object) -> None:
-        """Count one that is over."""
-        self._open -= 1
-
-    def close(self) -> None:
-        """Ask those that wait for a job to end; the hub ends the others."""
-        self._closing.set()
-
-    async def pause(self, seconds: float) -> None:
-        """Wait; raises `EndedError` as soon as the streams are to end."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._closing.wait()
-        if self._closing.is_set():
-            raise EndedError("shutdown")
-
-
 def all_parts(parts: Mapping[str, bool]) -> bool:
     """Whether every part can take work."""
     return all(parts.values())
@@ -96,6 +59,9 @@ class Services:
     probes: Mapping[str, Probe]
     version: str
     is_ready: Callable[[Mapping[str, bool]], bool] = all_parts
+    origins: Sequence[str] = ()
+    """Other origins whose pages may ask, watch and frame an embed."""
+
     clock: Callable[[], float] = time.time
     max_update_bytes: int = 65_536
     body_seconds: float = 30.0

@@ -1,8 +1,17 @@
 """What a client may say, checked field by field. Limits are those of the API."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, from_json, to_json
 
 from sidecar.core.job import Json
@@ -12,6 +21,7 @@ from sidecar.http.problem import FieldError, InvalidRequest, NotReadable
 MOST_ENTRIES = 100
 VALUE_BYTES = 16 * 1024
 ERRORS_TOLD = 20
+MOST_WATCHED = 1_000
 
 NOT_GIVEN: Any = None
 """The default of a field in which a null is a mistake; `model_fields_set` tells what was given."""
@@ -127,6 +137,54 @@ class Report(Strict):
     max_runtime_seconds: Seconds | None = None
     parent_id: JobId | None = None
     trace_id: Line128 | None = None
+
+
+AnyStatus = Literal["queued", "running", "paused", "blocked", "completed", "failed", "cancelled", "lost"]
+
+
+def _listed(value: Json) -> Json:
+    return [value] if isinstance(value, str) else value
+
+
+class WatchFields(Strict):
+    """What to watch: one job, or jobs of a project (`*` is every one)."""
+
+    job_id: JobId | None = None
+    project: Annotated[str, AfterValidator(checks.project_or_all)] | None = None
+    job_type: Name | None = None
+    status: Annotated[list[AnyStatus], BeforeValidator(_listed)] = Field(default=[], max_length=8)
+    job_ids: Annotated[list[JobId], Field(max_length=MOST_WATCHED)] | None = None
+    view: Literal["full", "brief"] | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        others = {"project", "job_type", "status", "job_ids"} & self.model_fields_set
+        if (self.job_id is None) == (self.project is None) or (self.job_id is not None and others):
+            raise ValueError("must have a job_id alone, or a project")
+        return self
+
+
+class SocketMessage(Strict):
+    """What a client may say on a WebSocket; `after` is the cursor up to which it has heard what it wants to watch."""
+
+    watch: WatchFields | None = None
+    unwatch: WatchFields | None = None
+    after: Annotated[str, Field(max_length=256)] | None = None
+    ping: Any = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.watch is None and self.unwatch is None and self.ping is None:
+            raise ValueError("must say watch, unwatch or ping")
+        return self
+
+
+def socket_message(text: str) -> SocketMessage:
+    """Return a client's message. Raises `NotReadable` or `InvalidRequest`."""
+    try:
+        return SocketMessage.model_validate_json(text)
+    except ValidationError as error:
+        raise _told(error) from None
 
 
 def report_from_json(body: bytes) -> Report:

@@ -28,7 +28,8 @@ from sidecar.history import StatsQuery, TypeStats
 from sidecar.http import routes
 from sidecar.http.auth import Gate
 from sidecar.http.server_log import server_logger
-from sidecar.http.services import Services, Streams, StreamTimes
+from sidecar.http.services import Services, StreamTimes
+from sidecar.http.streams import Limits, Streams
 from sidecar.hub import Hub
 from sidecar.tokens import Token
 from sidecar.tracker import Tracker
@@ -256,7 +257,7 @@ class Starter:
                 "hub": hub,
                 "metrics": metrics,
                 "gate": Gate(tokens, is_token_required=bool(tokens), metrics_token=metrics_token),
-                "streams": Streams(most_streams),
+                "streams": Streams(Limits(most_streams)),
                 "render": _render,
                 "probes": {},
                 "version": "1.2.3",
@@ -264,7 +265,12 @@ class Starter:
                 **options,
             }
         )
-        for name, loop in (("hub", hub.run), ("heartbeat", partial(hub.beat, services.times.heartbeat))):
+        loops = (
+            ("hub", hub.run),
+            ("heartbeat", partial(hub.beat, services.times.heartbeat)),
+            ("streams", services.streams.watch),
+        )
+        for name, loop in loops:
             running = asyncio.create_task(supervise(name, loop, metrics))
             self._stack.push_async_callback(_ended, running)
         runner = await self._listen(routes.ops(services) if is_ops else routes.api(services))

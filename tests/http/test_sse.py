@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from sidecar.http import events
+from sidecar.http import wire
 from sidecar.http.services import StreamTimes
+from sidecar.http.watch import events
 from sidecar.tokens import Role, Token, digest
 from tests.http.conftest import PATIENT, TIMES, EventStream, Sidecar, Starter
 
@@ -22,7 +23,7 @@ async def opened(stream: EventStream, name: str = "progress") -> str:
 
 def test_an_event_is_one_line_of_data_whatever_is_in_it() -> None:
     data = {"message": "a\nb\r\u2028c", "n": 1}
-    told = events.event("progress", data, "e-1").decode()
+    told = events.event("progress", wire.encode(data), "e-1").decode()
     assert told.startswith("event: progress\nid: e-1\ndata: {")
     assert told.endswith("}\n\n")
     assert json.loads(told.split("\n")[2].removeprefix("data: ")) == data

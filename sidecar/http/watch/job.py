@@ -1,80 +1,59 @@
-"""GET /v1/jobs/{job_id}/events: one job, watched over Server-Sent Events."""
+"""One job, watched: what it is, then what changes, until it ends."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-
-from aiohttp import web
+from dataclasses import dataclass, field
 
 from sidecar.background import ended
 from sidecar.core.document import rfc3339
 from sidecar.core.errors import Unavailable, UnknownJob
-from sidecar.http import events, queries, sse
-from sidecar.http.auth import Right
-from sidecar.http.services import PRINCIPAL, SERVICES, Services
-from sidecar.http.sse import Connection
+from sidecar.core.job import Json
+from sidecar.http import queries
+from sidecar.http.services import Services
+from sidecar.http.streams import Stream
+from sidecar.http.watch import events
+from sidecar.http.watch.client import Client
 from sidecar.ports import Query, Stored
+from sidecar.selection import only
 from sidecar.tracker import MayUse
 from sidecar.watcher import Broadcast, Watcher
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a client wants to watch, and the last event that it has heard."""
+class WantedJob:
+    """What a client wants to watch, and the last event that it has heard; `echo` is said back to it."""
 
     job_id: str
     may: MayUse
     view: str
     heard: str
+    echo: Mapping[str, Json] = field(default_factory=dict)
 
+    async def is_over(self, services: Services) -> bool:
+        """Whether the client has heard the end already; false when the store does not say in time."""
+        if not self.heard:
+            return False
+        try:
+            async with asyncio.timeout(services.times.check):
+                stored = await services.watched.get(self.job_id, self.may)
+                rev = await self.heard_rev(services, stored)
+        except UnknownJob:
+            return events.has_heard_gone(self.heard)
+        except (TimeoutError, Unavailable):
+            return False
+        return stored.view.is_over and rev is not None and rev >= stored.cursor.rev
 
-async def watch(request: web.Request) -> web.StreamResponse:
-    """GET /v1/jobs/{job_id}/events."""
-    services, wanted = request.app[SERVICES], _wanted(request)
-    refused = sse.refused(request)
-    if refused is not None:
-        return refused
-    if await _is_over(services, wanted):
-        return web.Response(status=204)
-    return sse.EventStream(request, lambda connection: Stream(services, wanted, connection).run())
-
-
-def _wanted(request: web.Request) -> Wanted:
-    may = request[PRINCIPAL].may(Right.READ)
-    queries.only(request.query, "view", "last_event_id")
-    return Wanted(
-        queries.job_id(request.match_info["job_id"]),
-        may,
-        queries.view(request.query),
-        request.headers.get("Last-Event-ID") or request.query.get("last_event_id", ""),
-    )
-
-
-async def _is_over(services: Services, wanted: Wanted) -> bool:
-    """Whether the client has heard the end already; false when the store does not say in time."""
-    if not wanted.heard:
-        return False
-    try:
-        async with asyncio.timeout(services.times.check):
-            stored = await services.watched.get(wanted.job_id, wanted.may)
-            rev = await _heard_rev(services, wanted, stored)
-    except UnknownJob:
-        return events.has_heard_gone(wanted.heard)
-    except (TimeoutError, Unavailable):
-        return False
-    return stored.view.is_over and rev is not None and rev >= stored.cursor.rev
-
-
-async def _heard_rev(services: Services, wanted: Wanted, stored: Stored) -> int | None:
-    """Return the rev up to which the client has heard; None unless it is of this epoch, and not ahead of us."""
-    cursor, project = queries.cursor(wanted.heard), stored.view.job.project
-    if cursor is None or cursor.epoch != stored.cursor.epoch:
-        return None
-    if cursor.rev <= stored.cursor.rev:
-        return cursor.rev
-    page = await services.watched.page(Query(may_see=wanted.may, project=project, limit=1))
-    is_ours = page.cursor is not None and page.cursor.epoch == cursor.epoch and cursor.rev <= page.cursor.rev
-    return cursor.rev if is_ours else None
+    async def heard_rev(self, services: Services, stored: Stored) -> int | None:
+        """Return the rev up to which the client has heard; None unless it is of this epoch, and not ahead of us."""
+        cursor, project = queries.cursor(self.heard), stored.view.job.project
+        if cursor is None or cursor.epoch != stored.cursor.epoch:
+            return None
+        if cursor.rev <= stored.cursor.rev:
+            return cursor.rev
+        page = await services.watched.page(Query(may_see=self.may, project=project, limit=1))
+        is_ours = page.cursor is not None and page.cursor.epoch == cursor.epoch and cursor.rev <= page.cursor.rev
+        return cursor.rev if is_ours else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,28 +65,30 @@ class Found:
     is_news: bool
 
 
-class Stream:
-    """One open stream."""
+class JobWatch:
+    """A client that watches one job."""
 
-    __slots__ = ("_connection", "_has_asked", "_project", "_services", "_times", "_wanted")
+    __slots__ = ("_client", "_has_asked", "_project", "_selection", "_services", "_stream", "_times", "_wanted")
 
-    def __init__(self, services: Services, wanted: Wanted, connection: Connection) -> None:
+    def __init__(self, services: Services, wanted: WantedJob, client: Client, stream: Stream) -> None:
         """Keep the parts; `run` does the work."""
         self._services = services
         self._times = services.times
         self._wanted = wanted
-        self._connection = connection
+        self._client = client
+        self._stream = stream
+        self._selection = only(wanted.job_id)
         self._has_asked = asyncio.Event()
         self._project: str | None = None
 
     async def run(self) -> None:
         """Say what is, then what changes, until the job ends; `EndedError` or `ConnectionError` end it before."""
-        await self._connection.open()
-        watcher = Watcher(self._connection.form(self._wanted.view), self._connection, ends_with_job=True)
+        watcher = Watcher(self._client.form(self._wanted.view), self._client, ends_with_job=True)
+        self._stream.on_end(watcher.end)
         try:
             found = await self._opened(watcher)
             if found is None:
-                await self._connection.say(events.gone(self._wanted.job_id))
+                await self._tell(Broadcast(self._wanted.job_id, events.UNKNOWN))
             elif not await self._is_all(found):
                 await watcher.follow()
         finally:
@@ -118,7 +99,7 @@ class Stream:
         finding = asyncio.create_task(self._find(watcher), name="find-watched-job")
         try:
             await self._connect(finding)
-            return await sse.kept_alive(self._connection, finding, self._times.heartbeat)
+            return await self._client.kept_alive(finding, self._times.heartbeat)
         finally:
             await ended(finding)
 
@@ -129,20 +110,24 @@ class Stream:
                 await self._has_asked.wait()
         found = finding.result() if finding.done() else None
         data = {
+            **self._wanted.echo,
             "job_id": self._wanted.job_id,
             "recovered": found is not None and found.is_recovered,
             "cursor": None if found is None else str(found.stored.cursor),
             "server_time": rfc3339(self._services.clock()),
         }
-        await self._connection.say(events.event("connected", data))
+        await self._client.say("connected", data)
 
     async def _is_all(self, found: Found) -> bool:
         """Tell the job as it is, if that is news; true if nothing can follow."""
         if not found.is_news:
             return False
         snapshot = Broadcast.of(found.stored)
-        await self._connection.say(snapshot.encoded(events.ENCODERS[self._wanted.view]))
+        await self._tell(snapshot)
         return snapshot.is_end
+
+    async def _tell(self, change: Broadcast) -> None:
+        await self._client.pass_on(self._client.form(self._wanted.view).framed([change]))
 
     async def _find(self, watcher: Watcher) -> Found | None:
         """Look for the job until it is there; None once it has been unknown for too long."""
@@ -156,7 +141,7 @@ class Stream:
                 unknown_seconds = 0.0  # a store that is away says nothing about the job
             finally:
                 self._has_asked.set()
-            await self._services.streams.pause(self._times.poll)
+            await self._stream.pause(self._times.poll)
         return None
 
     async def _look(self, watcher: Watcher) -> Found:
@@ -167,7 +152,7 @@ class Stream:
         stored = await services.watched.get(wanted.job_id, wanted.may)
         watcher.saw(stored.cursor, stored.view.job.version)
         services.hub.show(stored.view.job.project, [Broadcast.of(stored)])
-        heard = await _heard_rev(services, wanted, stored)
+        heard = await wanted.heard_rev(services, stored)
         is_news = heard is None or heard < stored.cursor.rev
         return Found(stored, is_recovered=heard is not None, is_news=is_news)
 
@@ -176,8 +161,8 @@ class Stream:
         if self._project != project:
             await self._leave(watcher)
             self._project = project
-            await self._services.hub.enter(project, self._wanted.job_id, watcher)
+            await self._services.hub.enter(project, self._selection, watcher)
 
     async def _leave(self, watcher: Watcher) -> None:
         if self._project is not None:
-            await self._services.hub.leave(self._project, self._wanted.job_id, watcher)
+            await self._services.hub.leave(self._project, self._selection, watcher)

@@ -1,0 +1,162 @@
+"""Which streams are open: how many there may be, and when each has to end."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import inf
+from typing import NamedTuple
+
+from sidecar.http.auth import Principal
+from sidecar.watcher import EndedError
+
+LIFETIME_SPREAD = 0.1
+"""By how much of it a lifetime is longer or shorter, so that streams that began together do not end together."""
+
+LOOK_SECONDS = 1.0
+
+End = Callable[[str], None]
+
+
+class Limits(NamedTuple):
+    """How many streams may be open at a time: in all, by one token, from one address."""
+
+    most: int = 10_000
+    most_a_token: int | None = None
+    most_an_address: int | None = None
+
+
+class FullError(Exception):
+    """One more stream would be too many, or the server is about to stop."""
+
+
+class Stream:
+    """One that is open; whoever serves it lets itself be told when it has to end."""
+
+    __slots__ = ("_ends", "_reason", "_woken", "ends_at", "expires_at", "token")
+
+    def __init__(self, token: str, expires_at: float, ends_at: float) -> None:
+        """Begin; `token` names what let it in, which is valid until `expires_at` (Unix seconds)."""
+        self.token = token
+        self.expires_at = expires_at
+        self.ends_at = ends_at
+        self._reason: str | None = None
+        self._ends: list[End] = []
+        self._woken: asyncio.Event | None = None
+
+    def end(self, reason: str) -> None:
+        """End it; the first reason counts."""
+        if self._reason is None:
+            self._reason = reason
+            for tell in self._ends:
+                tell(reason)
+            if self._woken is not None:
+                self._woken.set()
+
+    def on_end(self, tell: End) -> None:
+        """Let somebody be told the reason, at once if it has ended."""
+        self._ends.append(tell)
+        if self._reason is not None:
+            tell(self._reason)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait; raises `EndedError` as soon as it has to end."""
+        self._woken = self._woken or asyncio.Event()
+        if self._reason is None:
+            await _within(seconds, self._woken)
+        if self._reason is not None:
+            raise EndedError(self._reason)
+
+
+class Streams:
+    """All that are open, each inside of a `with`."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        lifetime_seconds: float = inf,
+        *,
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Allow so many; each lives for about `lifetime_seconds`. `now` gives Unix seconds."""
+        self._limits = limits
+        self._lifetime_seconds = lifetime_seconds
+        self._now = now
+        self._clock = clock
+        self._open: set[Stream] = set()
+        self._by_token: Counter[str] = Counter()
+        self._by_address: Counter[str] = Counter()
+        self._is_draining = False
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether no stream may open any more."""
+        return self._is_draining
+
+    def is_full(self, principal: Principal, address: str) -> bool:
+        """Whether another one of this client would be too many."""
+        most, most_a_token, most_an_address = self._limits
+        return (
+            self._is_draining
+            or len(self._open) >= most
+            or (most_a_token is not None and bool(principal.key) and self._by_token[principal.key] >= most_a_token)
+            or (most_an_address is not None and self._by_address[address] >= most_an_address)
+        )
+
+    @contextmanager
+    def opened(self, principal: Principal, address: str) -> Iterator[Stream]:
+        """Count one while inside. Raises `FullError`."""
+        if self.is_full(principal, address):
+            raise FullError
+        stream = Stream(principal.key, principal.expires_at, self._clock() + self._lifetime())
+        self._open.add(stream)
+        counted = (self._by_token, principal.key), (self._by_address, address)
+        for counter, key in counted:
+            counter[key] += 1
+        try:
+            yield stream
+        finally:
+            self._open.discard(stream)
+            for counter, key in counted:
+                counter[key] -= 1
+                if not counter[key]:
+                    del counter[key]
+
+    async def watch(self) -> None:
+        """End the streams whose time has come, for ever."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            now, clock = self._now(), self._clock()
+            for stream in list(self._open):
+                if stream.expires_at <= now:
+                    stream.end("expired")
+                elif stream.ends_at <= clock:
+                    stream.end("lifetime")
+
+    def revoke(self, is_valid: Callable[[str], bool]) -> None:
+        """End the streams of tokens that are not valid any more."""
+        for stream in list(self._open):
+            if not is_valid(stream.token):
+                stream.end("expired")
+
+    async def drain(self, seconds: float) -> None:
+        """Let no stream open any more, and end those that are open one after another within so many seconds."""
+        self._is_draining = True
+        rest = random.sample(list(self._open), len(self._open))
+        for number, stream in enumerate(rest, 1):
+            await asyncio.sleep(seconds / len(rest) if number > 1 else 0)
+            stream.end("shutdown")
+
+    def _lifetime(self) -> float:
+        return self._lifetime_seconds * random.uniform(1 - LIFETIME_SPREAD, 1 + LIFETIME_SPREAD)  # noqa: S311 - jitter
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,124 @@
+"""Server-Sent Events: what every stream is opened with, and how it ends."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from aiohttp import web
+from typing_extensions import override
+
+from sidecar.core.errors import Forbidden
+from sidecar.http import queries
+from sidecar.http.auth import Right
+from sidecar.http.problem import FieldError, InvalidRequest
+from sidecar.http.services import PRINCIPAL, SERVICES
+from sidecar.http.streams import FullError, Stream
+from sidecar.http.watch import events
+from sidecar.http.watch.client import Client
+from sidecar.http.watch.every_project import EveryProjectWatch
+from sidecar.http.watch.job import JobWatch, WantedJob
+from sidecar.http.watch.project import ProjectWatch, WantedJobs
+from sidecar.tokens import EVERY_PROJECT
+from sidecar.tracker import FORBIDDEN
+from sidecar.watcher import EndedError
+
+Run = Callable[[Client, Stream], Coroutine[Any, Any, None]]
+"""What a stream says from beginning to end; `EndedError` or `ConnectionError` end it before."""
+
+ANY_STREAM = ("view", "last_event_id", "ping", "ticket")
+
+
+async def watch_job(request: web.Request) -> web.StreamResponse:
+    """GET /v1/jobs/{job_id}/events: one job."""
+    services, may = request.app[SERVICES], request[PRINCIPAL].may(Right.READ)
+    queries.only(request.query, *ANY_STREAM)
+    job_id = queries.job_id(request.match_info["job_id"])
+    wanted = WantedJob(job_id, may, queries.view(request.query), _heard(request))
+    refused = _refused(request)
+    if refused is None and await wanted.is_over(services):
+        return web.Response(status=204)
+    return refused or EventStream(request, lambda client, stream: JobWatch(services, wanted, client, stream).run())
+
+
+async def watch_jobs(request: web.Request) -> web.StreamResponse:
+    """GET /v1/events: many jobs of a project, or those of every project that the reader may see."""
+    services, may = request.app[SERVICES], request[PRINCIPAL].may(Right.READ)
+    queries.only(request.query, "project", *queries.SELECTING, *ANY_STREAM)
+    view, project = queries.view(request.query, "brief"), queries.watched_project(request.query)
+    selection = queries.selection(request.query)
+    if project is None:
+        raise InvalidRequest(FieldError("project", "is required"))
+    if project == EVERY_PROJECT:
+        every = WantedJobs(project, selection, view, None)
+        return _refused(request) or EventStream(
+            request, lambda client, stream: EveryProjectWatch(services, every, may, client, stream).run(), has_ids=False
+        )
+    if not may(project):
+        raise Forbidden(FORBIDDEN)
+    wanted = WantedJobs(project, selection, view, queries.cursor(_heard(request)))
+    return _refused(request) or EventStream(
+        request, lambda client, stream: ProjectWatch(services, wanted, client, stream).run()
+    )
+
+
+class EventStream(web.StreamResponse):
+    """A response whose body is a stream: it is run when the handler and all that is around it have returned.
+
+    aiohttp calls `write_eof` then. A stream that a handler waited for would keep eight coroutines alive, 3 KiB.
+    """
+
+    def __init__(self, request: web.Request, run: Run, *, has_ids: bool = True) -> None:
+        """Keep the parts; the stream begins when the response is sent."""
+        super().__init__(headers=events.HEADERS)
+        self._request = request
+        self._run = run
+        self._has_ids = has_ids
+        self._has_pings = queries.has_pings(request.query)
+
+    @override
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Run the stream, and end the response."""
+        services, request = self._request.app[SERVICES], self._request
+        try:
+            with services.streams.opened(request[PRINCIPAL], request.remote or "") as stream:
+                reason = await self._told(stream)
+        except FullError:
+            await self.write(events.overloaded(is_leaving=services.streams.is_draining))
+        else:
+            if reason in ("client", "slow_consumer"):
+                if request.transport is not None:
+                    request.transport.abort()  # what it does not read is worth nothing, and would be kept
+                raise ConnectionResetError(reason)
+        await super().write_eof(data)
+
+    async def _told(self, stream: Stream) -> str:
+        """Say all of it, and count how it ended, which is returned."""
+        services, reason = self._request.app[SERVICES], "shutdown"
+        services.metrics.stream_opened("sse")
+        try:
+            is_chunked = self.headers.get("Transfer-Encoding") == "chunked"
+            dialect = events.server_sent(is_chunked=is_chunked, has_ids=self._has_ids, has_pings=self._has_pings)
+            await self.write(events.opening())
+            await self._run(Client(self._request, dialect, services.times.write), stream)
+            reason = "done"
+        except EndedError as error:
+            reason = error.reason
+        except ConnectionError:
+            reason = "client"
+        except Exception:
+            reason = "error"
+            raise
+        finally:
+            services.metrics.stream_closed("sse", reason)
+        return reason
+
+
+def _heard(request: web.Request) -> str:
+    return request.headers.get("Last-Event-ID") or request.query.get("last_event_id", "")
+
+
+def _refused(request: web.Request) -> web.Response | None:
+    """Return the answer to who wants only the headers, or comes to a server that is full; None to anyone else."""
+    streams = request.app[SERVICES].streams
+    if streams.is_full(request[PRINCIPAL], request.remote or ""):
+        return web.Response(body=events.overloaded(is_leaving=streams.is_draining), headers=events.HEADERS)
+    return web.Response(headers=events.HEADERS) if request.method == "HEAD" else None

@@ -1,0 +1,203 @@
+"""GET /v1/ws: many watches on one socket, each with the events and the cursor that a stream has."""
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from sidecar.background import ended
+from sidecar.core.errors import Conflict, Forbidden, SidecarError
+from sidecar.core.job import Json
+from sidecar.http import problem, queries, wire
+from sidecar.http.auth import Principal, Right
+from sidecar.http.problem import NotReadable
+from sidecar.http.services import PRINCIPAL, REQUEST_ID, SERVICES, Services
+from sidecar.http.streams import FullError, Stream
+from sidecar.http.watch import events
+from sidecar.http.watch.client import Client
+from sidecar.http.watch.every_project import EveryProjectWatch
+from sidecar.http.watch.job import JobWatch, WantedJob
+from sidecar.http.watch.project import ProjectWatch, WantedJobs
+from sidecar.http.wire import SocketMessage, WatchFields
+from sidecar.selection import Selection
+from sidecar.tokens import EVERY_PROJECT
+from sidecar.tracker import FORBIDDEN
+from sidecar.watcher import EndedError
+
+MOST_WATCHES = 100
+MESSAGE_BYTES = 256 * 1024
+CLOSE_SECONDS = 1.0
+
+CODES = {
+    "slow_consumer": WSCloseCode.POLICY_VIOLATION,
+    "expired": WSCloseCode.POLICY_VIOLATION,
+    "lifetime": WSCloseCode.SERVICE_RESTART,
+    "shutdown": WSCloseCode.GOING_AWAY,
+    "error": WSCloseCode.SERVICE_RESTART,
+}
+"""How a socket is closed, by why it ends; `overloaded` stands before the close of a server that is full."""
+
+STREAM = events.websocket()
+EVERYTHING = events.websocket(has_ids=False)
+
+
+async def watch(request: web.Request) -> web.WebSocketResponse:
+    """GET /v1/ws."""
+    services = request.app[SERVICES]
+    request[PRINCIPAL].may(Right.READ)
+    queries.only(request.query, "ticket")
+    socket = web.WebSocketResponse(
+        timeout=CLOSE_SECONDS, heartbeat=services.times.heartbeat, compress=False, max_msg_size=MESSAGE_BYTES
+    )
+    await socket.prepare(request)
+    try:
+        with services.streams.opened(request[PRINCIPAL], request.remote or "") as stream:
+            await _counted(services, Socket(request, socket, stream))
+    except FullError:
+        await socket.send_str(json.dumps({"event": "overloaded", "cursor": None, "data": {}}))
+        await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
+    return socket
+
+
+async def _counted(services: Services, socket: "Socket") -> None:
+    """Serve a socket to its end, close it, and count how it ended."""
+    services.metrics.stream_opened("websocket")
+    reason = "shutdown"
+    try:
+        reason = await socket.run()
+    except ConnectionError:
+        reason = "client"
+    except Exception:
+        reason = "error"
+        raise
+    finally:
+        services.metrics.stream_closed("websocket", reason)
+
+
+class Socket:
+    """One open socket, and the watches on it by what they are of."""
+
+    def __init__(self, request: web.Request, socket: web.WebSocketResponse, stream: Stream) -> None:
+        """Keep the parts; `run` does the work."""
+        self._services = services = request.app[SERVICES]
+        self._principal: Principal = request[PRINCIPAL]
+        self._request_id: str = request[REQUEST_ID]
+        self._socket = socket
+        self._stream = stream
+        self._client = Client(request, STREAM, services.times.write)
+        self._everything = Client(request, EVERYTHING, services.times.write)
+        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._reason: str | None = None
+        self._ended = asyncio.Event()
+
+    async def run(self) -> str:
+        """Serve until the client leaves, or the stream has to end; return why."""
+        self._stream.on_end(self._end)
+        receiving = asyncio.create_task(self._receive(), name="websocket-receive")
+        ending = asyncio.create_task(self._ended.wait(), name="websocket-end")
+        try:
+            await asyncio.wait({receiving, ending}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (receiving, ending, *self._watches.values()):
+                await ended(task)
+        if self._reason is None:
+            receiving.result()
+            return "client"
+        await self._close(self._reason)
+        return self._reason
+
+    def _end(self, reason: str) -> None:
+        self._reason = reason
+        self._ended.set()
+
+    async def _close(self, reason: str) -> None:
+        if reason == "slow_consumer":
+            self._client.abort()
+        with suppress(ConnectionError):
+            await self._socket.close(code=CODES.get(reason, WSCloseCode.OK), message=reason.encode())
+
+    async def _receive(self) -> None:
+        async for message in self._socket:
+            try:
+                await self._heed(_text(message.data, message.type))
+            except SidecarError as error:
+                await self._refuse(error, {})
+
+    async def _heed(self, text: str) -> None:
+        """Do what a message asks for. Raises a `SidecarError` for one that is wrong."""
+        said = wire.socket_message(text)
+        if said.ping is not None:
+            await self._client.say("pong", {})
+        if said.unwatch is not None:
+            await self._unwatch(said.unwatch)
+        if said.watch is not None:
+            try:
+                self._watch(said.watch, said)
+            except SidecarError as error:
+                await self._refuse(error, _echo(said.watch))
+
+    async def _unwatch(self, fields: WatchFields) -> None:
+        watch = self._watches.pop(_key(fields), None)
+        if watch is not None:
+            await ended(watch)
+
+    def _watch(self, fields: WatchFields, said: SocketMessage) -> None:
+        key = _key(fields)
+        if key in self._watches:
+            raise Conflict("this is watched already")
+        if len(self._watches) >= MOST_WATCHES:
+            raise Conflict(f"a socket carries at most {MOST_WATCHES} watches")
+        work = self._wanted(fields, said.after or "")
+        self._watches[key] = asyncio.create_task(self._follow(key, work), name="websocket-watch")
+
+    def _wanted(self, fields: WatchFields, after: str) -> Coroutine[Any, Any, None]:
+        """Return the work that a watch is."""
+        services, stream, may, echo = self._services, self._stream, self._principal.may(Right.READ), _echo(fields)
+        if fields.job_id is not None:
+            wanted = WantedJob(fields.job_id, may, fields.view or "full", after, echo)
+            return JobWatch(services, wanted, self._client, stream).run()
+        selection = Selection(fields.job_type, frozenset(fields.status), frozenset(fields.job_ids or ()))
+        view, project = fields.view or "brief", fields.project or EVERY_PROJECT
+        if project == EVERY_PROJECT:
+            every = WantedJobs(project, selection, view, None, echo)
+            return EveryProjectWatch(services, every, may, self._everything, stream).run()
+        if not may(project):
+            raise Forbidden(FORBIDDEN)
+        some = WantedJobs(project, selection, view, queries.cursor(after), echo)
+        return ProjectWatch(services, some, self._client, stream).run()
+
+    async def _follow(self, key: str, work: Coroutine[Any, Any, None]) -> None:
+        """Carry a watch to its end: that of its one job, or of the whole socket."""
+        try:
+            await work
+        except EndedError as error:
+            if error.reason != "done":
+                self._stream.end(error.reason)
+        except ConnectionError:
+            self._stream.end("client")
+        except Exception:
+            self._stream.end("error")
+            raise
+        finally:
+            self._watches.pop(key, None)
+
+    async def _refuse(self, error: SidecarError, echo: dict[str, Json]) -> None:
+        await self._client.say("error", {**problem.document(error, self._request_id), **echo})
+
+
+def _text(data: Any, kind: WSMsgType) -> str:
+    if kind is not WSMsgType.TEXT:
+        raise NotReadable("a message must be text, and JSON")
+    return str(data)
+
+
+def _key(fields: WatchFields) -> str:
+    """Return what a watch is known by: the same selection written in another way is the same."""
+    return json.dumps(fields.model_dump(), sort_keys=True)
+
+
+def _echo(fields: WatchFields) -> dict[str, Json]:
+    return {"watch": fields.model_dump(exclude_unset=True)}
