@@ -19,9 +19,11 @@ from prometheus_client import CollectorRegistry
 import sidecar
 from sidecar import log
 from sidecar.adapters.prometheus import PrometheusMetrics, register_process
+from sidecar.background import ended
 from sidecar.core.errors import StartError
 from sidecar.http import routes
 from sidecar.http.auth import Gate
+from sidecar.http.passes import Passes
 from sidecar.http.server_log import server_logger
 from sidecar.http.services import Services, StreamTimes
 from sidecar.http.streams import Limits, Streams
@@ -37,6 +39,9 @@ logger = logging.getLogger(__name__)
 LISTENING_SECONDS = 5.0
 """How long the start waits until changes reach it."""
 
+FINISH_SECONDS = 3.0
+"""How long requests that are under way at the end may take, once the streams are gone."""
+
 GARBAGE_THRESHOLDS = (50_000, 20, 20)
 
 LOOPS = ("heartbeat", "hub", "streams", *STORAGE_LOOPS)
@@ -44,11 +49,12 @@ LOOPS = ("heartbeat", "hub", "streams", *STORAGE_LOOPS)
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """A running sidecar: where it listens (`ops_url` is None without a second listener), and its gate."""
+    """A running sidecar: where it listens (`ops_url` is None without a second listener), and who may come in."""
 
     url: str
     ops_url: str | None
     gate: Gate
+    streams: Streams
 
 
 def run(settings: Settings) -> int:
@@ -85,6 +91,8 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
             tokens_in_force(settings),
             is_token_required=settings.is_token_required,
             metrics_token=settings.metrics_token,
+            passes=Passes(settings.secret_key),
+            origins=settings.cors_origins,
         )
         limits = Limits(settings.max_streams, settings.max_streams_per_token, settings.max_streams_per_address)
         open_streams = Streams(limits, settings.stream_lifetime_seconds)
@@ -96,7 +104,7 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
             gate=gate,
             streams=open_streams,
             render=metrics.render,
-            probes={**storage.probes, "listener": _is_listening(hub)},
+            probes={**storage.probes, "listener": _is_listening(hub), "accepting": _is_accepting(open_streams)},
             is_ready=_can_take_work,
             version=sidecar.__version__,
             max_update_bytes=settings.max_update_bytes,
@@ -110,10 +118,10 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
             await asyncio.wait_for(hub.until_listening(), LISTENING_SECONDS)
         ops_url = None
         if settings.ops_port is not None:
-            ops = _listening(routes.ops(services), settings.ops_host, settings.ops_port, settings)
+            ops = _listening(routes.ops(services), settings.ops_host, settings.ops_port)
             ops_url = await stack.enter_async_context(ops)
-        api = _listening(routes.api(services), settings.listen_host, settings.listen_port, settings)
-        yield Serving(await stack.enter_async_context(api), ops_url, gate)
+        api = _listening(routes.api(services), settings.listen_host, settings.listen_port)
+        yield Serving(await stack.enter_async_context(api), ops_url, gate, open_streams)
 
 
 def _tracker(storage: Storage, metrics: Metrics, surface: str) -> Tracker:
@@ -122,15 +130,20 @@ def _tracker(storage: Storage, metrics: Metrics, surface: str) -> Tracker:
 
 
 async def _serve_until_stopped(settings: Settings) -> None:
-    stop = asyncio.Event()
+    asked: asyncio.Queue[int] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, asked.put_nowait, number)
     async with serving(settings) as served:
-        loop.add_signal_handler(signal.SIGHUP, _reread_tokens, settings, served.gate)
+        loop.add_signal_handler(signal.SIGHUP, _reread_tokens, settings, served)
         _announce(settings, served)
-        await stop.wait()
+        is_hurried = await asked.get() == signal.SIGINT
         logger.info("stopping")
+        draining = asyncio.create_task(served.streams.drain(0 if is_hurried else settings.drain_seconds), name="drain")
+        again = asyncio.create_task(asked.get(), name="second-signal")
+        await asyncio.wait({draining, again}, return_when=asyncio.FIRST_COMPLETED)
+        await ended(draining)
+        await ended(again)
 
 
 def _announce(settings: Settings, served: Serving) -> None:
@@ -139,19 +152,27 @@ def _announce(settings: Settings, served: Serving) -> None:
     sys.stdout.flush()
 
 
-def _reread_tokens(settings: Settings, gate: Gate) -> None:
-    """Take the tokens file as it is now; the old tokens stay when it is not in order."""
+def _reread_tokens(settings: Settings, served: Serving) -> None:
+    """Take the tokens file as it is now, and end the streams of those that are gone; if it is not in order, nothing."""
     try:
-        gate.replace(tokens_in_force(settings))
+        served.gate.replace(tokens_in_force(settings))
     except BadSettings as error:
         logger.error("the tokens were not reread", extra={"fields": {"problems": list(error.problems)}})  # noqa: TRY400
     else:
+        served.streams.revoke(served.gate.is_valid)
         logger.info("the tokens were reread")
 
 
 def _can_take_work(parts: Mapping[str, bool]) -> bool:
-    """Whether pushes are kept and watchers hear of them: one of the stores is enough."""
-    return (parts["redis"] or parts["sql"]) and parts["listener"]
+    """Whether pushes are kept and watchers hear of them: one of the stores is enough. Not before a stop."""
+    return (parts["redis"] or parts["sql"]) and parts["listener"] and parts["accepting"]
+
+
+def _is_accepting(streams: Streams) -> Callable[[], Awaitable[bool]]:
+    async def probe() -> bool:
+        return not streams.is_draining
+
+    return probe
 
 
 def _is_listening(hub: Hub) -> Callable[[], Awaitable[bool]]:
@@ -162,14 +183,14 @@ def _is_listening(hub: Hub) -> Callable[[], Awaitable[bool]]:
 
 
 @asynccontextmanager
-async def _listening(app: web.Application, host: str, port: int, settings: Settings) -> AsyncIterator[str]:
+async def _listening(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
     """Serve an application while inside and return its URL; what is under way at the end may still finish."""
     runner = web.AppRunner(
         app,
         handler_cancellation=False,
         access_log=None,
         logger=server_logger(),
-        shutdown_timeout=settings.drain_seconds,
+        shutdown_timeout=FINISH_SECONDS,
     )
     await runner.setup()
     try:

@@ -25,6 +25,9 @@ INJECTED = re.compile(r"SIDECAR_(PORT_\d+_(TCP|UDP|SCTP)(_\w+)?|SERVICE_HOST|SER
 """What Kubernetes sets in every pod beside a service called `sidecar`; SIDECAR_PORT, which it makes a URL, is apart."""
 
 
+ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
+
+
 class BadSettings(SidecarError):
     """Some settings are wrong; `problems` has a line for each, which names the variable and repeats no secret."""
 
@@ -76,6 +79,13 @@ def _methods(given: str | frozenset[Auth]) -> str | frozenset[str]:
 
 def _tokens(given: str | tuple[Token, ...]) -> tuple[Token, ...]:
     return parse_list(given) if isinstance(given, str) else given
+
+
+def _origins(given: str | tuple[str, ...]) -> tuple[str, ...]:
+    origins = tuple(part.strip() for part in given.split(",")) if isinstance(given, str) else given
+    if not all(ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError("must be origins such as https://app.example, without a path, joined by commas")
+    return origins
 
 
 Host = Annotated[str, AfterValidator(_host), Said(allowed="host name or IP address")]
@@ -141,6 +151,19 @@ class Settings(BaseModel):
         repr=False,
         description="What a scraper sends to `/metrics` as its bearer token. Unset, any token opens it,"
         " and on the second listener none is needed.",
+    )
+    secret_key: Annotated[Secret | None, Said("a new one at each start", "16 characters or more", is_secret=True)] = (
+        Field(
+            default=None,
+            repr=False,
+            description="What signs tickets and sessions. Sidecars behind one address must share it.",
+        )
+    )
+    cors_origins: Annotated[
+        tuple[str, ...], BeforeValidator(_origins), Said("none", "origins such as `https://app.example`")
+    ] = Field(
+        default=(),
+        description="Origins, joined by commas, whose pages may ask the sidecar, watch jobs and frame an embed.",
     )
     ops_host: Host = Field(
         default="127.0.0.1",

@@ -37,6 +37,8 @@ def test_every_variable_sets_its_field(tmp_path: Path) -> None:
         "SIDECAR_AUTH": "tokens",
         "SIDECAR_TOKENS_FILE": str(file),
         "SIDECAR_METRICS_TOKEN": "scrape-scrape-scrape",
+        "SIDECAR_SECRET_KEY": "sign-sign-sign-sign",
+        "SIDECAR_CORS_ORIGINS": "https://app.example, http://localhost:3000",
         "SIDECAR_OPS_HOST": "::",
         "SIDECAR_OPS_PORT": "9100",
         "SIDECAR_HEARTBEAT_SECONDS": "0.5",

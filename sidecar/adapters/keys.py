@@ -14,6 +14,19 @@ def project_of(job_id: str) -> str:
     return f"progress:project-of:{job_id}"
 
 
+PROBES = "progress:probe:"
+
+
+def probe(name: str) -> str:
+    """Return the channel on which one sidecar hears itself, so as to know that it hears."""
+    return PROBES + name
+
+
+def is_probe(channel: bytes) -> bool:
+    """Whether a channel is such a one."""
+    return channel.startswith(PROBES.encode())
+
+
 def lease(name: str) -> str:
     """Return the key that says which sidecar does a work that only one should do."""
     return f"progress:lease:{name}"

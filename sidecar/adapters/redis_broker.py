@@ -1,7 +1,8 @@
 """Word of changes over Redis' publish/subscribe: one connection a process, whatever the number of projects."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from math import inf
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
+from sidecar.adapters import keys
 from sidecar.adapters.codec import decode_notice
 from sidecar.adapters.keys import ProjectKeys, project_of_channel
 from sidecar.adapters.redis_link import RedisLink
@@ -20,6 +22,9 @@ NOTICES_WAITING = 10_000
 """Beyond it the reader stops reading, and Redis ends a connection that stays behind."""
 
 PROBE_SECONDS = 10.0
+
+Publish = Callable[[str, bytes], Awaitable[Any]]
+"""Tells a channel something by way of another connection."""
 
 
 class RedisLine:
@@ -80,24 +85,39 @@ class RedisLine:
         except (RedisError, OSError, ValueError) as error:
             self._break(error)
 
-    async def probe(self, every_seconds: float) -> None:
-        """Ask the server now and then whether the line still holds; break it when no answer comes."""
+    async def probe(self, every_seconds: float, publish: Publish) -> None:
+        """Say something to ourselves now and then, and break the line when it does not arrive.
+
+        A server that has been replaced by another one may still answer, and tell nothing of what the new one hears.
+        """
+        channel = keys.probe(secrets.token_hex(8))
         try:
+            async with self._asking():
+                await self._connection.send_command("SUBSCRIBE", channel)
             while True:
                 await asyncio.sleep(every_seconds)
                 self._alive.clear()
-                async with asyncio.timeout(self._timeout_seconds):
+                if not await self._is_said(publish, channel):
                     await self._connection.send_command("PING")
+                async with asyncio.timeout(self._timeout_seconds):
                     await self._alive.wait()
-        except (TimeoutError, RedisError, OSError) as error:
+        except (TimeoutError, RedisError, OSError, StoreUnavailable) as error:
             self._break(error)
 
+    async def _is_said(self, publish: Publish, channel: str) -> bool:
+        """Say something on a channel; false if that other connection fails, which tells nothing about this one."""
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await publish(channel, b"")
+        except (TimeoutError, RedisError, OSError):
+            return False
+        return True
+
     def _take(self, reply: Any) -> None:
-        if reply == b"PONG":  # so it is answered while nothing is subscribed to
-            self._alive.set()
-            return
         kind = reply[0]
-        if kind == b"message":
+        if kind == b"message" and keys.is_probe(reply[1]):
+            self._alive.set()
+        elif kind == b"message":
             self._heard.append(decode_notice(project_of_channel(reply[1].decode()), reply[2]))
             self._arrived.set()
         elif kind == b"subscribe":
@@ -138,7 +158,7 @@ class RedisBroker:
         line = RedisLine(connection, self._link.timeout_seconds)
         tasks = [
             asyncio.create_task(line.read(), name="redis-line"),
-            asyncio.create_task(line.probe(self._probe_seconds), name="redis-line-probe"),
+            asyncio.create_task(line.probe(self._probe_seconds, self._link.commands.publish), name="redis-line-probe"),
         ]
         try:
             yield line

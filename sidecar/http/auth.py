@@ -2,14 +2,14 @@
 
 import hmac
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from ipaddress import ip_address
-from math import inf
 
 from sidecar.core.errors import Forbidden
+from sidecar.http.passes import NEVER, Kind, Pass, Passes
 from sidecar.http.problem import Unauthorized
 from sidecar.tokens import EVERY_PROJECT, Role, Token, digest
 
@@ -43,7 +43,7 @@ class Principal:
     role: Role
     projects: frozenset[str]
     key: str = ""
-    expires_at: float = inf
+    expires_at: float = NEVER
 
     def may(self, right: Right) -> Callable[[str], bool]:
         """Return a predicate on projects. Raises `Forbidden` if the role has no such right anywhere."""
@@ -62,11 +62,21 @@ ANYONE = Principal(Role.ADMIN, frozenset({EVERY_PROJECT}))
 class Gate:
     """The tokens now in force. With none required, anyone is an admin, but only by a loopback name."""
 
-    def __init__(self, tokens: Iterable[Token], *, is_token_required: bool, metrics_token: str | None = None) -> None:
-        """Keep the tokens; they can be replaced while serving."""
-        self._principals = _principals(tokens)
+    def __init__(
+        self,
+        tokens: Iterable[Token],
+        *,
+        is_token_required: bool,
+        metrics_token: str | None = None,
+        passes: Passes | None = None,
+        origins: Iterable[str] = (),
+    ) -> None:
+        """Keep the tokens, which can be replaced while serving; `origins` are those whose pages may ask."""
+        self._passes = passes or Passes()
         self._is_token_required = is_token_required
         self._metrics_digest = None if metrics_token is None else digest(metrics_token)
+        self.origins = frozenset(origins)
+        self.replace(tokens)
 
     @property
     def is_token_required(self) -> bool:
@@ -75,16 +85,51 @@ class Gate:
 
     def replace(self, tokens: Iterable[Token]) -> None:
         """Take other tokens from now on."""
-        self._principals = _principals(tokens)
+        self._principals = {token.digest: self._principal(token) for token in tokens}
+        self._by_key = {principal.key: principal for principal in self._principals.values()}
 
-    def principal(self, authorization: str | None) -> Principal:
-        """Return who sends this Authorization header. Raises `Unauthorized`."""
+    def is_valid(self, key: str) -> bool:
+        """Whether the token of this name still lets anybody in."""
+        return not self._is_token_required or key in self._by_key
+
+    def principal(self, authorization: str | None, cookie: str | None = None) -> Principal:
+        """Return who sends this Authorization header, or else this session's cookie. Raises `Unauthorized`."""
         if not self._is_token_required:
             return ANYONE
+        if authorization is None and cookie:
+            return self._holder(self._passes.session(cookie))
         found = self._principals.get(digest(_secret(authorization)))
         if found is None:
             raise Unauthorized("the token is not known here")
         return found
+
+    def watcher(self, ticket: str, path: str, *, is_back: bool) -> Principal:
+        """Return who opens a stream with a ticket, for the first time or again. Raises `Unauthorized`."""
+        if not self._is_token_required:
+            return ANYONE
+        return self._holder(self._passes.ticket(ticket, path, is_back=is_back))
+
+    def ticket(self, principal: Principal) -> tuple[str, float]:
+        """Return a ticket in the place of what this client has sent, and when it expires (Unix seconds)."""
+        return self._passes.make(Kind.TICKET, principal.key, principal.expires_at)
+
+    def session(self, secret: str) -> tuple[str, float]:
+        """Return a session for whoever knows a token's secret, and when it expires. Raises `Unauthorized`."""
+        found = self._principals.get(digest(secret.strip()))
+        if found is None:
+            raise Unauthorized("the token is not known here")
+        return self._passes.make(Kind.SESSION, found.key)
+
+    def _principal(self, token: Token) -> Principal:
+        """Return who holds a token. How long a look-up by digest takes tells nothing about a secret, only its hash."""
+        return Principal(token.role, frozenset(token.projects), self._passes.key(token.digest))
+
+    def _holder(self, known: Pass) -> Principal:
+        """Return who holds a pass: what it opens can only be read."""
+        found = self._by_key.get(known.key)
+        if found is None:
+            raise Unauthorized(f"the token of this {known.kind} is not known here any more")
+        return Principal(Role.READER, found.projects, found.key, known.expires_at)
 
     def check_scrape(self, authorization: str | None, *, is_open: bool) -> None:
         """Refuse a scrape without a right; on an open listener only a metrics token, if there is one, is asked for."""
@@ -96,11 +141,6 @@ class Gate:
             raise Unauthorized("the token is not known here")
 
 
-def _principals(tokens: Iterable[Token]) -> dict[str, Principal]:
-    """Return who holds which token, by digest: how long a look-up takes tells nothing about a secret, only its hash."""
-    return {token.digest: Principal(token.role, frozenset(token.projects), token.digest) for token in tokens}
-
-
 def check_host(host: str | None) -> None:
     """Refuse a Host header that is no loopback name: behind it may be a web page that rebound its own name to us."""
     match = HOST.fullmatch(host or "")
@@ -108,13 +148,13 @@ def check_host(host: str | None) -> None:
         raise Forbidden("without tokens the sidecar answers to localhost, 127.0.0.1 or [::1] only")
 
 
-def check_origin(origin: str | None, host: str | None) -> None:
-    """Refuse what another site's page sends: a browser names the page's origin in every write."""
-    if origin is None:
+def check_origin(origin: str | None, host: str | None, allowed: Container[str]) -> None:
+    """Refuse what another site's page sends: a browser names the page's origin in every write and every WebSocket."""
+    if origin is None or origin in allowed:
         return
     site = origin.partition("://")[2].lower()
     if not site or site != (host or "").lower():
-        raise Forbidden("pages of another origin may not write here")
+        raise Forbidden("pages of another origin may not do this here")
 
 
 def _secret(authorization: str | None) -> str:

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
-from sidecar.core.job import Event, Json, Request
-from sidecar.http import answers, bodies, queries, updates, wire
+from sidecar.core.job import Event, Request
+from sidecar.http import answers, bodies, queries, updates
 from sidecar.http.auth import Right
 from sidecar.http.batch import Batch
-from sidecar.http.problem import FieldError, InvalidRequest, TooLarge, TooSlow
+from sidecar.http.problem import FieldError, InvalidRequest
+from sidecar.http.requests import body_of, json_answer
 from sidecar.http.services import PRINCIPAL, REQUEST_ID, SERVICES
 from sidecar.http.watch import long_poll
 from sidecar.http.watch.job import WantedJob
@@ -28,7 +29,7 @@ async def push(request: web.Request) -> web.Response:
     if report.job_id not in (None, job_id):
         raise InvalidRequest(FieldError("job_id", "contradicts the id in the path"))
     pushed = await _push(request, report, job_id)
-    return _json(answers.pushed(pushed.written, pushed.next_update_after_seconds))
+    return json_answer(answers.pushed(pushed.written, pushed.next_update_after_seconds))
 
 
 async def create(request: web.Request) -> web.Response:
@@ -36,7 +37,7 @@ async def create(request: web.Request) -> web.Response:
     report = await _report(request)
     job_id = report.job_id or updates.new_id()
     pushed = await _push(request, report, job_id)
-    answer = _json(answers.pushed(pushed.written, pushed.next_update_after_seconds))
+    answer = json_answer(answers.pushed(pushed.written, pushed.next_update_after_seconds))
     if any(event.type == "created" for event in pushed.written.outcome.events):
         answer.set_status(201)
         answer.headers["Location"] = f"/v1/jobs/{job_id}"
@@ -46,10 +47,10 @@ async def create(request: web.Request) -> web.Response:
 async def push_many(request: web.Request) -> web.Response:
     """POST /v1/updates: many updates of many jobs, each with its own answer."""
     may = _may(request, Right.PUSH)
-    body = await _body(request, bodies.BATCH_BYTES)
+    body = await body_of(request, bodies.BATCH_BYTES)
     lines = bodies.lines_of(body, request.headers.get("Content-Type", ""))
     batch = Batch(request.app[SERVICES], may, request[REQUEST_ID], _key(request))
-    return _json({"results": await batch.push(lines)})
+    return json_answer({"results": await batch.push(lines)})
 
 
 async def read(request: web.Request) -> web.Response:
@@ -64,7 +65,9 @@ async def read(request: web.Request) -> web.Response:
         return web.Response(status=204)
     tag = answers.etag(stored, view)
     known = {each.value for each in request.if_none_match or ()}
-    answer = web.Response(status=304) if known & {tag, "*"} else _json(answers.VIEWS[view](stored.view, stored.cursor))
+    answer = (
+        web.Response(status=304) if known & {tag, "*"} else json_answer(answers.VIEWS[view](stored.view, stored.cursor))
+    )
     answer.headers.update({"ETag": f'"{tag}"', "Cache-Control": "no-cache"})
     return answer
 
@@ -74,7 +77,7 @@ async def listing(request: web.Request) -> web.Response:
     query = queries.jobs(request.query, _may(request, Right.READ))
     page = await request.app[SERVICES].tracker.page(query)
     following = queries.page_token(page.next, query.order)
-    return _json(answers.page(page, queries.show(request.query), following))
+    return json_answer(answers.page(page, queries.show(request.query), following))
 
 
 def asking(wish: Request) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -84,7 +87,7 @@ def asking(wish: Request) -> Callable[[web.Request], Awaitable[web.Response]]:
         may = _may(request, Right.CONTROL)
         job_id = queries.job_id(request.match_info["job_id"])
         written = await request.app[SERVICES].tracker.ask(job_id, wish, may)
-        return _json(answers.pushed(written, 0.0))
+        return json_answer(answers.pushed(written, 0.0))
 
     return ask
 
@@ -110,7 +113,7 @@ async def timeline(request: web.Request) -> web.StreamResponse:
     if media_type is not None:
         return await _export(request, job_id, after, media_type)
     events = await request.app[SERVICES].tracker.timeline(job_id, after, limit, may)
-    return _json({"events": [answers.event(event) for event in events]})
+    return json_answer({"events": [answers.event(event) for event in events]})
 
 
 async def attempts(request: web.Request) -> web.Response:
@@ -118,7 +121,7 @@ async def attempts(request: web.Request) -> web.Response:
     may = _may(request, Right.READ)
     queries.only(request.query)
     job_id = queries.job_id(request.match_info["job_id"])
-    return _json({"attempts": await request.app[SERVICES].tracker.attempts(job_id, may)})
+    return json_answer({"attempts": await request.app[SERVICES].tracker.attempts(job_id, may)})
 
 
 async def stats(request: web.Request) -> web.Response:
@@ -126,7 +129,7 @@ async def stats(request: web.Request) -> web.Response:
     may = _may(request, Right.READ)
     asked = queries.stats(request.query)
     found = await request.app[SERVICES].tracker.stats(asked, may)
-    return _json({"job_types": [answers.type_stats(each) for each in found]})
+    return json_answer({"job_types": [answers.type_stats(each) for each in found]})
 
 
 EXPORTS = {
@@ -171,34 +174,13 @@ async def _write(response: web.StreamResponse, data: bytes) -> None:
 async def _report(request: web.Request) -> Report:
     """Return the one report in the body, once it is clear that the sender may push at all."""
     _may(request, Right.PUSH)
-    body = await _body(request, request.app[SERVICES].max_update_bytes)
+    body = await body_of(request, request.app[SERVICES].max_update_bytes)
     return bodies.report_of(body, request.headers.get("Content-Type", ""))
 
 
 async def _push(request: web.Request, report: Report, job_id: str) -> Pushed:
     update = updates.update(report, job_id=job_id, key=_key(request))
     return await request.app[SERVICES].tracker.push(update, _may(request, Right.PUSH))
-
-
-async def _body(request: web.Request, most_bytes: int) -> bytes:
-    """Return the body, of which no more than the limit is ever held."""
-    if request.content.is_eof():  # it came with the head, as it does unless it is large: nothing to wait for
-        return bytes(_within(request.content.read_nowait(), most_bytes))
-    body = bytearray()
-    try:
-        async with asyncio.timeout(request.app[SERVICES].body_seconds):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                _within(body, most_bytes)
-    except TimeoutError:
-        raise TooSlow("the body did not arrive in time") from None
-    return bytes(body)
-
-
-def _within(body: bytes | bytearray, most_bytes: int) -> bytes | bytearray:
-    if len(body) > most_bytes:
-        raise TooLarge(f"the body has more than {most_bytes} bytes")
-    return body
 
 
 def _key(request: web.Request) -> str | None:
@@ -210,7 +192,3 @@ def _key(request: web.Request) -> str | None:
 
 def _may(request: web.Request, right: Right) -> MayUse:
     return request[PRINCIPAL].may(right)
-
-
-def _json(value: Json) -> web.Response:
-    return web.Response(body=wire.encode(value), content_type="application/json")

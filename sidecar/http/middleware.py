@@ -11,7 +11,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from sidecar import log
 from sidecar.core.errors import SidecarError
-from sidecar.http import auth, problem, updates, wire
+from sidecar.http import auth, cross_origin, problem, sign_in, updates, wire
+from sidecar.http.auth import Principal
 from sidecar.http.problem import NotReadable
 from sidecar.http.services import IS_STARTED, PRINCIPAL, REQUEST_ID, SERVICES
 
@@ -22,8 +23,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 PUSHES = frozenset({"/v1/jobs", "/v1/jobs/{job_id}", "/v1/updates"})
-OPEN_ROUTES = frozenset({"/", "/jobs/{job_id}", "/embed/{job_id}", "/web/{file}", "/healthz", "/readyz", "/metrics"})
+OPEN_ROUTES = frozenset(
+    {"/", "/jobs/{job_id}", "/embed/{job_id}", "/web/{file}", "/healthz", "/readyz", "/metrics", "/v1/session"}
+)
 """Served without a token; /metrics asks for its own."""
+
+STREAMS = frozenset({"/v1/jobs/{job_id}/events", "/v1/events", "/v1/ws"})
 
 BROKEN_BODY = (HttpProcessingError, ClientPayloadError, web.RequestPayloadError)
 
@@ -51,11 +56,23 @@ async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse
     headers = request.headers
     if not gate.is_token_required:
         auth.check_host(headers.get("Host"))
-    if request.method not in SAFE_METHODS:
-        auth.check_origin(headers.get("Origin"), headers.get("Host"))
+    if request.method not in SAFE_METHODS or "Upgrade" in headers:
+        auth.check_origin(headers.get("Origin"), headers.get("Host"), gate.origins)
+    if request.method == "OPTIONS" and cross_origin.is_allowed(request):
+        return cross_origin.preflight()
     if _route(request) not in OPEN_ROUTES:
-        request[PRINCIPAL] = gate.principal(headers.get("Authorization"))
+        request[PRINCIPAL] = _principal(request)
     return await handler(request)
+
+
+def _principal(request: web.Request) -> Principal:
+    """Return who sends a request: by a header, by a ticket where a stream is opened, or by a session."""
+    gate, authorization = request.app[SERVICES].gate, request.headers.get("Authorization")
+    ticket = request.query.get("ticket") if _route(request) in STREAMS else None
+    if authorization is None and ticket is not None:
+        is_back = bool(request.headers.get("Last-Event-ID"))
+        return gate.watcher(ticket, request.path, is_back=is_back)
+    return gate.principal(authorization, request.cookies.get(sign_in.COOKIE))
 
 
 async def label(request: web.Request, response: web.StreamResponse) -> None:
@@ -65,6 +82,7 @@ async def label(request: web.Request, response: web.StreamResponse) -> None:
     response.headers["X-Content-Type-Options"] = "nosniff"
     if REQUEST_ID in request:
         response.headers["X-Request-Id"] = request[REQUEST_ID]
+    cross_origin.allow(request, response)
 
 
 def rejection(status: int) -> str:

@@ -39,7 +39,7 @@ def page(name: str, *, is_embed: bool = False) -> Callable[[web.Request], Awaita
 
     async def show(request: web.Request) -> web.StreamResponse:
         queries.job_id(request.match_info["job_id"])
-        return _page(name, ("'self'", *request.app[SERVICES].origins) if is_embed else ())
+        return _page(name, ("'self'", *sorted(request.app[SERVICES].gate.origins)) if is_embed else ())
 
     return show
 

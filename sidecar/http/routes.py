@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from sidecar.core.job import Request
-from sidecar.http import jobs, pages
+from sidecar.http import jobs, pages, sign_in
 from sidecar.http import ops as operating
 from sidecar.http.middleware import admitted, answered, label
 from sidecar.http.services import SERVICES, Services
@@ -40,6 +40,10 @@ def api(services: Services) -> web.Application:
             web.get(JOB + "/events", sse.watch_job),
             web.get("/v1/events", sse.watch_jobs),
             web.get("/v1/ws", websocket.watch, allow_head=False),
+            web.post("/v1/tickets", sign_in.ticket),
+            web.get("/v1/session", sign_in.session),
+            web.post("/v1/session", sign_in.sign_in),
+            web.delete("/v1/session", sign_in.sign_out),
             web.post("/v1/updates", jobs.push_many),
         ]
     )

@@ -1,7 +1,7 @@
 """What the handlers need, in one place; the app fills it in."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -59,9 +59,6 @@ class Services:
     probes: Mapping[str, Probe]
     version: str
     is_ready: Callable[[Mapping[str, bool]], bool] = all_parts
-    origins: Sequence[str] = ()
-    """Other origins whose pages may ask, watch and frame an embed."""
-
     clock: Callable[[], float] = time.time
     max_update_bytes: int = 65_536
     body_seconds: float = 30.0

@@ -179,6 +179,20 @@ class SocketMessage(Strict):
         return self
 
 
+class SignIn(Strict):
+    """Who wants a session."""
+
+    token: Annotated[str, Field(max_length=1024)]
+
+
+def sign_in(body: bytes) -> SignIn:
+    """Return who wants a session. Raises `NotReadable` or `InvalidRequest`."""
+    try:
+        return SignIn.model_validate_json(body)
+    except ValidationError as error:
+        raise _told(error) from None
+
+
 def socket_message(text: str) -> SocketMessage:
     """Return a client's message. Raises `NotReadable` or `InvalidRequest`."""
     try:

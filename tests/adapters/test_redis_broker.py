@@ -5,9 +5,11 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from sidecar.adapters.data_dir import DataDirectory
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.redis_broker import RedisBroker
 from sidecar.adapters.redis_link import RedisLink
@@ -111,3 +113,64 @@ async def test_line_to_nowhere_is_unavailable(valkey: EmbeddedValkey, link: Redi
     with pytest.raises(StoreUnavailable):
         async with RedisBroker(link).connect():
             pass
+
+
+class Switchboard:
+    """Passes connections on to one server or another; those that are open stay where they are."""
+
+    def __init__(self, path: str) -> None:
+        """Begin with the server at a socket's path."""
+        self.path = path
+        self.open: list[asyncio.StreamWriter] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry bytes both ways until either side ends."""
+        there_reader, there_writer = await asyncio.open_unix_connection(self.path)
+        self.open.append(writer)
+        ways = [asyncio.create_task(_carry(reader, there_writer)), asyncio.create_task(_carry(there_reader, writer))]
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for way in ways:
+            way.cancel()
+        for side in (writer, there_writer):
+            side.close()
+
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65_536):
+        writer.write(data)
+        await writer.drain()
+
+
+@pytest.fixture
+async def second(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
+    """Return another Valkey."""
+    folder = tmp_path / "second"
+    folder.mkdir()
+    directory = DataDirectory(folder)
+    await directory.acquire()
+    valkey = EmbeddedValkey(directory)
+    await valkey.start()
+    yield valkey
+    await valkey.stop()
+    directory.release()
+
+
+async def test_line_to_a_server_that_was_replaced_is_found_deaf_though_it_answers(
+    valkey: EmbeddedValkey, second: EmbeddedValkey
+) -> None:
+    board = Switchboard(valkey.url.removeprefix("unix://"))
+    server = await asyncio.start_server(board, "127.0.0.1", 0)
+    link = RedisLink(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}", 1.0)
+    try:
+        async with RedisBroker(link, probe_seconds=0.1).connect() as line:
+            await line.add("one")
+            subscribed = len(board.open)
+            await asyncio.sleep(0.3)  # a few probes
+            board.path = second.url.removeprefix("unix://")
+            for writer in board.open[subscribed:]:
+                writer.close()
+            with pytest.raises(StoreUnavailable, match="TimeoutError"):
+                await heard(line, 1)
+    finally:
+        await link.close()
+        server.close()

@@ -1,0 +1,107 @@
+"""What stands for a token where none can be sent: a ticket in a URL, a session in a cookie. Signed, and short-lived."""
+
+import base64
+import hmac
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sidecar.http import wire
+from sidecar.http.problem import NotReadable, Unauthorized
+
+TICKET_SECONDS = 60.0
+SESSION_SECONDS = 12 * 3600.0
+REOPEN_SECONDS = 24 * 3600.0
+"""How long after its making a ticket reopens the stream that it opened: an `EventSource` comes back to the same URL."""
+
+NEVER = 253_402_300_799.0
+"""The end of the year 9999: when a right ends that does not."""
+
+USED_REMEMBERED = 100_000
+
+
+class Kind(StrEnum):
+    """What a pass is for."""
+
+    TICKET = "ticket"
+    SESSION = "session"
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A signed statement that its holder stands for a token, `key`, until `expires_at` (Unix seconds)."""
+
+    kind: Kind
+    key: str
+    nonce: str
+    expires_at: float
+
+
+class Passes:
+    """Makes passes and reads them. Sidecars that share the secret read each other's."""
+
+    def __init__(self, secret: str | None = None, clock: Callable[[], float] = time.time) -> None:
+        """Keep the secret, or make one that ends with the process; `clock` gives Unix seconds."""
+        self._secret = (secret or secrets.token_urlsafe(32)).encode()
+        self._clock = clock
+        self._used: OrderedDict[str, str] = OrderedDict()
+
+    def key(self, digest: str) -> str:
+        """Return the name of a token, by which nobody else can tell whether they have guessed its secret."""
+        return hmac.digest(self._secret, b"key:" + digest.encode(), "sha256").hex()[:32]
+
+    def make(self, kind: Kind, key: str, right_ends_at: float = NEVER) -> tuple[str, float]:
+        """Return a new pass as text, and when it expires: no later than the right that it stands for."""
+        now = self._clock()
+        expires_at = min(right_ends_at, now + (TICKET_SECONDS if kind is Kind.TICKET else SESSION_SECONDS))
+        body = wire.encode([kind, key, secrets.token_urlsafe(9), expires_at, right_ends_at])
+        return f"{_text(body)}.{_text(self._signature(body))}", expires_at
+
+    def session(self, text: str) -> Pass:
+        """Return what a session's cookie says. Raises `Unauthorized`."""
+        return self._read(text, Kind.SESSION, self._clock())
+
+    def ticket(self, text: str, path: str, *, is_back: bool) -> Pass:
+        """Return what a ticket says: it opens one stream, once, and (`is_back`) the same one again.
+
+        `path` is that of the stream. Raises `Unauthorized`.
+        """
+        now = self._clock()
+        known = self._read(text, Kind.TICKET, now - REOPEN_SECONDS if is_back else now)
+        opened = self._used.get(known.nonce)
+        if opened is not None and not (is_back and opened == path):
+            raise Unauthorized("the ticket has been used")
+        self._used[known.nonce] = path
+        if len(self._used) > USED_REMEMBERED:
+            self._used.popitem(last=False)
+        return known
+
+    def _read(self, text: str, kind: Kind, at: float) -> Pass:
+        match self._body(text):
+            case [str(found), str(key), str(nonce), float(expires_at), float(right)] if found == kind:
+                if expires_at > at and right > self._clock():
+                    return Pass(kind, key, nonce, expires_at if kind is Kind.SESSION else right)
+        raise Unauthorized(f"the {kind} is not valid, or not any more")
+
+    def _body(self, text: str) -> object:
+        body, _, signature = text.partition(".")
+        try:
+            signed = _bytes(body)
+            is_ours = hmac.compare_digest(self._signature(signed), _bytes(signature))
+            return wire.value_from_json(signed) if is_ours else None
+        except (ValueError, NotReadable):
+            return None
+
+    def _signature(self, body: bytes) -> bytes:
+        return hmac.digest(self._secret, body, "sha256")
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
