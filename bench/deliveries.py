@@ -24,6 +24,8 @@ COLUMNS = (
     "events/s",
     "bare aiohttp, one event a write, events/s",
     "ratio",
+    "nchan, events/s",
+    "ratio to nchan",
     "p50 / p99 ms",
     "skipped",
     "spread",
@@ -69,15 +71,26 @@ def projects(client: Client, rounds: int, path: str) -> Table:
 def _measure(title: str, client: Client, rounds: int, watching: Watching) -> Table:
     table = Table(title, COLUMNS)
     table.begin()
-    mine, theirs = [], []
+    mine: list[list[Result]] = []
+    theirs: list[Result] = []
+    peers: list[Result] = []
     for _ in range(rounds):
         with servers.bare() as bare, servers.sidecar() as ours:
             theirs += client.run("publish", bare, "loop", **watching.bare)
             client.run("push", ours, "fill", **{**watching.ours, "streams": 0})
             mine.append(client.run("push", ours, ",".join(watching.phases), **watching.ours))
+        peers += _of_nchan(client, watching)
     for phase, results in zip(watching.phases, zip(*mine, strict=True), strict=True):
-        _add(table, phase, list(results), theirs)
+        _add(table, phase, list(results), theirs, peers)
     return table
+
+
+def _of_nchan(client: Client, watching: Watching) -> list[Result]:
+    """Measure nchan in the same round where it is installed, which sends each event in a write of its own too."""
+    if watching.bare["path"] != "/stream" or not servers.has_nchan():
+        return []
+    with servers.nchan() as peer:
+        return client.run("publish", peer, "loop", **watching.bare)
 
 
 def _events_per_second(result: Result) -> float:
@@ -89,7 +102,7 @@ def _skipped(rounds: list[Result]) -> float:
     return skipped / max(skipped + received, 1)
 
 
-def _add(table: Table, phase: str, mine: list[Result], theirs: list[Result]) -> None:
+def _add(table: Table, phase: str, mine: list[Result], theirs: list[Result], peers: list[Result]) -> None:
     rate, reference = middle(mine, "events_per_second"), middle(theirs, "events_per_second")
     ratio, lost = ratios(mine, theirs, _events_per_second), total(mine, "lost_streams")
     offered = middle(mine, "updates_per_second") if phase == "each" else float(phase.partition("x")[0])
@@ -103,6 +116,8 @@ def _add(table: Table, phase: str, mine: list[Result], theirs: list[Result]) -> 
         f"{rate:,.0f}",
         f"{reference:,.0f}",
         f"{ratio:.2f}",
+        f"{middle(peers, 'events_per_second'):,.0f}" if peers else "not installed",
+        f"{ratios(mine, peers, _events_per_second):.2f}" if peers else "",
         milliseconds(mine, "event", "50", "99"),
         f"{_skipped(mine):.1%}",
         spread(map(_events_per_second, mine)),

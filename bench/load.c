@@ -212,8 +212,9 @@ static void ask_for_stream(struct run *run, int fd, long number) {
     char digits[24] = "";
     if (place) snprintf(digits, sizeof digits, "%ld", number);
     authorization(options, token, sizeof token);
-    int length = snprintf(request, sizeof request, "GET %.*s%s%s HTTP/1.1\r\nHost: %s\r\n%s\r\n", before, options->path,
-        digits, place ? place + 2 : "", options->host, token);
+    int length = snprintf(request, sizeof request,
+        "GET %.*s%s%s HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\n%s\r\n", before, options->path, digits,
+        place ? place + 2 : "", options->host, token);
     if (length >= (int)sizeof request) die("the path and the token are too long");
     if (write(fd, request, (size_t)length) != length) die("cannot ask for a stream: %s", strerror(errno));
 }

@@ -68,6 +68,41 @@ def bare() -> Iterator[Server]:
         yield server
 
 
+NCHAN = """\
+daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log crit;
+load_module {module};
+events {{ worker_connections 15000; }}
+http {{
+    access_log off; client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+    uwsgi_temp_path {folder}; scgi_temp_path {folder}; nchan_message_buffer_length 1;
+    keepalive_requests 10000000;
+    server {{
+        listen 127.0.0.1:{port} backlog=1024;
+        location = /healthz {{ return 200; }}
+        location = /publish {{ nchan_publisher; nchan_channel_id all; }}
+        location = /stream {{ nchan_subscriber eventsource; nchan_channel_id all; }}
+    }}
+}}
+"""
+NCHAN_MODULE = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
+
+
+def has_nchan() -> bool:
+    """Whether Debian's nginx and its nchan are here."""
+    return shutil.which("nginx") is not None and NCHAN_MODULE.is_file()
+
+
+@contextmanager
+def nchan() -> Iterator[Server]:
+    """Run nginx with nchan, a publisher and a channel for everybody."""
+    with tempfile.TemporaryDirectory(prefix="nchan-bench-") as folder:
+        port = _free_port()
+        config = Path(folder) / "nginx.conf"
+        config.write_text(NCHAN.format(folder=folder, module=NCHAN_MODULE, port=port), encoding="ascii")
+        with _serving(["nginx", "-p", folder, "-c", str(config)], port, {}) as server:
+            yield server
+
+
 @contextmanager
 def sink(program: Path) -> Iterator[Server]:
     """Run the load client's own counterpart."""
