@@ -8,12 +8,16 @@ from sidecar.watcher import Broadcast
 JOBS_REMEMBERED = 20_000
 
 
+ANY: frozenset[str] = frozenset()
+"""Shared, as each empty set takes 200 bytes, and each of 10,000 streams would have two of its own."""
+
+
 class Selection(NamedTuple):
     """Jobs of one type (None: of any), in one of these statuses and with one of these ids (empty: whichever)."""
 
     job_type: str | None = None
-    statuses: frozenset[str] = frozenset()
-    job_ids: frozenset[str] = frozenset()
+    statuses: frozenset[str] = ANY
+    job_ids: frozenset[str] = ANY
 
     @property
     def is_filtered(self) -> bool:

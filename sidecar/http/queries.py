@@ -15,7 +15,7 @@ from sidecar.http import checks, wire
 from sidecar.http.answers import VIEWS, Show
 from sidecar.http.problem import FieldError, InvalidRequest, NotReadable
 from sidecar.ports import Cursor, Order, Place, Query
-from sidecar.selection import Selection
+from sidecar.selection import ANY, Selection
 
 T = TypeVar("T")
 
@@ -118,7 +118,7 @@ def selection(given: MultiMapping[str]) -> Selection:
     return Selection(
         parsed(given, "job_type", checks.name),
         _statuses(given.getall("status", [])),
-        parsed(given, "job_id", _job_ids) or frozenset(),
+        parsed(given, "job_id", _job_ids) or ANY,
     )
 
 
@@ -231,7 +231,7 @@ def _statuses(given: list[str]) -> frozenset[str]:
     names = [name for text in given for name in text.split(",")]
     if not all(name in tuple(Status) for name in names):
         raise InvalidRequest(FieldError("status", f"must be among {', '.join(Status)}"))
-    return frozenset(names)
+    return frozenset(names) if names else ANY
 
 
 def _labels(given: list[str]) -> Mapping[str, str]:

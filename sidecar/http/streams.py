@@ -4,10 +4,9 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from sidecar.http.auth import Principal
 from sidecar.watcher import EndedError
@@ -33,18 +32,30 @@ class FullError(Exception):
 
 
 class Stream:
-    """One that is open; whoever serves it lets itself be told when it has to end."""
+    """One that is open, while inside of it; whoever serves it lets itself be told when it has to end."""
 
-    __slots__ = ("_ends", "_reason", "_woken", "ends_at", "expires_at", "token")
+    __slots__ = ("_ends", "_reason", "_streams", "_woken", "address", "ends_at", "expires_at", "token")
 
-    def __init__(self, token: str, expires_at: float, ends_at: float) -> None:
-        """Begin; `token` names what let it in, which is valid until `expires_at` (Unix seconds)."""
-        self.token = token
-        self.expires_at = expires_at
+    def __init__(self, streams: "Streams", principal: Principal, address: str, ends_at: float) -> None:
+        """Begin; the right that let it in is `token`'s, until `expires_at` (Unix seconds)."""
+        self.token = principal.key
+        self.expires_at = principal.expires_at
+        self.address = address
         self.ends_at = ends_at
+        self._streams = streams
         self._reason: str | None = None
-        self._ends: list[End] = []
+        self._ends: tuple[End, ...] = ()
         self._woken: asyncio.Event | None = None
+
+    def __enter__(self) -> Self:
+        """Count it."""
+        self._streams.add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Count it no more, and let go of whoever was to be told."""
+        self._ends = ()
+        self._streams.remove(self)
 
     def end(self, reason: str) -> None:
         """End it; the first reason counts."""
@@ -57,7 +68,7 @@ class Stream:
 
     def on_end(self, tell: End) -> None:
         """Let somebody be told the reason, at once if it has ended."""
-        self._ends.append(tell)
+        self._ends += (tell,)
         if self._reason is not None:
             tell(self._reason)
 
@@ -106,24 +117,25 @@ class Streams:
             or (most_an_address is not None and self._by_address[address] >= most_an_address)
         )
 
-    @contextmanager
-    def opened(self, principal: Principal, address: str) -> Iterator[Stream]:
-        """Count one while inside. Raises `FullError`."""
+    def opened(self, principal: Principal, address: str) -> Stream:
+        """Return a new one, to be counted while inside. Raises `FullError`."""
         if self.is_full(principal, address):
             raise FullError
-        stream = Stream(principal.key, principal.expires_at, self._clock() + self._lifetime())
+        return Stream(self, principal, address, self._clock() + self._lifetime())
+
+    def add(self, stream: Stream) -> None:
+        """Count one that begins."""
         self._open.add(stream)
-        counted = (self._by_token, principal.key), (self._by_address, address)
-        for counter, key in counted:
-            counter[key] += 1
-        try:
-            yield stream
-        finally:
-            self._open.discard(stream)
-            for counter, key in counted:
-                counter[key] -= 1
-                if not counter[key]:
-                    del counter[key]
+        self._by_token[stream.token] += 1
+        self._by_address[stream.address] += 1
+
+    def remove(self, stream: Stream) -> None:
+        """Count one no more."""
+        self._open.discard(stream)
+        for counter, key in ((self._by_token, stream.token), (self._by_address, stream.address)):
+            counter[key] -= 1
+            if not counter[key]:
+                del counter[key]
 
     async def watch(self) -> None:
         """End the streams whose time has come, for ever."""

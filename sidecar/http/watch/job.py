@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from sidecar.background import ended
 from sidecar.core.document import rfc3339
@@ -19,6 +20,13 @@ from sidecar.selection import only
 from sidecar.tracker import MayUse
 from sidecar.watcher import Broadcast, Watcher
 
+_NOTHING: Mapping[str, Json] = MappingProxyType({})
+
+
+def nothing() -> Mapping[str, Json]:
+    """Return what is said back to who gave nothing to be said back."""
+    return _NOTHING
+
 
 @dataclass(frozen=True, slots=True)
 class WantedJob:
@@ -28,7 +36,7 @@ class WantedJob:
     may: MayUse
     view: str
     heard: str
-    echo: Mapping[str, Json] = field(default_factory=dict)
+    echo: Mapping[str, Json] = field(default_factory=nothing)
 
     async def is_over(self, services: Services) -> bool:
         """Whether the client has heard the end already; false when the store does not say in time."""

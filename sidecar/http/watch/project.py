@@ -13,6 +13,7 @@ from sidecar.core.job import Json
 from sidecar.http.services import Services
 from sidecar.http.streams import Stream
 from sidecar.http.watch.client import Client
+from sidecar.http.watch.job import nothing
 from sidecar.hub import END_OF_TIME
 from sidecar.ports import Cursor
 from sidecar.selection import Selection
@@ -29,7 +30,7 @@ class WantedJobs:
     selection: Selection
     view: str
     heard: Cursor | None
-    echo: Mapping[str, Json] = field(default_factory=dict)
+    echo: Mapping[str, Json] = field(default_factory=nothing)
 
 
 class ProjectWatch:
@@ -51,7 +52,7 @@ class ProjectWatch:
         self._stream = stream
         self._is_part = is_part
         self._form = client.form(wanted.view)
-        self._synced = asyncio.Event()
+        self._synced = asyncio.Event() if is_part else None
 
     async def run(self) -> None:
         """Say what is, then what changes, until `EndedError` or `ConnectionError` ends it."""
@@ -59,15 +60,20 @@ class ProjectWatch:
         self._stream.on_end(watcher.end)
         try:
             await self._bring_up_to_date(watcher)
-            self._synced.set()
+            self._say_synced()
             await watcher.follow()
         finally:
-            self._synced.set()
+            self._say_synced()
             await self._services.hub.leave(self._wanted.project, self._wanted.selection, watcher)
 
     async def until_synced(self) -> None:
-        """Wait until the client has been told everything that was, or the watch is over."""
-        await self._synced.wait()
+        """Wait until the client has been told everything that was, or the watch, a part, is over."""
+        if self._synced is not None:
+            await self._synced.wait()
+
+    def _say_synced(self) -> None:
+        if self._synced is not None:
+            self._synced.set()
 
     async def _bring_up_to_date(self, watcher: Watcher) -> None:
         backlog, opened_at = await self._opened(watcher)

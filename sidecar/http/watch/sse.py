@@ -1,7 +1,8 @@
 """Server-Sent Events: what every stream is opened with, and how it ends."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
 
 from aiohttp import web
 from typing_extensions import override
@@ -14,6 +15,7 @@ from sidecar.http.services import PRINCIPAL, SERVICES
 from sidecar.http.streams import FullError, Stream
 from sidecar.http.watch import events
 from sidecar.http.watch.client import Client
+from sidecar.http.watch.events import Dialect
 from sidecar.http.watch.every_project import EveryProjectWatch
 from sidecar.http.watch.job import JobWatch, WantedJob
 from sidecar.http.watch.project import ProjectWatch, WantedJobs
@@ -21,8 +23,16 @@ from sidecar.tokens import EVERY_PROJECT
 from sidecar.tracker import FORBIDDEN
 from sidecar.watcher import EndedError
 
-Run = Callable[[Client, Stream], Coroutine[Any, Any, None]]
-"""What a stream says from beginning to end; `EndedError` or `ConnectionError` end it before."""
+
+class Watch(Protocol):
+    """What a stream says."""
+
+    async def run(self) -> None:
+        """Say it from beginning to end; `EndedError` or `ConnectionError` end it before."""
+        ...
+
+
+Begin = Callable[[Client, Stream], Watch]
 
 ANY_STREAM = ("view", "last_event_id", "ping", "ticket")
 
@@ -36,7 +46,7 @@ async def watch_job(request: web.Request) -> web.StreamResponse:
     refused = _refused(request)
     if refused is None and await wanted.is_over(services):
         return web.Response(status=204)
-    return refused or EventStream(request, lambda client, stream: JobWatch(services, wanted, client, stream).run())
+    return refused or EventStream(request, partial(JobWatch, services, wanted))
 
 
 async def watch_jobs(request: web.Request) -> web.StreamResponse:
@@ -50,14 +60,12 @@ async def watch_jobs(request: web.Request) -> web.StreamResponse:
     if project == EVERY_PROJECT:
         every = WantedJobs(project, selection, view, None)
         return _refused(request) or EventStream(
-            request, lambda client, stream: EveryProjectWatch(services, every, may, client, stream).run(), has_ids=False
+            request, partial(EveryProjectWatch, services, every, may), has_ids=False
         )
     if not may(project):
         raise Forbidden(FORBIDDEN)
     wanted = WantedJobs(project, selection, view, queries.cursor(_heard(request)))
-    return _refused(request) or EventStream(
-        request, lambda client, stream: ProjectWatch(services, wanted, client, stream).run()
-    )
+    return _refused(request) or EventStream(request, partial(ProjectWatch, services, wanted))
 
 
 class EventStream(web.StreamResponse):
@@ -66,39 +74,28 @@ class EventStream(web.StreamResponse):
     aiohttp calls `write_eof` then. A stream that a handler waited for would keep eight coroutines alive, 3 KiB.
     """
 
-    def __init__(self, request: web.Request, run: Run, *, has_ids: bool = True) -> None:
+    def __init__(self, request: web.Request, begin: Begin, *, has_ids: bool = True) -> None:
         """Keep the parts; the stream begins when the response is sent."""
         super().__init__(headers=events.HEADERS)
         self._request = request
-        self._run = run
+        self._begin = begin
         self._has_ids = has_ids
         self._has_pings = queries.has_pings(request.query)
 
     @override
     async def write_eof(self, data: bytes = b"") -> None:
-        """Run the stream, and end the response."""
-        services, request = self._request.app[SERVICES], self._request
+        """Run the stream, count how it ended, and end the response."""
+        services, request, reason = self._request.app[SERVICES], self._request, "shutdown"
         try:
-            with services.streams.opened(request[PRINCIPAL], request.remote or "") as stream:
-                reason = await self._told(stream)
+            stream = services.streams.opened(request[PRINCIPAL], request.remote or "")
         except FullError:
             await self.write(events.overloaded(is_leaving=services.streams.is_draining))
-        else:
-            if reason in ("client", "slow_consumer"):
-                if request.transport is not None:
-                    request.transport.abort()  # what it does not read is worth nothing, and would be kept
-                raise ConnectionResetError(reason)
-        await super().write_eof(data)
-
-    async def _told(self, stream: Stream) -> str:
-        """Say all of it, and count how it ended, which is returned."""
-        services, reason = self._request.app[SERVICES], "shutdown"
+            return await super().write_eof(data)
         services.metrics.stream_opened("sse")
         try:
-            is_chunked = self.headers.get("Transfer-Encoding") == "chunked"
-            dialect = events.server_sent(is_chunked=is_chunked, has_ids=self._has_ids, has_pings=self._has_pings)
             await self.write(events.opening())
-            await self._run(Client(self._request, dialect, services.times.write), stream)
+            with stream:
+                await self._begin(Client(request, self._dialect(), services.times.write), stream).run()
             reason = "done"
         except EndedError as error:
             reason = error.reason
@@ -109,7 +106,15 @@ class EventStream(web.StreamResponse):
             raise
         finally:
             services.metrics.stream_closed("sse", reason)
-        return reason
+        if reason in ("client", "slow_consumer"):
+            if request.transport is not None:
+                request.transport.abort()  # what it does not read is worth nothing, and would be kept
+            raise ConnectionResetError(reason)
+        return await super().write_eof(data)
+
+    def _dialect(self) -> Dialect:
+        is_chunked = self.headers.get("Transfer-Encoding") == "chunked"
+        return events.server_sent(is_chunked=is_chunked, has_ids=self._has_ids, has_pings=self._has_pings)
 
 
 def _heard(request: web.Request) -> str:
