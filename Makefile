@@ -1,19 +1,20 @@
-# Everything that a checkout needs: `make` lists it. Nothing is installed outside .venv.
+# Everything that a checkout needs: `make` lists it. Nothing is installed outside .venv and tests/web/node_modules.
 PYTHON ?= python3
 WORKERS ?= auto
 MINUTES ?= 10
+NODE_REPORT := tests/web/node_modules/.report.tap
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak docs lock clean
+.PHONY: help run programs test test-node check bench soak docs lock clean
 
 help:  ## List these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 # `exec`: no shell stands between a signal and the server. (make passes SIGTERM on; Ctrl-C reaches both.)
 run: .venv/run.stamp  ## Set up and serve on http://127.0.0.1:8650
 	@exec .venv/bin/sidecar serve
 
-test: check  ## Set up, then check and run every test; a skipped one fails
+test: programs check test-node  ## Set up, then check and run every test; a skipped one fails
 	@rm -f .coverage .coverage.*
 	.venv/bin/pytest -n $(WORKERS) --cov --cov-report=
 	@.venv/bin/coverage report --format=total --include='sidecar/core/*' --fail-under=100 >/dev/null \
@@ -25,6 +26,21 @@ check: .venv/dev.stamp  ## Lint, format, types, layers, and whether generated fi
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/python tools/settings_page.py --check
+
+test-node: .venv/dev.stamp tests/web/node_modules/.stamp  ## The part of `make test` that runs in Node
+	tests/web/node_modules/.bin/tsc -p tests/web
+	node --test --test-timeout=300000 --test-concurrency=4 --test-reporter=spec --test-reporter-destination=stdout \
+	    --test-reporter=tap --test-reporter-destination=$(NODE_REPORT) tests/web/*.test.js
+	@! grep -E '^# (skipped|todo) [1-9]' $(NODE_REPORT) || { echo 'A skipped test counts as a failed one.' >&2; exit 1; }
+
+# The programs that tests start and that no package of Python or Node brings, each with its package in Debian.
+programs:
+	@PATH="$$PATH:/usr/sbin"; for each in cc:gcc node:nodejs npm:npm chromium:chromium nginx:nginx; do \
+	    command -v $${each%%:*} >/dev/null \
+	        || { echo "The tests need $${each%%:*}. On Debian: apt-get install $${each##*:}" >&2; exit 1; }; \
+	done
+	@node -e 'const [major, minor] = process.versions.node.split("."); process.exit(+(+major + minor / 100 < 20.1))' \
+	    || { echo 'The tests need Node 20.10 or later.' >&2; exit 1; }
 
 bench: .venv/dev.stamp  ## Measure
 	.venv/bin/python bench/run.py
@@ -39,7 +55,8 @@ lock:  ## Pin what .venv gets; make lock UPGRADE=--upgrade takes the newest
 	PYTHON=$(PYTHON) tools/lock $(UPGRADE)
 
 clean:  ## Remove what the targets above have made; .sidecar-data, which has your jobs, stays
-	rm -rf .venv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf .venv tests/web/node_modules dist .coverage .coverage.*
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/dev.stamp: .venv/run.stamp
@@ -51,4 +68,8 @@ clean:  ## Remove what the targets above have made; .sidecar-data, which has you
 	@[ -x .venv/bin/pip ] || $(PYTHON) -m venv --clear .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+tests/web/node_modules/.stamp: tests/web/package-lock.json tests/web/package.json tests/web/.npmrc
+	@cd tests/web && npm ci --silent
 	@touch $@

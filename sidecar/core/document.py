@@ -74,7 +74,9 @@ def row(shown: View) -> dict[str, Json]:
         "eta_seconds": eta.seconds if eta else None,
         "stall_reason": None,
         "parent_id": word(job.facts, "parent_id"),
+        "created_at": rfc3339(job.created_at),
         "updated_at": rfc3339(job.updated_at),
+        "last_progress_at": rfc3339(job.last_progress_at),
         "version": job.version,
     }
 

@@ -22,7 +22,8 @@ STAGE = [
 ]
 ROW = [
     *("job_id", "project", "job_type", "attempt", "status", "percent", "stage", "stage_label", "stage_percent"),
-    *("current", "total", "unit", "message", "eta_seconds", "stall_reason", "parent_id", "updated_at", "version"),
+    *("current", "total", "unit", "message", "eta_seconds", "stall_reason", "parent_id"),
+    *("created_at", "updated_at", "last_progress_at", "version"),
 ]
 
 EVERYTHING = update(

@@ -158,7 +158,7 @@ async def test_the_views_of_a_job_have_different_tags(sidecar: Sidecar) -> None:
         assert list(await brief.json()) == [
             *("job_id", "project", "job_type", "attempt", "status", "percent", "stage", "stage_label"),
             *("stage_percent", "current", "total", "unit", "message", "eta_seconds", "stall_reason", "parent_id"),
-            *("updated_at", "version", "cursor"),
+            *("created_at", "updated_at", "last_progress_at", "version", "cursor"),
         ]
 
 

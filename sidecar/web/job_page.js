@@ -1,0 +1,216 @@
+/** The parts of one job's page, and what keeps them up to date. */
+
+import { createAnnouncer } from "./job_announcer.js";
+import { ask, readAttempts, readJob, readTimeline } from "./job_api.js";
+import { createAttempts } from "./job_attempts.js";
+import { createChart } from "./job_chart.js";
+import { createConnection } from "./job_connection.js";
+import { createControls } from "./job_controls.js";
+import { createDetails } from "./job_details.js";
+import { createEnd } from "./job_end.js";
+import { createHero } from "./job_hero.js";
+import { createItems } from "./job_items.js";
+import { absentNote, goneNotice, refusedNote, waitingNote } from "./job_notes.js";
+import { Points } from "./job_points.js";
+import { createStages } from "./job_stages.js";
+import { Timeline } from "./job_timeline.js";
+import { TimelineFeed } from "./job_timeline_feed.js";
+import { isFinished, isShareUnknown } from "./job_words.js";
+import { watch } from "./progress.js";
+import { askForToken } from "./session.js";
+import { el, percent } from "./text.js";
+
+/**
+ * @typedef {import("./progress.js").Job} Job
+ * @typedef {import("./job_story.js").TimelineEvent} TimelineEvent
+ */
+
+const TICK_MILLISECONDS = 1000;
+/** How often a job that has ended is asked for, as another attempt may begin. */
+const RETURN_MILLISECONDS = 15_000;
+
+export class JobPage {
+  #jobId;
+  #main;
+  /** @type {Job | null} */ #job = null;
+  /** @type {import("./progress.js").Watching | null} */ #watching = null;
+  /** @type {TimelineFeed | null} */ #feed = null;
+  /** @type {number | undefined} */ #ticking;
+  /** @type {number | undefined} */ #returning;
+  /** @type {number | null} */ #frame = null;
+  #attemptsShown = "";
+  #points = new Points();
+
+  #announcer = createAnnouncer();
+  #attempts = createAttempts();
+  #chart = createChart();
+  #connection = createConnection();
+  #details = createDetails();
+  #end = createEnd();
+  #items = createItems();
+  #stages = createStages();
+  #timeline = new Timeline(() => this.#feed?.more());
+  #controls;
+  #hero;
+  #note;
+  #parts;
+
+  /**
+   * @param {string} jobId
+   * @param {HTMLElement} main
+   * @param {HTMLElement} connection where it is shown how the page hears of the job
+   */
+  constructor(jobId, main, connection) {
+    this.#jobId = jobId;
+    this.#main = main;
+    this.#controls = createControls({
+      ask: (wish) => ask(jobId, wish),
+      askForToken: (why) => askForToken(document.body, why),
+    });
+    this.#hero = createHero(jobId, this.#controls.element);
+    this.#note = waitingNote(jobId);
+    this.#parts = el(
+      "div",
+      { class: "parts", hidden: true },
+      this.#end.element,
+      this.#hero.element,
+      this.#stages.element,
+      el("div", { class: "columns" }, this.#chart.element, this.#items.element),
+      this.#attempts.element,
+      el("div", { class: "columns" }, this.#timeline.element, this.#details.element),
+    );
+    connection.replaceChildren(this.#connection.element);
+    main.replaceChildren(this.#announcer.element, this.#connection.degraded, this.#note, this.#parts);
+  }
+
+  /** Watch the job. */
+  open() {
+    this.#ticking = window.setInterval(() => this.#tick(), TICK_MILLISECONDS);
+    this.#follow();
+  }
+
+  /** Stop; `open` may be called again. */
+  close() {
+    clearInterval(this.#ticking);
+    clearInterval(this.#returning);
+    if (this.#frame !== null) cancelAnimationFrame(this.#frame);
+    this.#frame = null;
+    this.#watching?.close();
+    this.#feed?.close();
+    this.#feed = null;
+    this.#hero.stop();
+  }
+
+  #follow() {
+    clearInterval(this.#returning);
+    this.#watching?.close();
+    this.#watching = watch(this.#jobId, {
+      onProgress: (job) => this.#take(job),
+      onDone: (job) => this.#finish(job),
+      onGone: () => this.#lose(),
+      onState: (state, detail) => this.#connected(state, detail),
+    });
+  }
+
+  /** @param {Job} job */
+  #take(job) {
+    this.#job = job;
+    this.#points.add(job.attempt, Date.parse(job.updated_at), job.percent ?? 0);
+    this.#note.hidden = true;
+    document.title = titleOf(job);
+    this.#announcer.show(job);
+    this.#frame ??= requestAnimationFrame(() => {
+      this.#frame = null;
+      this.#render();
+    });
+    this.#readTimeline();
+    this.#readAttempts();
+  }
+
+  /** @param {Job} job */
+  #finish(job) {
+    if (job.status === "completed") return;
+    this.#returning = window.setInterval(() => void this.#lookForAttempt(job.attempt), RETURN_MILLISECONDS);
+  }
+
+  /** @param {number} attempt that has ended */
+  async #lookForAttempt(attempt) {
+    if (document.hidden) return;
+    const job = await readJob(this.#jobId).catch(() => null);
+    if (job && job.attempt > attempt) this.#follow();
+  }
+
+  #lose() {
+    this.#tell(this.#job ? goneNotice() : absentNote(this.#jobId));
+    this.#controls.element.hidden = true;
+    clearInterval(this.#ticking);
+  }
+
+  /** @param {import("./progress.js").State} state @param {import("./progress.js").StateDetail} detail */
+  #connected(state, detail) {
+    this.#connection.show(state, detail);
+    if (detail.reason === "unauthorized" || detail.reason === "forbidden") this.#tell(refusedNote(detail.reason));
+  }
+
+  /** @param {HTMLElement} note instead of the one that is there */
+  #tell(note) {
+    this.#note.replaceWith(note);
+    this.#note = note;
+  }
+
+  #tick() {
+    if (this.#job && !isFinished(this.#job.status)) this.#render();
+  }
+
+  #render() {
+    const job = this.#job;
+    if (!job) return;
+    const now = Date.now();
+    this.#parts.hidden = false;
+    this.#main.dataset.status = job.status;
+    this.#hero.show(job, now);
+    this.#controls.show(job);
+    this.#end.show(job, now);
+    this.#stages.show(job, now);
+    this.#items.show(job);
+    this.#details.show(job, now);
+    this.#chart.show(job, this.#points.all, now);
+  }
+
+  #readTimeline() {
+    if (this.#job) this.#timeline.name(this.#job.stages);
+    this.#feed ??= new TimelineFeed((after, limit) => readTimeline(this.#jobId, after, limit), {
+      onEvents: (events) => this.#hear(events),
+      onState: (state) => this.#timeline.tell(state),
+    });
+    this.#feed.refresh();
+  }
+
+  /** @param {TimelineEvent[]} events */
+  #hear(events) {
+    this.#timeline.add(events);
+    for (const { type, attempt, at, details } of events) {
+      if (type === "progress" && typeof details.percent === "number") {
+        this.#points.add(attempt, Date.parse(at), details.percent);
+      }
+    }
+  }
+
+  /** Other attempts change when another one begins, or this one ends. */
+  #readAttempts() {
+    const job = /** @type {Job} */ (this.#job);
+    const wanted = `${job.attempt} ${job.status}`;
+    if (job.attempt < 2 || this.#attemptsShown === wanted) return;
+    this.#attemptsShown = wanted;
+    readAttempts(this.#jobId).then(
+      (attempts) => this.#attempts.show(attempts, Date.now()),
+      () => (this.#attemptsShown = ""),
+    );
+  }
+}
+
+/** @param {Job} job */
+function titleOf(job) {
+  const share = isShareUnknown(job) ? job.status : percent(job.percent);
+  return `${isFinished(job.status) ? job.status : share} · ${job.job_id}`;
+}

@@ -1,0 +1,143 @@
+/**
+ * Watches jobs of a progress sidecar from a browser: an ES module without dependencies.
+ *
+ *     import { watch } from "http://127.0.0.1:8650/web/progress.js";
+ *
+ *     const watching = watch("night-run", {
+ *       onProgress: (job) => show(job.percent, job.message),
+ *       onDone: (job) => celebrate(job.result),
+ *       onState: (state) => light(state),
+ *     });
+ *     watching.close();
+ *
+ * Types, and what each option means, are in progress.d.ts.
+ */
+
+import { Address } from "./address.js";
+import { environment } from "./environment.js";
+import { Follower } from "./follower.js";
+import { JobWatch } from "./job_watch.js";
+import { JobsWatch } from "./jobs_watch.js";
+import { Requests } from "./requests.js";
+import { forget, remember, remembered } from "./resume.js";
+import { SharedFollower } from "./shared_tabs.js";
+import { JobSource } from "./source_job.js";
+import { JobsSource } from "./source_jobs.js";
+
+export { forget, remember, remembered } from "./resume.js";
+
+/**
+ * @typedef {import("./streams.js").Connection} Connection
+ * @typedef {import("./progress.js").WatchOptions} WatchOptions
+ */
+
+/**
+ * Watch one job, until it ends or is closed.
+ * @param {string} jobId
+ * @param {WatchOptions} [options]
+ * @returns {import("./progress.js").Watching}
+ */
+export function watch(jobId, options = {}) {
+  const connection = connect(options);
+  const { rememberAs: kind, signal } = options;
+  const watching = new JobWatch(connection.environment, jobId, options, () => {
+    signal?.removeEventListener("abort", close);
+    if (kind) forget(kind.project, kind.jobType, jobId, options);
+  });
+  function close() {
+    signal?.removeEventListener("abort", close);
+    watching.close();
+  }
+  if (signal?.aborted) close();
+  else {
+    signal?.addEventListener("abort", close, { once: true });
+    if (kind) remember(kind.project, kind.jobType, jobId, options);
+    watching.start(jobFollower(connection, jobId, options, watching));
+  }
+  return {
+    jobId,
+    close,
+    get job() {
+      return watching.job;
+    },
+    get state() {
+      return watching.state;
+    },
+  };
+}
+
+/**
+ * Watch the job that is remembered, null if there is none.
+ * @param {string} project
+ * @param {string} jobType
+ * @param {WatchOptions} [options]
+ * @returns {import("./progress.js").Watching | null}
+ */
+export function watchRemembered(project, jobType, options = {}) {
+  const jobId = remembered(project, jobType, options);
+  return jobId === null ? null : watch(jobId, { ...options, rememberAs: { project, jobType } });
+}
+
+/**
+ * Watch many jobs on one connection, until it is closed.
+ * @param {import("./progress.js").Selection} selection
+ * @param {import("./progress.js").WatchJobsOptions} [options]
+ * @returns {import("./progress.js").WatchingJobs}
+ */
+export function watchJobs(selection, options = {}) {
+  const connection = connect(options);
+  const { signal } = options;
+  const source = new JobsSource(connection, selection);
+  const watching = new JobsWatch(selection, options, (jobId, aborting) => source.job(jobId, aborting));
+  const pace = { pollSeconds: connection.environment.timings.pollManySeconds, quietSeconds: Infinity };
+  const follower = new Follower(connection, source, pace, null, watching);
+  function close() {
+    signal?.removeEventListener("abort", close);
+    watching.close();
+    follower.stop();
+  }
+  if (signal?.aborted) close();
+  else {
+    signal?.addEventListener("abort", close, { once: true });
+    follower.start();
+  }
+  return {
+    close,
+    get jobs() {
+      return watching.jobs;
+    },
+    get state() {
+      return watching.state;
+    },
+  };
+}
+
+/**
+ * @param {import("./progress.js").ConnectionOptions} options
+ * @returns {Connection}
+ */
+function connect(options) {
+  const surroundings = environment(options);
+  const address = new Address(options.url);
+  return { environment: surroundings, address, requests: new Requests(surroundings, address, options) };
+}
+
+/**
+ * @param {Connection} connection
+ * @param {string} jobId
+ * @param {WatchOptions} options
+ * @param {JobWatch} watching
+ */
+function jobFollower(connection, jobId, { view = "full", isShared = true }, watching) {
+  const { address, environment: surroundings, requests } = connection;
+  const source = new JobSource(address, requests, jobId, view);
+  /** @type {import("./shared_tabs.js").MakeFollower} */
+  const make = (cursor, listener) => new Follower(connection, source, surroundings.timings, cursor, listener);
+  if (!isShared || !SharedFollower.isPossible(surroundings)) return make(null, watching);
+  return new SharedFollower(
+    surroundings,
+    `progress-sidecar ${address.base} ${view} ${jobId}`,
+    make,
+    watching,
+  );
+}

@@ -1,0 +1,201 @@
+/** The client as React hooks. */
+
+import { useCallback, useEffect, useRef, useState } from "react";
+import { watch, watchJobs } from "./progress.js";
+import { smoothBar, smoothEta } from "./smooth.js";
+import { isOver } from "./job_order.js";
+
+export { getProgressColor } from "./smooth.js";
+
+/**
+ * @typedef {import("./progress.js").Job} Job
+ * @typedef {import("./progress.js").State} State
+ * @typedef {import("./progress.js").StateDetail} StateDetail
+ */
+
+/** @type {{state: State, isDegraded: boolean}} */
+const NOTHING_YET = { state: "connecting", isDegraded: false };
+const SNAPSHOT_STEPS = 6;
+
+/** @type {typeof import("./react.js").useProgress} */
+export function useProgress(jobId, options = {}) {
+  const [progress, setProgress] = useState(/** @type {Job | null} */ (null));
+  const [error, setError] = useState(/** @type {string | null} */ (null));
+  const [connection, setConnection] = useState(NOTHING_YET);
+  const [reconnectAttempt, setReconnectAttempt] = useState(0);
+  const reconnectCount = useRef(0); // this one counts; the state is only for display
+  const latest = useLatest(options);
+
+  useEffect(() => {
+    reconnectCount.current = 0;
+    setProgress(null);
+    setError(null);
+    setConnection(NOTHING_YET);
+    setReconnectAttempt(0);
+    if (!jobId) return undefined;
+
+    const watching = watch(jobId, {
+      ...latest.current,
+      onProgress: (job) => {
+        setProgress(job);
+        latest.current.onProgress?.(job);
+      },
+      onDone: (job) => {
+        if (job.status !== "completed") setError(why(job));
+        settle(job, latest.current);
+      },
+      onGone: () => {
+        setError("gone");
+        latest.current.onError?.("gone", null);
+      },
+      onState: (state, detail) => {
+        if (state === "reconnecting") reconnectCount.current += 1;
+        if (state === "live") reconnectCount.current = 0;
+        setReconnectAttempt(reconnectCount.current);
+        setConnection({ state, isDegraded: detail.isDegraded });
+        refuse(state, detail, setError, latest.current);
+        latest.current.onState?.(state, detail);
+      },
+    });
+    return () => watching.close();
+  }, [jobId]); // and nothing else: whatever else changes, the connection stays
+
+  return { progress, isConnected: connection.state === "live", reconnectAttempt, error, ...connection };
+}
+
+/** @type {typeof import("./react.js").useSmoothProgress} */
+export function useSmoothProgress(actualProgress, options) {
+  const [shown, setShown] = useState(0);
+  const moving = useRef(/** @type {import("./smooth.js").Smooth<number | null | undefined> | null} */ (null));
+  useEffect(() => {
+    moving.current = smoothBar(setShown, options);
+    return () => moving.current?.stop();
+  }, []);
+  useEffect(() => moving.current?.moveTo(actualProgress), [actualProgress]);
+  return shown;
+}
+
+/** @type {typeof import("./react.js").useSmoothedETA} */
+export function useSmoothedETA(etaSeconds, options) {
+  const [shown, setShown] = useState(/** @type {number | null} */ (null));
+  const moving = useRef(/** @type {import("./smooth.js").Smooth<number | null> | null} */ (null));
+  useEffect(() => {
+    moving.current = smoothEta(setShown, options);
+    return () => moving.current?.stop();
+  }, []);
+  useEffect(() => moving.current?.moveTo(etaSeconds ?? null), [etaSeconds]);
+  return shown;
+}
+
+/** @type {typeof import("./react.js").useSnapshotProgress} */
+export function useSnapshotProgress(projectId, options = {}) {
+  const [progress, setProgress] = useState(
+    /** @type {import("./react.js").SnapshotProgress | null} */ (null),
+  );
+  const [error, setError] = useState(/** @type {string | null} */ (null));
+  const [connectionState, setConnectionState] = useState(/** @type {State | "stopped"} */ ("stopped"));
+  const watching = useRef(/** @type {{close: () => void} | null} */ (null));
+  const latest = useLatest(options);
+
+  const stop = useCallback(() => {
+    watching.current?.close();
+    watching.current = null;
+    setConnectionState("stopped");
+  }, []);
+
+  const start = useCallback(() => {
+    watching.current?.close();
+    setProgress(null);
+    setError(null);
+    if (!projectId) return;
+    let newest = /** @type {Job | null} */ (null);
+    watching.current = watchJobs(
+      { project: projectId, jobType: latest.current.jobType ?? "snapshot", view: "full" },
+      {
+        ...latest.current,
+        onChange: (job) => {
+          if (newest && job.job_id !== newest.job_id && job.created_at < newest.created_at) return;
+          newest = job;
+          setProgress(snapshotOf(job));
+          if (!isOver(job.status)) return;
+          stop();
+          if (job.status !== "completed") setError(why(job));
+          settle(job, latest.current);
+        },
+        onState: (state, detail) => {
+          setConnectionState(state);
+          refuse(state, detail, setError, latest.current);
+        },
+      },
+    );
+  }, [projectId]);
+
+  useEffect(() => {
+    if (latest.current.autoStart ?? true) start();
+    return stop;
+  }, [projectId]);
+
+  return { progress, connectionState, isConnected: connectionState === "live", error, start, stop };
+}
+
+/**
+ * Return a ref to the newest value, for callbacks that outlive a render.
+ * @template Value
+ * @param {Value} value
+ */
+function useLatest(value) {
+  const latest = useRef(value);
+  useEffect(() => {
+    latest.current = value;
+  });
+  return latest;
+}
+
+/** @typedef {Pick<import("./react.js").ProgressOptions, "onComplete" | "onError">} Ends */
+
+/** @param {Job} job @param {Ends} options */
+function settle(job, { onComplete, onError }) {
+  if (job.status === "completed") onComplete?.(job);
+  else onError?.(why(job), job);
+}
+
+/**
+ * @param {State} state
+ * @param {StateDetail} detail
+ * @param {(error: string) => void} setError
+ * @param {Ends} options
+ */
+function refuse(state, { reason }, setError, { onError }) {
+  if (state !== "ended" || (reason !== "unauthorized" && reason !== "forbidden")) return;
+  setError(reason);
+  onError?.(reason, null);
+}
+
+/** @param {Job} job */
+function why(job) {
+  return job.error?.message ?? job.status;
+}
+
+/**
+ * @param {Job} job
+ * @returns {import("./react.js").SnapshotProgress}
+ */
+function snapshotOf(job) {
+  const totalSteps = job.stages.length || SNAPSHOT_STEPS;
+  const place = job.stages.findIndex((stage) => stage.name === job.stage) + 1;
+  const isBytes = job.unit === "bytes";
+  return {
+    projectId: job.project,
+    jobId: job.job_id,
+    status: job.status,
+    step: job.status === "completed" ? totalSteps : place,
+    totalSteps,
+    stepName: job.stage_label ?? job.stage,
+    percent: job.percent,
+    message: job.message,
+    bytesDone: isBytes ? job.current : null,
+    bytesTotal: isBytes ? job.total : null,
+    error: job.error?.message ?? null,
+    updatedAt: job.updated_at,
+  };
+}

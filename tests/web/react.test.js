@@ -1,0 +1,188 @@
+/** The hooks of the packed package, in real React, at a real sidecar. */
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import "./document.js";
+import { StrictMode, createElement, useState } from "react";
+import { createRoot } from "react-dom/client";
+import { startProxy } from "./blocking_proxy.js";
+import { installed } from "./packed.js";
+import { startSidecar, until } from "./sidecar.js";
+import { AT_ONCE, BROWSER, IMPATIENT } from "./watching.js";
+
+let hooks, sidecar;
+before(async () => {
+  [
+    {
+      modules: { react: hooks },
+    },
+    sidecar,
+  ] = await Promise.all([installed(), startSidecar({ settings: { heartbeat_seconds: 0.5 } })]);
+});
+after(() => sidecar.stop());
+
+const OPTIONS = { ...BROWSER, random: AT_ONCE, timings: IMPATIENT };
+
+/**
+ * Render a component that uses a hook; return what the hook has returned, and ways to change its arguments.
+ */
+function use(context, hook, ...given) {
+  const used = { results: [], errors: [], rerender: null };
+  function Component() {
+    const [values, setValues] = useState(given);
+    used.rerender = (...next) => setValues(next);
+    used.results.push((used.result = hook(...values)));
+    return null;
+  }
+  const root = createRoot(document.createElement("div"), {
+    onUncaughtError: (error) => used.errors.push(error),
+  });
+  used.unmount = () => root.unmount();
+  root.render(createElement(StrictMode, null, createElement(Component)));
+  context.after(() => root.unmount());
+  return used;
+}
+
+test("useProgress follows a job to its end, and says so once", async (context) => {
+  await sidecar.push("a", { current: 1, total: 4 });
+  const completed = [];
+  const onComplete = (job) => completed.push(job.percent);
+  const used = use(context, hooks.useProgress, "a", {
+    url: sidecar.url,
+    ...OPTIONS,
+    onComplete,
+    onError: assert.fail,
+  });
+  await until(() => used.result?.progress?.percent === 25, "25 is rendered");
+  assert.equal(used.results[0].progress, null);
+  assert.equal(used.result.isConnected, true);
+  assert.equal(used.result.error, null);
+  await sidecar.push("a", { status: "completed" });
+  await until(() => used.result.state === "ended", "the end is rendered");
+
+  assert.equal(used.result.progress.percent, 100);
+  assert.deepEqual(completed, [100]);
+  assert.deepEqual(used.errors, []);
+});
+
+test("useProgress tells of a failure, and calls the callback of the newest render", async (context) => {
+  await sidecar.push("b", { current: 1, total: 4 });
+  const failed = [];
+  const used = use(context, hooks.useProgress, "b", { url: sidecar.url, ...OPTIONS, onError: assert.fail });
+  await until(() => used.result?.progress, "it is rendered");
+  used.rerender("b", { onError: (reason, job) => failed.push([reason, job.status]) });
+  await sidecar.push("b", { status: "failed", error: { message: "no disk" } });
+  await until(() => failed.length > 0, "the failure is heard");
+
+  assert.deepEqual(failed, [["no disk", "failed"]]);
+  await until(() => used.result.error === "no disk", "the error is rendered");
+});
+
+test("useProgress connects anew for another job only, not for other options", async (context) => {
+  const proxy = await startProxy(context, sidecar);
+  for (const jobId of ["c1", "c2"]) await sidecar.push(jobId, { current: 1, total: 4 });
+  const options = { url: proxy.url, ...OPTIONS };
+  const used = use(context, hooks.useProgress, "c1", options);
+  await until(() => used.result?.isConnected, "it is connected");
+  used.rerender("c1", { ...options });
+  proxy.cut();
+  await until(() => used.result.reconnectAttempt === 1, "the reconnect is rendered");
+  await until(() => used.result.isConnected && used.result.reconnectAttempt === 0, "it is connected again");
+  await sidecar.push("c1", { current: 2 });
+  await until(() => used.result.progress.percent === 50, "50 is rendered");
+  assert.equal(proxy.count("sse"), 2);
+  used.rerender("c2", options);
+  await until(() => used.result.progress?.job_id === "c2", "the other job is rendered");
+  assert.equal(proxy.count("sse"), 3);
+});
+
+test("useProgress closes its connection when its component goes, and needs no job", async (context) => {
+  await sidecar.push("d", { current: 1, total: 4 });
+  const sources = [];
+  class Source extends BROWSER.EventSource {
+    constructor(url) {
+      super(url);
+      sources.push(this);
+    }
+  }
+  const used = use(context, hooks.useProgress, "d", { url: sidecar.url, ...OPTIONS, EventSource: Source });
+  await until(() => used.result?.progress, "it is rendered");
+  used.unmount();
+  await until(() => sources.every((source) => source.readyState === source.CLOSED), "all are closed");
+  const idle = use(context, hooks.useProgress, null);
+  await until(() => idle.result, "it renders");
+
+  assert.equal(sources.length, 1);
+  assert.deepEqual([idle.result.progress, idle.result.state, idle.errors.length], [null, "connecting", 0]);
+});
+
+test("useSmoothProgress moves up to the actual progress and no further", async (context) => {
+  const used = use(context, hooks.useSmoothProgress, 40);
+  await until(() => used.result === 40, "it arrives");
+  used.rerender(100);
+  await until(() => used.result === 100, "it ends");
+  used.rerender(10);
+  await until(() => used.result === 10, "a new attempt takes it down");
+
+  const rising = used.results.slice(0, used.results.indexOf(100));
+  assert.deepEqual(
+    rising,
+    [...rising].sort((one, other) => one - other),
+  );
+  assert.ok(new Set(rising).size > 10);
+});
+
+test("useSmoothedETA begins at once, and goes on smoothly", async (context) => {
+  const used = use(context, hooks.useSmoothedETA, null);
+  await until(() => used.results.length > 0, "it renders");
+  assert.equal(used.result, null);
+  used.rerender(10);
+  await until(() => used.result === 10, "it begins");
+  used.rerender(14);
+  await until(() => used.result > 10.4 && used.result < 14, "it is on its way");
+  used.rerender(undefined);
+  await until(() => used.result === null, "there is none any more");
+});
+
+test("useSnapshotProgress follows a project's newest snapshot by its steps, and stops at its end", async (context) => {
+  const stages = ["waiting", "browsing", "listing", "compressing", "uploading", "completed"].map((name) => ({
+    name,
+  }));
+  await sidecar.push("s1", { project: "snap", job_type: "snapshot", stages, stage: "waiting" });
+  const completed = [];
+  const onComplete = (job) => completed.push(job.job_id);
+  const used = use(context, hooks.useSnapshotProgress, "snap", { url: sidecar.url, ...OPTIONS, onComplete });
+  await until(() => used.result?.progress?.step === 1, "the first step is rendered");
+  await sidecar.push("s1", { stage: "compressing", current: 5, total: 10, unit: "bytes", message: "half" });
+  await until(() => used.result.progress.step === 4, "the fourth step is rendered");
+  const { jobId, totalSteps, stepName, message, bytesDone, bytesTotal } = used.result.progress;
+  assert.deepEqual(
+    { jobId, totalSteps, stepName, message, bytesDone, bytesTotal },
+    { jobId: "s1", totalSteps: 6, stepName: "compressing", message: "half", bytesDone: 5, bytesTotal: 10 },
+  );
+  assert.equal(used.result.isConnected, true);
+  await sidecar.push("s1", { status: "completed" });
+  await until(() => used.result.connectionState === "stopped", "it stops by itself");
+
+  assert.deepEqual([used.result.progress.step, used.result.progress.percent], [6, 100]);
+  assert.deepEqual(completed, ["s1"]);
+});
+
+test("useSnapshotProgress is started and stopped by hand, if wanted", async (context) => {
+  await sidecar.push("s2", { project: "hand", job_type: "snapshot" });
+  const used = use(context, hooks.useSnapshotProgress, "hand", {
+    url: sidecar.url,
+    ...OPTIONS,
+    autoStart: false,
+  });
+  await until(() => used.result, "it renders");
+  assert.equal(used.result.connectionState, "stopped");
+  used.result.start();
+  await until(() => used.result.progress?.jobId === "s2", "it is rendered");
+  used.result.stop();
+  await until(() => used.result.connectionState === "stopped", "it is stopped");
+});
+
+test("getProgressColor is there beside the hooks", () => {
+  assert.equal(hooks.getProgressColor(50), "hsl(60, 90%, 50%)");
+});
