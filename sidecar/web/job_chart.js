@@ -24,7 +24,7 @@ export function createChart() {
   frame.append(picture);
   /** @param {Job} job @param {readonly Point[]} points @param {number} now */
   function show(job, points, now) {
-    element.hidden = !job.started_at || isShareUnknown(job) || points.length === 0;
+    element.hidden = !job.started_at || isShareUnknown(job);
     if (element.hidden) return;
     const width = Math.max(200, frame.clientWidth);
     picture.setAttribute("width", String(width));
@@ -44,9 +44,11 @@ function drawn(job, points, now, width) {
   const x = (at) => LEFT + ((Math.min(end, Math.max(start, at)) - start) / (end - start)) * (width - LEFT - RIGHT);
   /** @param {number} share */
   const y = (share) => TOP + (1 - share / 100) * (HEIGHT - TOP - BOTTOM);
-  const steps = [...points.map(({ at, percent: share }) => [x(at), y(share)]), [x(present), y(job.percent ?? 0)]];
+  const known = points.filter(({ at }) => at > start && at < present);
+  const way = [{ at: start, percent: 0 }, ...known, { at: present, percent: job.percent ?? 0 }];
+  const steps = way.map(({ at, percent: share }) => [x(at), y(share)]);
   const line = steps.map(([a, b]) => `${a.toFixed(1)} ${b.toFixed(1)}`).join(" L ");
-  const area = `M ${x(points[0].at).toFixed(1)} ${y(0)} L ${line} L ${x(present).toFixed(1)} ${y(0)} Z`;
+  const area = `M ${x(start)} ${y(0)} L ${line} L ${x(present).toFixed(1)} ${y(0)} Z`;
   return [
     ...grid(width, y),
     ...stageMarks(job, x, y),

@@ -19,45 +19,39 @@ import { ago, count, duration, el, moment, percent, when } from "./text.js";
 
 /** @typedef {import("./progress.js").Job} Job */
 
-/**
- * @param {string} jobId
- * @param {HTMLElement} controls
- */
-export function createHero(jobId, controls) {
-  const status = el("span", { class: "badge" });
+/** @param {string} jobId */
+export function createTitle(jobId) {
+  const status = el("span", { class: "badge", hidden: true });
   const scope = el("p", { class: "scope muted" });
+  const element = el("div", { class: "title" }, el("div", { class: "title-name" }, el("h1", null, jobId), scope), status);
+  /** @param {Job} job */
+  function show(job) {
+    status.hidden = false;
+    status.dataset.status = job.status;
+    status.textContent = statusWord(job.status);
+    scope.replaceChildren(...scopeParts(job));
+  }
+  return { element, show };
+}
+
+/** @param {HTMLElement} controls */
+export function createHero(controls) {
   const number = el("span", { class: "big-number" });
   const bar = createBar("Whole job", { className: "big", onMove: (position) => (number.textContent = percent(position)) });
   const stage = createStageLine();
   const message = el("p", { class: "message" });
   const notices = el("div", { class: "notices" });
   const facts = createFacts();
-  const element = el(
-    "section",
-    { class: "panel card hero", "aria-labelledby": "job-title" },
-    el("div", { class: "hero-head" },
-      el("div", { class: "hero-name" }, el("h1", { id: "job-title" }, jobId), scope), status),
-    notices,
-    el("div", { class: "hero-bar" }, number, bar.element),
-    stage.element,
-    message,
-    facts.element,
-    controls,
-  );
+  const parts = [notices, el("div", { class: "hero-bar" }, number, bar.element), stage.element, message, facts.element];
+  const element = el("section", { class: "panel card hero", "aria-label": "Progress" }, ...parts, controls);
   let isFirst = true;
 
   /** @param {Job} job @param {number} now */
   function show(job, now) {
-    const isUnknown = isShareUnknown(job);
-    element.dataset.status = job.status;
-    element.classList.toggle("is-stalled", job.stall !== null);
-    status.dataset.status = job.status;
-    status.textContent = statusWord(job.status);
-    scope.replaceChildren(...scopeParts(job));
-    const share = isUnknown ? null : job.percent;
+    const share = isShareUnknown(job) ? null : job.percent;
     bar.show({ percent: share, text: barText(job), tone: tone(job), isAtOnce: isFirst });
     if (isFirst) number.textContent = percent(job.percent);
-    number.hidden = isUnknown;
+    number.hidden = share === null;
     stage.show(job, isFirst);
     message.textContent = job.message ?? "";
     message.hidden = !job.message;
@@ -65,15 +59,12 @@ export function createHero(jobId, controls) {
     facts.show(job, now);
     isFirst = false;
   }
-  return {
-    element,
-    show,
-    stop() {
-      bar.stop();
-      stage.stop();
-      facts.stop();
-    },
-  };
+  function stop() {
+    bar.stop();
+    stage.stop();
+    facts.stop();
+  }
+  return { element, show, stop };
 }
 
 /** @param {Job} job @returns {(Node | string)[]} */
@@ -132,18 +123,21 @@ function createFacts() {
   const element = el("dl", { class: "hero-facts" }, left.element, elapsed.element, rate.element, updated.element);
   /** @param {Job} job @param {number} now */
   function show(job, now) {
+    const isOver = isFinished(job.status);
     const soon = remaining(job, now);
-    left.element.hidden = isFinished(job.status);
+    left.element.hidden = isOver;
     eta.moveTo(soon?.seconds ?? null);
     if (!soon) left.say("–");
     left.note(soon ? etaNote(job, soon, now) : "not known yet");
-    elapsed.name(isFinished(job.status) ? "Took" : "Elapsed");
+    elapsed.name(isOver ? "Took" : "Elapsed");
     elapsed.say(duration(elapsedSeconds(job, now)));
     elapsed.note(job.started_at ? `since ${when(job.started_at, now)}` : "");
-    rate.element.hidden = isFinished(job.status) || job.rate_per_second === null;
+    rate.element.hidden = isOver || job.rate_per_second === null;
     rate.say(`${count(job.rate_per_second)} ${job.unit ?? ""}/s`.replace(" /s", "/s"));
-    updated.say(ago(job.updated_at, now));
-    updated.note(when(job.updated_at, now), moment(job.updated_at));
+    const at = isOver ? job.finished_at : job.updated_at;
+    updated.name(isOver ? "Ended" : "Last update");
+    updated.say(isOver ? when(at, now) : ago(at, now));
+    updated.note(isOver ? "" : when(at, now), moment(at));
   }
   return { element, show, stop: () => eta.stop() };
 }

@@ -8,7 +8,7 @@ import { createConnection } from "./job_connection.js";
 import { createControls } from "./job_controls.js";
 import { createDetails } from "./job_details.js";
 import { createEnd } from "./job_end.js";
-import { createHero } from "./job_hero.js";
+import { createHero, createTitle } from "./job_hero.js";
 import { createItems } from "./job_items.js";
 import { absentNote, goneNotice, refusedNote, waitingNote } from "./job_notes.js";
 import { Points } from "./job_points.js";
@@ -31,7 +31,6 @@ const RETURN_MILLISECONDS = 15_000;
 
 export class JobPage {
   #jobId;
-  #main;
   /** @type {Job | null} */ #job = null;
   /** @type {import("./progress.js").Watching | null} */ #watching = null;
   /** @type {TimelineFeed | null} */ #feed = null;
@@ -54,6 +53,7 @@ export class JobPage {
   #hero;
   #note;
   #parts;
+  #title;
 
   /**
    * @param {string} jobId
@@ -62,16 +62,17 @@ export class JobPage {
    */
   constructor(jobId, main, connection) {
     this.#jobId = jobId;
-    this.#main = main;
     this.#controls = createControls({
       ask: (wish) => ask(jobId, wish),
       askForToken: (why) => askForToken(document.body, why),
     });
-    this.#hero = createHero(jobId, this.#controls.element);
+    this.#title = createTitle(jobId);
+    this.#hero = createHero(this.#controls.element);
     this.#note = waitingNote(jobId);
     this.#parts = el(
       "div",
       { class: "parts", hidden: true },
+      this.#title.element,
       this.#end.element,
       this.#hero.element,
       this.#stages.element,
@@ -119,10 +120,7 @@ export class JobPage {
     this.#note.hidden = true;
     document.title = titleOf(job);
     this.#announcer.show(job);
-    this.#frame ??= requestAnimationFrame(() => {
-      this.#frame = null;
-      this.#render();
-    });
+    this.#renderSoon();
     this.#readTimeline();
     this.#readAttempts();
   }
@@ -158,6 +156,13 @@ export class JobPage {
     this.#note = note;
   }
 
+  #renderSoon() {
+    this.#frame ??= requestAnimationFrame(() => {
+      this.#frame = null;
+      this.#render();
+    });
+  }
+
   #tick() {
     if (this.#job && !isFinished(this.#job.status)) this.#render();
   }
@@ -167,7 +172,7 @@ export class JobPage {
     if (!job) return;
     const now = Date.now();
     this.#parts.hidden = false;
-    this.#main.dataset.status = job.status;
+    this.#title.show(job);
     this.#hero.show(job, now);
     this.#controls.show(job);
     this.#end.show(job, now);
@@ -194,6 +199,7 @@ export class JobPage {
         this.#points.add(attempt, Date.parse(at), details.percent);
       }
     }
+    this.#renderSoon();
   }
 
   /** Other attempts change when another one begins, or this one ends. */

@@ -1,6 +1,6 @@
 /** The stages of a job, in their order: how each is doing, and how long it took. */
 
-import { countedText, elapsedSeconds, stageName } from "./job_words.js";
+import { countedText, elapsedSeconds, isFinished, stageName } from "./job_words.js";
 import { count, duration, el, percent } from "./text.js";
 
 /**
@@ -49,15 +49,16 @@ function createStage() {
     element.classList.toggle("indeterminate", stage.status === "running" && stage.percent === null);
     fill.style.transform = stageShare(stage);
     name.textContent = stageName(stage);
-    word.textContent = stageWord(stage);
+    word.textContent = stageWord(stage, isFinished(job.status));
     time.textContent = stageTime(stage, job, now);
     counted.textContent = stageCount(stage);
   }
   return { element, show };
 }
 
-/** @param {Stage} stage */
-function stageWord(stage) {
+/** @param {Stage} stage @param {boolean} isOver */
+function stageWord(stage, isOver) {
+  if (stage.status === "pending" && isOver) return "not reached";
   if (stage.status === "running") return stage.percent === null ? "running" : percent(stage.percent);
   return WORDS[stage.status] ?? stage.status;
 }
