@@ -19,7 +19,6 @@ from prometheus_client import CollectorRegistry
 import sidecar
 from sidecar import log
 from sidecar.adapters.prometheus import PrometheusMetrics, register_process
-from sidecar.background import ended
 from sidecar.core.errors import StartError
 from sidecar.http import routes
 from sidecar.http.auth import Gate
@@ -32,6 +31,7 @@ from sidecar.ports import Metrics
 from sidecar.settings import BadSettings, Settings, tokens_in_force
 from sidecar.storage import LOOPS as STORAGE_LOOPS
 from sidecar.storage import Storage, looping, opened
+from sidecar.tasks import ended
 from sidecar.tracker import Tracker
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,6 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from sidecar.ports import Metrics
 
@@ -15,8 +14,6 @@ FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
 HEALTHY_SECONDS = 10.0
 """A loop that ran this long begins with the first pause again."""
-
-CANCEL_AGAIN_SECONDS = 0.2
 
 
 async def supervise(
@@ -48,10 +45,3 @@ async def supervise(
 
 def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
-
-
-async def ended(task: "asyncio.Task[Any]") -> None:
-    """Cancel a task and wait for its end; asked again and again, as a library may swallow a cancellation."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=CANCEL_AGAIN_SECONDS)

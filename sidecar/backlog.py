@@ -5,7 +5,7 @@ whoever asks now; so all of those wait for the next one, and share it and its by
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from sidecar.core.errors import SidecarError, StoreUnavailable
 from sidecar.ports import Cursor, Feed
@@ -13,6 +13,8 @@ from sidecar.selection import Selection
 from sidecar.watcher import Broadcast, Form
 
 JOBS_A_READ = 200
+PIECE_BYTES = 64 * 1024
+"""What is written to a client before it is waited for: one that reads nothing must not make us keep all of it."""
 
 
 class Backlog:
@@ -28,7 +30,7 @@ class Backlog:
         self.cursor = changes[-1].cursor if is_more else project_cursor
         self.is_more = is_more
         self.is_by_name = False
-        self._framed: dict[tuple[Form, Selection, int | None], bytes] = {}
+        self._framed: dict[tuple[Form, Selection, int | None], list[bytes]] = {}
 
     @classmethod
     def named(cls, changes: Sequence[Broadcast], now: Cursor) -> "Backlog":
@@ -37,8 +39,8 @@ class Backlog:
         backlog.is_more, backlog.is_by_name = True, True
         return backlog
 
-    def framed(self, form: Form, selection: Selection, opened_at: int | None) -> bytes:
-        """Return the bytes of what concerns a selection, none if nothing does.
+    def framed(self, form: Form, selection: Selection, opened_at: int | None) -> list[bytes]:
+        """Return the bytes of what concerns a selection, in pieces that a slow client can take one after another.
 
         Whoever resumes (None) hears of everything, also of what has left the selection. Whoever gets the full state
         hears of unfinished jobs, and of whatever has happened after the rev at which the project stood at first.
@@ -47,8 +49,22 @@ class Backlog:
         known = self._framed.get(asked)
         if known is None:
             told = [change for change in self.changes if self.is_by_name or _concerns(change, selection, opened_at)]
-            known = self._framed[asked] = form.framed(told) if told else b""
+            known = self._framed[asked] = [form.framed(piece) for piece in _pieces(told, form)]
         return known
+
+
+def _pieces(changes: Sequence[Broadcast], form: Form) -> Iterator[list[Broadcast]]:
+    """Cut changes into pieces, each as long as `PIECE_BYTES` or a change longer."""
+    piece: list[Broadcast] = []
+    size = 0
+    for change in changes:
+        piece.append(change)
+        size += len(change.encoded(form.encode))
+        if size >= PIECE_BYTES:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
 
 
 def _concerns(change: Broadcast, selection: Selection, opened_at: int | None) -> bool:

@@ -48,11 +48,6 @@ class Topic:
         for watchers in self.by_form.values():
             yield from watchers
 
-    def see(self, change: Broadcast) -> None:
-        """Note a job that some watcher was shown in a snapshot, or left out of it."""
-        if self._members is not None:
-            self._members.see(change)
-
     def wants(self, change: Broadcast) -> bool:
         """Whether a change of a job that is named is to be told here."""
         return self._members is None or self._members.wants(change)
@@ -136,12 +131,6 @@ class Channel:
         """Whether somebody wants this job whole and not only its row."""
         return any(topic.is_whole for topic in self._topics_of(job_id))
 
-    def show(self, change: Broadcast) -> None:
-        """Note what some watcher is shown in a snapshot; the others have yet to hear of it."""
-        self.told.show(change)
-        for topic in self._topics_of(change.job_id):
-            topic.see(change)
-
     async def tell(self, rows: Sequence[Broadcast], jobs: Mapping[str, Stored | None]) -> None:
         """Tell everybody of changes that came as rows, those who want whole jobs as they are now."""
         news = [row for row in rows if not self.told.is_older(row)]
@@ -193,14 +182,12 @@ def _wholes(rows: Iterable[Broadcast], jobs: Mapping[str, Stored | None]) -> lis
 
 async def _spread(topic: Topic, rows: Sequence[Broadcast], wholes: Sequence[Broadcast]) -> None:
     """Tell each watcher of a topic in its form."""
-    clock = asyncio.get_running_loop().time
     for form, watchers in list(topic.by_form.items()):
         changes = wholes if form.is_whole else rows
         if not changes:
             continue
-        data, now = form.framed(changes), clock()
+        data = form.framed(changes)
         for number, watcher in enumerate(list(watchers), 1):
-            watcher.tell(data, changes, now)
+            watcher.tell(data, changes)
             if number % WATCHERS_A_TURN == 0:
                 await asyncio.sleep(0)
-                now = clock()

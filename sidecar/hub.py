@@ -14,6 +14,7 @@ from sidecar.channel import Channel
 from sidecar.core.errors import StoreUnavailable
 from sidecar.ports import Broker, Cursor, Feed, Listening, LiveStore, Missed, Notice, Stored, Switch
 from sidecar.selection import Selection
+from sidecar.tasks import unheeded
 from sidecar.watcher import Broadcast, Store, Watcher
 
 LONGEST_PAUSE_SECONDS = 0.01
@@ -54,6 +55,7 @@ class Hub:
         self._line: Listening | None = None
         self._channels: dict[str, Channel] = {}
         self._has_line = asyncio.Event()
+        self._attending: set[Watcher] = set()
 
     @property
     def is_listening(self) -> bool:
@@ -76,12 +78,21 @@ class Hub:
             with suppress(StoreUnavailable):  # `run` will notice as well, come back and catch up
                 await self._line.add(project)
 
+    def attend(self, watcher: Watcher) -> None:
+        """Let a watcher hear that we live and which store serves, and of no job, until it is dismissed."""
+        self._attending.add(watcher)
+        watcher.turn(self._store)
+
+    def dismiss(self, watcher: Watcher) -> None:
+        """Let such a watcher hear no more."""
+        self._attending.discard(watcher)
+
     def show(self, project: str, changes: Sequence[Broadcast]) -> None:
         """Note what some watcher of a project is shown: nobody is told anything older when another store serves."""
         channel = self._channels.get(project)
         if channel is not None:
             for change in changes:
-                channel.show(change)
+                channel.told.show(change)
 
     async def leave(self, project: str, selection: Selection, watcher: Watcher) -> None:
         """Let a watcher hear no more, if it ever entered; forget a project that nobody watches any more."""
@@ -138,9 +149,8 @@ class Hub:
         """Tell everybody which store serves now."""
         if store is not self._store:
             self._store = store
-            for channel in self._channels.values():
-                for watcher in channel.watchers():
-                    watcher.turn(store)
+            for watcher in self._watchers():
+                watcher.turn(store)
 
     async def beat(self, silence_seconds: float) -> None:
         """Ping every watcher that was told nothing for so long, and notice those that have gone; for ever."""
@@ -148,8 +158,12 @@ class Hub:
         while True:
             await asyncio.sleep(silence_seconds / BEATS_A_SILENCE)
             now = clock()
-            for watcher in [each for channel in self._channels.values() for each in channel.watchers()]:
+            for watcher in self._watchers():
                 watcher.beat(now, silence_seconds)
+
+    def _watchers(self) -> list[Watcher]:
+        """Return all of them."""
+        return [*self._attending, *(each for channel in self._channels.values() for each in channel.watchers())]
 
     async def _carry(self, notices: Iterable[Notice]) -> None:
         by_project: dict[str, list[Notice]] = {}
@@ -238,17 +252,11 @@ def _is_before(place: Cursor, now: Cursor) -> bool:
     return place.epoch == now.epoch and place.rev <= now.rev
 
 
-def _looked_at(task: "asyncio.Task[None]") -> None:
-    """Take note of how a task ended, whoever else does: what breaks at the turn is no news."""
-    if not task.cancelled():
-        task.exception()
-
-
 async def _unless(turned: Coroutine[None, None, None], work: Coroutine[None, None, None]) -> None:
     """Work until it turns out otherwise; raises what the work raises."""
     tasks = [asyncio.create_task(turned, name="hub-switch"), asyncio.create_task(work, name="hub-work")]
     for task in tasks:
-        task.add_done_callback(_looked_at)
+        task.add_done_callback(unheeded)
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if tasks[1].done():

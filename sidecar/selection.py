@@ -48,9 +48,10 @@ def only(job_id: str) -> Selection:
 
 
 class Membership:
-    """Which jobs do not belong to a selection, so that one that leaves it is told of once more, and no other.
+    """Which jobs do not belong to a selection, so that one that leaves it is told of once more, and then no more.
 
-    A job that nothing is known of may be one that a client knows from an earlier connection: it is told of.
+    Only what was told counts. A job that nothing was told of yet may be one that a client knows from a snapshot, or
+    from an earlier connection: so it is told of, even if it never belonged.
     """
 
     __slots__ = ("_outside", "_selection")
@@ -60,21 +61,12 @@ class Membership:
         self._selection = selection
         self._outside: OrderedDict[str, None] = OrderedDict()
 
-    def see(self, change: Broadcast) -> None:
-        """Note a job that was read, and shown if it belongs."""
-        if self._selection.has(change):
-            self._outside.pop(change.job_id, None)
-        elif change.job_id not in self._outside:
-            self._outside[change.job_id] = None
-            if len(self._outside) > JOBS_REMEMBERED:
-                self._outside.popitem(last=False)
-
     def wants(self, change: Broadcast) -> bool:
         """Whether a change is to be told of; notes where the job is after it."""
-        was_outside = change.job_id in self._outside
-        if change.is_gone:
-            return self._outside.pop(change.job_id, self) is self
-        self.see(change)
-        if self._selection.has(change):
-            return True
+        was_outside = self._outside.pop(change.job_id, self) is None
+        if change.is_gone or self._selection.has(change):
+            return not (change.is_gone and was_outside)
+        self._outside[change.job_id] = None
+        if len(self._outside) > JOBS_REMEMBERED:
+            self._outside.popitem(last=False)
         return not was_outside and change.version > 1 and self._selection.has_type(change)

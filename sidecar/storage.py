@@ -23,13 +23,14 @@ from sidecar.adapters.sql.archive import SqlArchive
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.history import SqlHistory
 from sidecar.adapters.sql.live import SqlLive
-from sidecar.background import ended, supervise
+from sidecar.background import supervise
 from sidecar.core.errors import HistoryUnavailable, StartError, StoreUnavailable
 from sidecar.core.silence import Patience
 from sidecar.ports import Metrics
 from sidecar.recorder import Recorder
 from sidecar.retention import DAY_SECONDS, Retention, Terms
 from sidecar.settings import Settings
+from sidecar.tasks import ended
 
 logger = logging.getLogger(__name__)
 

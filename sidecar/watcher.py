@@ -138,6 +138,11 @@ class Outlet(Protocol):
         """Whether the client has gone."""
         ...
 
+    @property
+    def written_at(self) -> float:
+        """When anything was last written, by this watcher or another one of the client (the loop's clock)."""
+        ...
+
 
 class EndedError(Exception):
     """A watcher is over; `reason` is done, client, slow_consumer, lifetime, expired, shutdown or error."""
@@ -159,7 +164,7 @@ class Watcher:
     __slots__ = (
         *("_bytes", "_ended", "_floor", "_is_full", "_is_past_floor", "_mailbox", "_outlet", "_store", "_woken"),
         "_store_told",
-        *("ends_with_job", "form", "has_missed", "told_at"),
+        *("ends_with_job", "form", "has_missed"),
     )
 
     def __init__(self, form: Form, outlet: Outlet, *, ends_with_job: bool) -> None:
@@ -170,7 +175,6 @@ class Watcher:
         self.form = form
         self.ends_with_job = ends_with_job
         self.has_missed = False
-        self.told_at = 0.0
         self._outlet = outlet
         self._mailbox: dict[tuple[str, int], Broadcast] | None = {}
         self._bytes = 0
@@ -197,8 +201,8 @@ class Watcher:
         for change in waiting:
             self._put(change)
 
-    def tell(self, data: bytes, changes: Sequence[Broadcast], now: float) -> None:
-        """Tell the client of changes, in ascending rev, of which `data` is the frame; `now` is the loop's clock.
+    def tell(self, data: bytes, changes: Sequence[Broadcast]) -> None:
+        """Tell the client of changes, in ascending rev, of which `data` is the frame.
 
         Whoever has ended is told nothing more.
         """
@@ -208,23 +212,23 @@ class Watcher:
             for change in changes:
                 self._put(change)
         elif self._is_past_floor and not (self.ends_with_job and len(changes) > 1):
-            self._write(data, changes, now)
+            self._write(data, changes)
         elif news := self._mine([change for change in changes if not self._has_seen(change)]):
             self._is_past_floor = True
-            self._write(self.form.framed(news), news, now)
+            self._write(self.form.framed(news), news)
 
     def turn(self, store: Store) -> None:
         """Tell the client which store serves now, as soon as it can be told anything."""
         self._store = store
         if self._mailbox is None and self._ended is None:
-            self._tell_store(asyncio.get_running_loop().time())
+            self._tell_store()
 
     def beat(self, now: float, silence_seconds: float) -> None:
         """Notice that the client has gone; ping it if nothing was said for so long."""
         if self._outlet.is_closed:
             self.end("client")
-        elif self._mailbox is None and now - self.told_at >= silence_seconds:
-            self._write(self.form.ping, (), now)
+        elif self._mailbox is None and now - self._outlet.written_at >= silence_seconds:
+            self._write(self.form.ping, ())
 
     def end(self, reason: str) -> None:
         """End the watcher; the first reason counts."""
@@ -235,14 +239,13 @@ class Watcher:
     async def follow(self) -> None:
         """Let everything be told from now on, until the watcher ends: raises `EndedError`."""
         loop = asyncio.get_running_loop()
-        self.told_at = loop.time()
         while self._ended is None or (self._is_full and self._ended == "done"):
             if self._is_full:
                 await self._drained()
             elif self._mailbox is not None:
                 waiting, self._mailbox, self._bytes = list(self._mailbox.values()), None, 0
-                self._tell_store(loop.time())
-                self._release(waiting, loop.time())
+                self._tell_store()
+                self._release(waiting)
             else:
                 self._woken = loop.create_future()
                 await self._woken
@@ -265,24 +268,24 @@ class Watcher:
         if self._bytes > MAILBOX_BYTES:
             self.end("slow_consumer")
 
-    def _release(self, waiting: list[Broadcast], now: float) -> None:
+    def _release(self, waiting: list[Broadcast]) -> None:
         """Write what waited."""
         if told := self._mine(waiting):
             self._is_past_floor = True
-            self._write(self.form.framed(told), told, now)
+            self._write(self.form.framed(told), told)
 
     def _mine(self, changes: list[Broadcast]) -> list[Broadcast]:
         """Return changes up to the end that is also ours."""
         end = next((number for number, change in enumerate(changes, 1) if change.is_end), None)
         return changes[:end] if self.ends_with_job else changes
 
-    def _tell_store(self, now: float) -> None:
+    def _tell_store(self) -> None:
         if self._store is not self._store_told:
             self._store_told = self._store
-            self._write(self.form.turned.get(self._store, b""), (), now)
+            if self._store in self.form.turned:
+                self._write(self.form.turned[self._store], ())
 
-    def _write(self, data: bytes, changes: Sequence[Broadcast], now: float) -> None:
-        self.told_at = now
+    def _write(self, data: bytes, changes: Sequence[Broadcast]) -> None:
         if not self._outlet.write(data):
             self._is_full, self._mailbox = True, {}
             self._wake()

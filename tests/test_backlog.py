@@ -115,6 +115,6 @@ async def test_bytes_are_made_once_for_each_form() -> None:
     feed.answers.put_nowait(missed(1))
     backlog = await Backlogs(feed, lambda *_: None).after("p", 0)
     form = Form(encode, lambda data: b"<%s>" % data, b"", is_whole=False)
-    assert [backlog.framed(form, EVERYTHING, None) for _ in range(3)] == [b"<x>"] * 3
-    assert backlog.framed(form, EVERYTHING, 9) == b""
+    assert [backlog.framed(form, EVERYTHING, None) for _ in range(3)] == [[b"<x>"]] * 3
+    assert backlog.framed(form, EVERYTHING, 9) == []
     assert len(encoded) == 1

@@ -154,6 +154,7 @@ class Client:
         """Begin with a client that reads everything at once."""
         self.told: list[bytes] = []
         self.is_closed = False
+        self.written_at = 0.0
         self.is_reading = asyncio.Event()
         self.is_reading.set()
         self.watcher = Watcher(form, self, ends_with_job=ends_with_job)
@@ -162,6 +163,7 @@ class Client:
     def write(self, data: bytes) -> bool:
         """Be the connection."""
         self.told.append(data)
+        self.written_at = asyncio.get_running_loop().time()
         self._arrived.set()
         return self.is_reading.is_set()
 
@@ -512,7 +514,7 @@ async def test_mailbox_beyond_its_bytes_ends_the_watcher() -> None:
     client = Client(Form(lambda _: b"x" * (MAILBOX_BYTES // 3), framed, b"ping", is_whole=True))
     for number in range(1, 5):
         change = Broadcast(f"job-{number}", Cursor("e", number))
-        client.watcher.tell(b"", [change], 0.0)
+        client.watcher.tell(b"", [change])
     with pytest.raises(EndedError, match="slow_consumer"):
         await client.watcher.follow()
 

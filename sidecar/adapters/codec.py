@@ -24,6 +24,8 @@ from sidecar.core.job import (
     Registers,
     Shown,
     Stage,
+    Stall,
+    StallReason,
     Status,
 )
 from sidecar.core.ledger import EMPTY, Folded, Ledger
@@ -129,8 +131,16 @@ def _attempt_in(stored: dict[str, Any], receipts: str) -> Attempt:
         pause_asked=stored["pause_asked"],
         started_at=stored["started_at"],
         sampled_at=stored["sampled_at"],
+        opened_at=stored.get("opened_at"),
+        resumed_at=stored.get("resumed_at"),
+        cancel_asked_at=stored.get("cancel_asked_at"),
+        stall=_stall_in(stored.get("stall")),
         unknown=_unknown(stored, ATTEMPT_FIELDS),
     )
+
+
+def _stall_in(stored: Json) -> Stall | None:
+    return None if stored is None else Stall(StallReason(stored[0]), *stored[1:])
 
 
 def _unknown(stored: dict[str, Any], known: frozenset[str]) -> Json:

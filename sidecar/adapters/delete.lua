@@ -1,21 +1,20 @@
 -- Forgets one job if it is still what the caller read, and tells the listeners.
 --
--- KEYS  rev, changed, outbox, created, updated, active, idle, counts, gone, finished, the document
+-- KEYS  rev, changed, outbox, counts, gone, created, updated, active, idle, due, stalled, finished, the document
 -- ARGV  id, expected tag, count field, event, published row, when its tombstone may go
 -- Returns 1 if it is gone, 0 if it has changed meanwhile.
 --
 -- The tombstone is the id's rev in `changed` without a document: whoever resumes from before hears that it is gone.
 
-local rev, changed, outbox, counts, gone, finished = KEYS[1], KEYS[2], KEYS[3], KEYS[8], KEYS[9], KEYS[10]
+local rev, changed, outbox, counts, gone = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id = ARGV[1]
-if redis.call('HGET', KEYS[11], 'tag') ~= ARGV[2] then
+if redis.call('HGET', KEYS[13], 'tag') ~= ARGV[2] then
   return 0
 end
-redis.call('DEL', KEYS[11])
-for key = 4, 7 do
+redis.call('DEL', KEYS[13])
+for key = 6, 12 do
   redis.call('ZREM', KEYS[key], id)
 end
-redis.call('ZREM', finished, id)
 if redis.call('HINCRBY', counts, ARGV[3], -1) <= 0 then
   redis.call('HDEL', counts, ARGV[3])
 end

@@ -1,19 +1,20 @@
 -- Lets finished jobs go that the history has: each only if it is still what the caller read. Nobody is told.
 --
--- KEYS  rev, changed, outbox, created, updated, active, idle, counts, gone, finished, then one document for each job
+-- KEYS  rev, changed, outbox, counts, gone, created, updated, active, idle, due, stalled, finished,
+--       then one document for each job
 -- ARGV  for each job: id, expected tag, count field
 -- Returns for each job 1 if it has left, 0 if it has changed meanwhile.
 --
 -- `cut` in the hash of the rev is the highest rev that is no longer in the order of changes: who resumes from before
 -- may have missed something.
 
-local rev, counts = KEYS[1], KEYS[8]
-local leaving = {KEYS[2], KEYS[4], KEYS[5], KEYS[10]}
+local rev, counts = KEYS[1], KEYS[4]
+local leaving = {KEYS[2], KEYS[6], KEYS[7], KEYS[12]}
 local cut = tonumber(redis.call('HGET', rev, 'cut') or 0)
 local answers = {}
 for number = 1, #ARGV / 3 do
   local id, tag, field = ARGV[3 * number - 2], ARGV[3 * number - 1], ARGV[3 * number]
-  local document = KEYS[10 + number]
+  local document = KEYS[12 + number]
   local stored = redis.call('HMGET', document, 'tag', 'rev')
   if stored[1] == tag then
     cut = math.max(cut, tonumber(stored[2]))

@@ -37,7 +37,8 @@ class ProjectKeys:
     """The keys of one project.
 
     `changed` orders job ids by rev, `created` and `updated` by time, `active` the unfinished ones by creation,
-    `idle` those by last progress, `finished` the others by their last change; `rev` is a hash of epoch, run, base, cut
+    `idle` those by last progress, `due` by when they should be looked at if nothing is heard of them, `stalled` those
+    that are, by since when, `finished` the others by their last change; `rev` is a hash of epoch, run, base, cut
     and rev, `counts` one of jobs by type and status, `outbox` the stream of timeline events, `gone` the deleted ids by
     when their tombstone may go.
     """
@@ -50,8 +51,8 @@ class ProjectKeys:
 
     def indexes(self) -> list[str]:
         """Return the keys that every script takes after those of the documents, in the order that it expects."""
-        names = ("rev", "changed", "outbox", "created", "updated", "active", "idle", "counts", "gone", "finished")
-        return [self.index(name) for name in names]
+        orders = ("created", "updated", "active", "idle", "due", "stalled", "finished")
+        return [self.index(name) for name in ("rev", "changed", "outbox", "counts", "gone", *orders)]
 
     def index(self, name: str) -> str:
         """Return the key of one index."""

@@ -1,11 +1,12 @@
 -- Stores changed jobs of one project, each only if it is still what the caller read.
 --
--- KEYS  rev, changed, outbox, created, updated, active, idle, counts, gone, finished, then one document for each job
+-- KEYS  rev, changed, outbox, counts, gone, created, updated, active, idle, due, stalled, finished,
+--       then one document for each job
 -- ARGV  epoch to use if a new one is due, run id of the server,
---       then for each job 14 values and its events:
+--       then for each job 16 values and its events:
 --       id, expected tag ("" if there must be none), new tag, document, published row, old and new count field,
---       created_at, updated_at, last_progress_at, was active (1/0), is active (1/0), is told (1/0),
---       number of events, events...
+--       created_at, updated_at, last_progress_at, when it is due ("" if never), since when it is stalled ("" if not),
+--       was active (1/0), is active (1/0), is told (1/0), number of events, events...
 -- Returns epoch, then for each job {1, rev} if stored, or {0, tag, document, rev} as it is now.
 --
 -- The tag changes with every write, the rev only with what listeners are told. A server with another run id may have
@@ -15,11 +16,14 @@
 -- What is the same for many jobs is done once for all of them, and an index only touched when it changes: ten
 -- commands for each job became three (38 us, then 17).
 
-local rev, changed, outbox, created, updated = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local active, idle, counts, gone, finished = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local rev, changed, outbox, counts, gone = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local created, updated, active, idle = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local due, stalled, finished = KEYS[10], KEYS[11], KEYS[12]
 local channel = string.sub(rev, 1, -5)
-local scores = {[changed] = {}, [created] = {}, [updated] = {}, [active] = {}, [idle] = {}, [finished] = {}}
-local leaving = {[active] = {}, [idle] = {}, [gone] = {}, [finished] = {}}
+local scores, leaving = {}, {}
+for _, key in ipairs({changed, created, updated, active, idle, due, stalled, finished, gone}) do
+  scores[key], leaving[key] = {}, {}
+end
 local counted, published = {}, {}
 
 local known = redis.call('HMGET', rev, 'epoch', 'run', 'rev')
@@ -40,6 +44,14 @@ local function leave(key, id)
   list[#list + 1] = id
 end
 
+local function keep(key, score, id)
+  if score == '' then
+    leave(key, id)
+  else
+    put(key, score, id)
+  end
+end
+
 local function count(old, new)
   if old ~= new then
     counted[new] = (counted[new] or 0) + 1
@@ -50,13 +62,15 @@ local function count(old, new)
 end
 
 local function index(id, at)
-  local is_new, was_active, is_active = ARGV[at + 1] == '', ARGV[at + 10] == '1', ARGV[at + 11] == '1'
+  local is_new, was_active, is_active = ARGV[at + 1] == '', ARGV[at + 12] == '1', ARGV[at + 13] == '1'
   put(changed, number, id)
   put(updated, ARGV[at + 8], id)
   if is_new then
     put(created, ARGV[at + 7], id)
     leave(gone, id)
   end
+  keep(due, ARGV[at + 10], id)
+  keep(stalled, ARGV[at + 11], id)
   if is_active then
     put(idle, ARGV[at + 9], id)
     if is_new or not was_active then
@@ -77,8 +91,8 @@ end
 
 local answers = {epoch}
 local at = 3
-for key = 11, #KEYS do
-  local id, is_told, events = ARGV[at], ARGV[at + 12] == '1', tonumber(ARGV[at + 13])
+for key = 13, #KEYS do
+  local id, is_told, events = ARGV[at], ARGV[at + 14] == '1', tonumber(ARGV[at + 15])
   local stored = redis.call('HMGET', KEYS[key], 'tag', 'rev')
   if (stored[1] or '') == ARGV[at + 1] then
     local own = stored[2]
@@ -90,13 +104,13 @@ for key = 11, #KEYS do
     end
     redis.call('HSET', KEYS[key], 'tag', ARGV[at + 2], 'rev', own, 'document', ARGV[at + 3])
     for event = 1, events do
-      redis.call('XADD', outbox, '*', 'job', id, 'event', ARGV[at + 13 + event])
+      redis.call('XADD', outbox, '*', 'job', id, 'event', ARGV[at + 15 + event])
     end
     answers[#answers + 1] = {1, tonumber(own)}
   else
     answers[#answers + 1] = {0, stored[1], redis.call('HGET', KEYS[key], 'document'), stored[2]}
   end
-  at = at + 14 + events
+  at = at + 16 + events
 end
 
 if #published > 0 then

@@ -15,7 +15,7 @@ def matches(query: Query, shown: View) -> bool:
         (query.job_type in (None, job.job_type))
         and (not query.statuses or shown.status in query.statuses)
         and (query.active is None or query.active is not shown.is_finished)
-        and (query.stalled is not True)  # nothing judges stalls yet
+        and (query.stalled is None or query.stalled is (job.attempt.stall is not None))
         and (query.parent_id is None or (parent is not None and parent.value == query.parent_id))
         and (query.updated_since is None or job.updated_at >= query.updated_since)
         and (query.labels.items() <= ((labels.value if labels else None) or {}).items())

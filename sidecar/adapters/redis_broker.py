@@ -14,9 +14,9 @@ from sidecar.adapters import keys
 from sidecar.adapters.codec import decode_notice
 from sidecar.adapters.keys import ProjectKeys, project_of_channel
 from sidecar.adapters.redis_link import RedisLink
-from sidecar.background import ended
 from sidecar.core.errors import StoreUnavailable
 from sidecar.ports import Listening, Notice
+from sidecar.tasks import ended
 
 NOTICES_WAITING = 10_000
 """Beyond it the reader stops reading, and Redis ends a connection that stays behind."""

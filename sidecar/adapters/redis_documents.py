@@ -1,7 +1,7 @@
 """Jobs as they stand in Redis: read many at once, and the arguments of the scripts that write them."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -98,15 +98,28 @@ async def read_changes(link: RedisLink, project: str, rev: int, limit: int) -> M
     return Missed(place_now, tuple(changes), is_more=len(found) == limit, base=int(base or 0), cut=int(cut or 0))
 
 
-def write_arguments(known: Held | None, shown: View, tag: int, events: Sequence[Event]) -> list[Any]:
+DueAt = Callable[[View], float | None]
+"""Tells when a job should be looked at if nothing is heard of it (Unix seconds), None if never."""
+
+
+def never(_: View) -> float | None:
+    """Return that nobody looks after a job."""
+    return None
+
+
+def write_arguments(
+    known: Held | None, shown: View, tag: int, events: Sequence[Event], due_at: DueAt = never
+) -> list[Any]:
     """Return what `live.lua` takes for one job: as it was known, as it is to be, its new tag and timeline lines."""
-    job = shown.job
+    job, stall = shown.job, shown.job.attempt.stall
+    due = due_at(shown)
     is_told = known is None or known.job.version != job.version
     return [
         *(job.job_id, known.tag if known else "", tag, encode_job(job)),
         encode_notice(job.version, row(shown), is_end=shown.is_over) if is_told else b"",
         *(count_field(known.view) if known else "", count_field(shown)),
         *(job.created_at, job.updated_at, job.last_progress_at),
+        *("" if due is None else due, "" if stall is None else stall.since),
         *(int(known is not None and not known.view.is_finished), int(not shown.is_finished)),
         *(int(is_told), len(events)),
         *map(encode_event, events),
@@ -114,5 +127,6 @@ def write_arguments(known: Held | None, shown: View, tag: int, events: Sequence[
 
 
 def count_field(shown: View) -> str:
-    """Return the field of `counts` that a job is counted in."""
-    return f"{shown.job.job_type}|{shown.status}"
+    """Return the field of `counts` that a job is counted in: by type and status, and by why it is stalled if it is."""
+    stall = shown.job.attempt.stall
+    return f"{shown.job.job_type}|{shown.status}" + ("" if stall is None else f"|{stall.reason}")

@@ -1,7 +1,7 @@
 """Two versions of one attempt that grew apart, united: the part of a job that makes `join` exact."""
 
 from sidecar.core import ledger, stages
-from sidecar.core.job import Attempt, Shown, Status
+from sidecar.core.job import Attempt, Final, Shown, Status
 from sidecar.core.ledger import EMPTY
 from sidecar.core.peaks import merged
 
@@ -14,6 +14,7 @@ def joined(a: Attempt, b: Attempt) -> Attempt:
         for name in sorted(a.writers.keys() | b.writers.keys())
     }
     rewound = stages.latest(a.rewound, b.rewound)
+    final = _first_end(a, b)
     return Attempt(
         number=a.number,
         newest=max(a.newest, b.newest),
@@ -37,15 +38,24 @@ def joined(a: Attempt, b: Attempt) -> Attempt:
             (side.points for side in (a, b) if side.rewound == rewound),
             key=lambda points: [(p.at, p.percent, repr(points)) for p in points[-1:]],
         ),
-        final=min(
-            (final for final in (a.final, b.final) if final is not None),
-            key=lambda final: (final.at, list(Status).index(final.status), repr(final)),
-            default=None,
-        ),
+        final=final,
         lost_at=stages.latest(a.lost_at, b.lost_at),
         cancel_requested=a.cancel_requested or b.cancel_requested,
         pause_asked=max(a.pause_asked, b.pause_asked),
         started_at=stages.earliest(a.started_at, b.started_at),
         sampled_at=stages.latest(a.sampled_at, b.sampled_at),
+        opened_at=stages.earliest(a.opened_at, b.opened_at),
+        resumed_at=stages.latest(a.resumed_at, b.resumed_at),
+        cancel_asked_at=stages.earliest(a.cancel_asked_at, b.cancel_asked_at),
+        stall=None if final is not None else max(filter(None, (a.stall, b.stall)), key=lambda x: x[1:], default=None),
         unknown=stages.either(a.unknown, b.unknown),
+    )
+
+
+def _first_end(a: Attempt, b: Attempt) -> Final | None:
+    """Return how an attempt ended first, None if it has not."""
+    return min(
+        (final for final in (a.final, b.final) if final is not None),
+        key=lambda final: (final.at, list(Status).index(final.status), repr(final)),
+        default=None,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from sidecar.core.document import rfc3339
-from sidecar.core.job import Attempt, Json, Stage, Status
+from sidecar.core.job import Attempt, Json, Stage, Stall, Status
 from sidecar.core.stages import word
 from sidecar.core.view import StageView, View, is_pause_requested
 
@@ -27,9 +27,11 @@ def changes(before: View | None, after: View, ended: Sequence[StageView]) -> Ite
         yield "started", {}
     if before is not None:
         yield from _returns(before.status, after.status)
+        yield from _recoveries(before.job.attempt.stall, after.job.attempt.stall)
     yield from _stage_lines(before, after, ended)
     if before is not None:
         yield from _wishes(before.job.attempt, after.job.attempt)
+        yield from _stalls(before.job.attempt.stall, after.job.attempt.stall)
     yield from _turns(before.status if before else Status.RUNNING, after)
 
 
@@ -77,6 +79,23 @@ def _returns(before: Status, after: Status) -> Iterator[Line]:
         yield "resumed", {}
     if before is Status.BLOCKED and not after.is_finished and after is not Status.BLOCKED:
         yield "unblocked", {}
+
+
+def _recoveries(before: Stall | None, after: Stall | None) -> Iterator[Line]:
+    if before is not None and after is None:
+        yield "recovered", {"reason": before.reason.value, "since": rfc3339(before.since)}
+
+
+def _stalls(before: Stall | None, after: Stall | None) -> Iterator[Line]:
+    if after is not None and (before is None or before.reason is not after.reason):
+        yield (
+            "stalled",
+            {
+                "reason": after.reason.value,
+                "since": rfc3339(after.since),
+                "threshold_seconds": after.threshold_seconds,
+            },
+        )
 
 
 def _stage_lines(before: View | None, after: View, ended: Sequence[StageView]) -> Iterator[Line]:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sidecar.core import pace
-from sidecar.core.job import Json, Status
+from sidecar.core.job import Json, Stall, Status
 from sidecar.core.stages import word
 from sidecar.core.view import StageView, View, is_pause_requested
 
@@ -33,7 +33,7 @@ def document(shown: View) -> dict[str, Json]:
         "stages": [_stage_document(stage) for stage in shown.stages],
         "eta": _eta_document(shown.eta),
         "rate_per_second": shown.rate_per_second,
-        "stall": None,
+        "stall": _stall_document(attempt.stall),
         "blocked_on": word(attempt.words, "blocked_on") if shown.status is Status.BLOCKED else None,
         "error": final.error if final else word(attempt.words, "error"),
         "result": final.result if final else word(attempt.words, "result"),
@@ -57,6 +57,7 @@ def document(shown: View) -> dict[str, Json]:
 def row(shown: View) -> dict[str, Json]:
     """Return the brief view: one flat row of about 300 bytes, without its cursor."""
     job, eta = shown.job, shown.eta
+    stall = job.attempt.stall
     return {
         "job_id": job.job_id,
         "project": job.project,
@@ -72,7 +73,7 @@ def row(shown: View) -> dict[str, Json]:
         "unit": word(job.facts, "unit"),
         "message": word(job.attempt.words, "message"),
         "eta_seconds": eta.seconds if eta else None,
-        "stall_reason": None,
+        "stall_reason": stall.reason if stall else None,
         "parent_id": word(job.facts, "parent_id"),
         "created_at": rfc3339(job.created_at),
         "updated_at": rfc3339(job.updated_at),
@@ -100,6 +101,16 @@ def _stage_document(stage: StageView) -> dict[str, Any]:
         "started_at": rfc3339(stage.started_at),
         "finished_at": rfc3339(stage.finished_at),
         "duration_seconds": stage.duration_seconds,
+    }
+
+
+def _stall_document(stall: Stall | None) -> dict[str, Any] | None:
+    if stall is None:
+        return None
+    return {
+        "reason": stall.reason,
+        "since": rfc3339(stall.since),
+        "threshold_seconds": stall.threshold_seconds,
     }
 
 

@@ -179,6 +179,25 @@ class Shown(NamedTuple):
     percent: float = 0.0
 
 
+class StallReason(StrEnum):
+    """Why a job is thought to be stuck."""
+
+    SILENT = "silent"
+    NO_PROGRESS = "no_progress"
+    OVERDUE = "overdue"
+    DEADLINE = "deadline"
+    NOT_STARTED = "not_started"
+    CANCEL_STUCK = "cancel_stuck"
+
+
+class Stall(NamedTuple):
+    """What a job is stuck at: since when its clock ran (Unix seconds), and how long that may be."""
+
+    reason: StallReason
+    since: float
+    threshold_seconds: float
+
+
 class Attempt(NamedTuple):
     """One try at the job: all that starts again when the work does."""
 
@@ -201,6 +220,10 @@ class Attempt(NamedTuple):
     pause_asked: int = 0
     started_at: float | None = None
     sampled_at: float | None = None
+    opened_at: float | None = None
+    resumed_at: float | None = None
+    cancel_asked_at: float | None = None
+    stall: Stall | None = None
     unknown: Mapping[str, Json] = NOTHING
 
 

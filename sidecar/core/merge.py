@@ -9,7 +9,7 @@ from typing import NamedTuple, assert_never
 from sidecar.core import attempts, ledger, report, settle, stages
 from sidecar.core.changes import Line
 from sidecar.core.errors import Conflict, InvalidUpdate
-from sidecar.core.job import Attempt, Event, Job, Reason, Request, Status, Update
+from sidecar.core.job import Attempt, Event, Job, Reason, Request, Stall, StallReason, Status, Update
 from sidecar.core.ledger import EMPTY, Recognition
 from sidecar.core.view import StageView, View, is_pause_requested, status, view
 
@@ -71,6 +71,15 @@ def lose(job: Job, now: float) -> Outcome:
     if shown.is_finished or now <= job.last_contact_at:
         return _unchanged(shown, Reason.DUPLICATE)
     return _changed(shown, job._replace(attempt=job.attempt._replace(lost_at=now)), now)
+
+
+def stall(before: View, judged: Stall | None, now: float) -> Outcome:
+    """Return the job with what a judge found: stuck at something, or (None) at nothing."""
+    present = before.job.attempt.stall
+    if before.is_finished or (judged.reason if judged else None) == (present.reason if present else None):
+        return _unchanged(before, Reason.DUPLICATE)
+    job = before.job._replace(attempt=before.job.attempt._replace(stall=judged))
+    return _changed(before, job, now, origin=f"{job.attempt.number}/stall/{now!r}")
 
 
 def fork(job: Job, lineage: str) -> Job:
@@ -230,7 +239,10 @@ def _applied(before: View | None, job: Job, update: Update, now: float) -> Outco
 
 def _is_quiet(before: View, told: Job, update: Update, *, in_order: bool) -> bool:
     """Whether only the bookkeeping changed: a heartbeat, or an old report that had nothing to add."""
-    if before.job.attempt.number != told.attempt.number or before.status is Status.LOST:
+    attempt = before.job.attempt
+    if attempt.number != told.attempt.number or before.status is Status.LOST:
+        return False
+    if attempt.stall is not None and attempt.stall.reason is StallReason.SILENT:
         return False
     return update.is_heartbeat or (not in_order and update.event is None and _said(told) == _said(before.job))
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from sidecar.core import changes, pace, stages
 from sidecar.core.changes import Line
 from sidecar.core.job import Attempt, Event, Job, Json, Point, Shown, Status
+from sidecar.core.silence import WAITING
+from sidecar.core.stalls import is_settled
 from sidecar.core.view import StageView, View, has_begun, view
 
 ONCE_AN_ATTEMPT = frozenset({"attempt_started", "started", "completed", "failed", "cancelled"})
@@ -30,7 +32,9 @@ def settled(before: View | None, job: Job, now: float, origin: str, worker_line:
     is_sample_due = _is_sample_due(before, after, now)
     has_moved = before is None or _has_moved(before, after)
     stamped = job._replace(
-        attempt=_stamped(after, now, is_sample=is_sample_due),
+        attempt=_clocked(
+            before, after, now, has_moved=has_moved, attempt=_stamped(after, now, is_sample=is_sample_due)
+        ),
         updated_at=now,
         last_progress_at=now if has_moved else job.last_progress_at,
         version=job.version + 1,
@@ -56,6 +60,20 @@ def _stamped(after: View, now: float, *, is_sample: bool) -> Attempt:
         sampled_at=now if is_sample else attempt.sampled_at,
         points=pace.moved(attempt.points, Point(now, percent, after.current, name)),
     )
+
+
+def _clocked(before: View | None, after: View, now: float, attempt: Attempt, *, has_moved: bool) -> Attempt:
+    """Return the attempt with what judges of stalls go by: since when which clock runs, and whether a stall is over."""
+    if before is None or before.job.attempt.number != attempt.number:
+        return attempt._replace(opened_at=now)
+    was = before.job.attempt
+    if attempt.stall is not None and attempt.stall == was.stall and is_settled(before, after, has_moved=has_moved):
+        attempt = attempt._replace(stall=None)
+    if attempt.cancel_requested and not was.cancel_requested:
+        attempt = attempt._replace(cancel_asked_at=now)
+    if before.status in WAITING and after.status not in WAITING:
+        attempt = attempt._replace(resumed_at=now)
+    return attempt
 
 
 def _identities(lines: list[Line], worker_line: Line | None, origin: str, attempt: int) -> Iterator[str]:

@@ -88,9 +88,12 @@ class Gate:
         self._principals = {token.digest: self._principal(token) for token in tokens}
         self._by_key = {principal.key: principal for principal in self._principals.values()}
 
-    def is_valid(self, key: str) -> bool:
-        """Whether the token of this name still lets anybody in."""
-        return not self._is_token_required or key in self._by_key
+    def is_valid(self, principal: Principal) -> bool:
+        """Whether somebody who was let in before would still reach as many projects."""
+        if not self._is_token_required:
+            return True
+        now = self._by_key.get(principal.key)
+        return now is not None and (EVERY_PROJECT in now.projects or principal.projects <= now.projects)
 
     def principal(self, authorization: str | None, cookie: str | None = None) -> Principal:
         """Return who sends this Authorization header, or else this session's cookie. Raises `Unauthorized`."""
@@ -108,6 +111,10 @@ class Gate:
         if not self._is_token_required:
             return ANYONE
         return self._holder(self._passes.ticket(ticket, path, is_back=is_back))
+
+    def give_back(self, ticket: str) -> None:
+        """Let a ticket be as it was: the stream that it was to open did not open."""
+        self._passes.give_back(ticket)
 
     def ticket(self, principal: Principal) -> tuple[str, float]:
         """Return a ticket in the place of what this client has sent, and when it expires (Unix seconds)."""

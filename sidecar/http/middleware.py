@@ -72,7 +72,8 @@ def _principal(request: web.Request) -> Principal:
     if authorization is None and ticket is not None:
         is_back = bool(request.headers.get("Last-Event-ID"))
         return gate.watcher(ticket, request.path, is_back=is_back)
-    return gate.principal(authorization, request.cookies.get(sign_in.COOKIE))
+    is_foreign = cross_origin.is_allowed(request)
+    return gate.principal(authorization, None if is_foreign else request.cookies.get(sign_in.COOKIE))
 
 
 async def label(request: web.Request, response: web.StreamResponse) -> None:

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -46,6 +47,7 @@ class Passes:
     def __init__(self, secret: str | None = None, clock: Callable[[], float] = time.time) -> None:
         """Keep the secret, or make one that ends with the process; `clock` gives Unix seconds."""
         self._secret = (secret or secrets.token_urlsafe(32)).encode()
+        self._is_shared = secret is not None
         self._clock = clock
         self._used: OrderedDict[str, str] = OrderedDict()
 
@@ -67,17 +69,25 @@ class Passes:
     def ticket(self, text: str, path: str, *, is_back: bool) -> Pass:
         """Return what a ticket says: it opens one stream, once, and (`is_back`) the same one again.
 
-        `path` is that of the stream. Raises `Unauthorized`.
+        `path` is that of the stream. One that another sidecar may have opened, as it shares the secret, is believed to
+        come back. Raises `Unauthorized`.
         """
         now = self._clock()
         known = self._read(text, Kind.TICKET, now - REOPEN_SECONDS if is_back else now)
         opened = self._used.get(known.nonce)
         if opened is not None and not (is_back and opened == path):
             raise Unauthorized("the ticket has been used")
+        if opened is None and not self._is_shared:
+            known = self._read(text, Kind.TICKET, now)
         self._used[known.nonce] = path
         if len(self._used) > USED_REMEMBERED:
             self._used.popitem(last=False)
         return known
+
+    def give_back(self, text: str) -> None:
+        """Let a ticket be as it was: the stream that it was to open did not open."""
+        with suppress(Unauthorized):
+            self._used.pop(self._read(text, Kind.TICKET, self._clock()).nonce, None)
 
     def _read(self, text: str, kind: Kind, at: float) -> Pass:
         match self._body(text):

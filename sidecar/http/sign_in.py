@@ -29,7 +29,7 @@ async def sign_in(request: web.Request) -> web.Response:
     if gate.is_token_required:
         text, _ = gate.session(said.token)
         answer.set_cookie(
-            COOKIE, text, max_age=int(SESSION_SECONDS), httponly=True, samesite="Strict", secure=request.secure
+            COOKIE, text, max_age=int(SESSION_SECONDS), httponly=True, samesite="Strict", secure=_is_secure(request)
         )
     return answer
 
@@ -37,7 +37,7 @@ async def sign_in(request: web.Request) -> web.Response:
 async def sign_out(request: web.Request) -> web.Response:
     """DELETE /v1/session: take the cookie back."""
     answer = web.Response(status=204)
-    answer.del_cookie(COOKIE, httponly=True, samesite="Strict", secure=request.secure)
+    answer.del_cookie(COOKIE, httponly=True, samesite="Strict", secure=_is_secure(request))
     return answer
 
 
@@ -55,3 +55,8 @@ async def session(request: web.Request) -> web.Response:
             "may_control": principal is not None and Right.CONTROL in RIGHTS[principal.role],
         }
     )
+
+
+def _is_secure(request: web.Request) -> bool:
+    """Whether the browser came by HTTPS, to us or to a proxy before us."""
+    return request.secure or request.headers.get("X-Forwarded-Proto", "").lower() == "https"

@@ -34,12 +34,11 @@ class FullError(Exception):
 class Stream:
     """One that is open, while inside of it; whoever serves it lets itself be told when it has to end."""
 
-    __slots__ = ("_ends", "_reason", "_streams", "_woken", "address", "ends_at", "expires_at", "token")
+    __slots__ = ("_ends", "_reason", "_streams", "_woken", "address", "ends_at", "principal")
 
     def __init__(self, streams: "Streams", principal: Principal, address: str, ends_at: float) -> None:
-        """Begin; the right that let it in is `token`'s, until `expires_at` (Unix seconds)."""
-        self.token = principal.key
-        self.expires_at = principal.expires_at
+        """Begin; the right that let it in is that of `principal`."""
+        self.principal = principal
         self.address = address
         self.ends_at = ends_at
         self._streams = streams
@@ -71,6 +70,10 @@ class Stream:
         self._ends += (tell,)
         if self._reason is not None:
             tell(self._reason)
+
+    def forget(self, tell: End) -> None:
+        """Let somebody be told no more."""
+        self._ends = tuple(each for each in self._ends if each != tell)
 
     async def pause(self, seconds: float) -> None:
         """Wait; raises `EndedError` as soon as it has to end."""
@@ -126,13 +129,13 @@ class Streams:
     def add(self, stream: Stream) -> None:
         """Count one that begins."""
         self._open.add(stream)
-        self._by_token[stream.token] += 1
+        self._by_token[stream.principal.key] += 1
         self._by_address[stream.address] += 1
 
     def remove(self, stream: Stream) -> None:
         """Count one no more."""
         self._open.discard(stream)
-        for counter, key in ((self._by_token, stream.token), (self._by_address, stream.address)):
+        for counter, key in ((self._by_token, stream.principal.key), (self._by_address, stream.address)):
             counter[key] -= 1
             if not counter[key]:
                 del counter[key]
@@ -143,15 +146,15 @@ class Streams:
             await asyncio.sleep(LOOK_SECONDS)
             now, clock = self._now(), self._clock()
             for stream in list(self._open):
-                if stream.expires_at <= now:
+                if stream.principal.expires_at <= now:
                     stream.end("expired")
                 elif stream.ends_at <= clock:
                     stream.end("lifetime")
 
-    def revoke(self, is_valid: Callable[[str], bool]) -> None:
-        """End the streams of tokens that are not valid any more."""
+    def revoke(self, is_valid: Callable[[Principal], bool]) -> None:
+        """End the streams of those who may not see any more what they may see now."""
         for stream in list(self._open):
-            if not is_valid(stream.token):
+            if not is_valid(stream.principal):
                 stream.end("expired")
 
     async def drain(self, seconds: float) -> None:

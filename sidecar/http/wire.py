@@ -153,7 +153,7 @@ class WatchFields(Strict):
     project: Annotated[str, AfterValidator(checks.project_or_all)] | None = None
     job_type: Name | None = None
     status: Annotated[list[AnyStatus], BeforeValidator(_listed)] = Field(default=[], max_length=8)
-    job_ids: Annotated[list[JobId], Field(max_length=MOST_WATCHED)] | None = None
+    job_ids: Annotated[list[JobId], Field(min_length=1, max_length=MOST_WATCHED)] | None = None
     view: Literal["full", "brief"] | None = None
 
     @model_validator(mode="after")
@@ -241,6 +241,7 @@ MESSAGES = {
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
     "list_type": "must be a list",
+    "too_short": "must not be empty",
     "too_long": "must have at most {max_length} entries",
     "literal_error": "must be {expected}",
 }

@@ -1,14 +1,16 @@
 /**
- * One job for a frame in somebody's page. It closes itself 2 s after success: then it is empty, and the page that it
- * stands in is told, as of everything else, by messages:
+ * One job for a frame in somebody's page. It closes itself 2 s after success: then it is empty, and the page
+ * that it stands in is told, as of everything else, by messages:
  *
  *     { type: "progress-job", event, job_id, job }
  *
- * `event` is `progress`, `done`, `gone`, `denied`, `close`, or `resize`, which has the `height` in pixels that it needs.
- * They are sent to one origin only: the one that `?origin=` names, else the one that the browser says is the parent's. If
- * neither is known none is sent. (Who may frame this at all is the sidecar's setting.)
+ * `event` is `progress`, `done`, `gone`, `denied`, `close`, or `resize`, which has the `height` in pixels
+ * that it needs. They are sent to one origin only: the one that `?origin=` names, else the one that the
+ * browser says is the parent's. If neither is known none is sent. (Who may frame this at all is the
+ * sidecar's setting.)
  *
- * `?autoclose=false` lets it stay, `?theme=dark` or `light` overrules the reader's preference, `?label=` is the title.
+ * `?autoclose=false` lets it stay, `?theme=dark` or `light` overrules the reader's preference, `?label=` is
+ * the title.
  */
 
 import { ProgressJob } from "./progress-job.js";
@@ -25,7 +27,9 @@ for (const name of ["label", "theme"]) {
   if (value !== null) element.setAttribute(name, value);
 }
 for (const name of ["progress", "done", "gone", "denied", "close"]) {
-  element.addEventListener(name, (event) => tell(name, { job: /** @type {CustomEvent} */ (event).detail.job }));
+  element.addEventListener(name, (event) =>
+    tell(name, { job: /** @type {CustomEvent} */ (event).detail.job }),
+  );
 }
 document.title = `${jobId} · Progress`;
 document.getElementById("main")?.append(element);

@@ -13,8 +13,10 @@ try {
   const page = new JobPage(jobId, main, connection);
   page.open();
   addEventListener("pagehide", () => page.close());
-  addEventListener("pageshow", ({ persisted }) => persisted && page.open());
+  addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 } catch {
   const again = el("button", { type: "button", onclick: () => location.reload() }, "Try again");
-  main.append(el("section", { class: "panel card note" }, el("h1", null, "The sidecar cannot be reached"), again));
+  main.append(
+    el("section", { class: "panel card note" }, el("h1", null, "The sidecar cannot be reached"), again),
+  );
 }

@@ -19,8 +19,17 @@ export function createAttempts() {
   const names = ["Attempt", "How it went", "Reached", "Started", "Took"];
   const head = el("tr", null, ...names.map((name) => el("th", { scope: "col" }, name)));
   const table = el("table", { class: "attempts" }, el("thead", null, head), body);
-  const frame = el("div", { class: "table-frame", tabindex: 0, role: "region", "aria-labelledby": "attempts-title" }, table);
-  const element = el("section", { class: "panel card", hidden: true }, el("h2", { id: "attempts-title" }, "Attempts"), frame);
+  const frame = el(
+    "div",
+    { class: "table-frame", tabindex: 0, role: "region", "aria-labelledby": "attempts-title" },
+    table,
+  );
+  const element = el(
+    "section",
+    { class: "panel card", hidden: true },
+    el("h2", { id: "attempts-title" }, "Attempts"),
+    frame,
+  );
   /** @param {AttemptRow[]} attempts oldest first @param {number} now */
   function show(attempts, now) {
     element.hidden = attempts.length < 2;
@@ -32,8 +41,12 @@ export function createAttempts() {
 /** @param {AttemptRow} attempt @param {number} now */
 function attemptRow(attempt, now) {
   const { status, error, started_at: start } = attempt;
-  const how = el("td", null, el("span", { class: "badge", "data-status": status }, statusWord(status)),
-    error?.message && el("span", { class: "attempt-error" }, error.message));
+  const how = el(
+    "td",
+    null,
+    el("span", { class: "badge", "data-status": status }, statusWord(status)),
+    error?.message && el("span", { class: "attempt-error" }, error.message),
+  );
   const reached = [percent(attempt.percent), attempt.stage].filter(Boolean).join(" · ");
   return el(
     "tr",

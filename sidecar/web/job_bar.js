@@ -18,7 +18,11 @@ import { el } from "./text.js";
 export function createBar(label, { className = "", onMove } = {}) {
   const range = { "aria-valuemin": 0, "aria-valuemax": 100 };
   const fill = el("div", { class: "fill" });
-  const element = el("div", { class: `bar ${className}`, role: "progressbar", "aria-label": label, ...range }, fill);
+  const element = el(
+    "div",
+    { class: `bar ${className}`, role: "progressbar", "aria-label": label, ...range },
+    fill,
+  );
   const smooth = smoothBar((position) => {
     fill.style.transform = `scaleX(${position / 100})`;
     onMove?.(position);

@@ -4,19 +4,17 @@ import { createAnnouncer } from "./job_announcer.js";
 import { createBar } from "./job_bar.js";
 import { endSentence } from "./job_end.js";
 import { errorBlock } from "./job_error.js";
+import { createEta } from "./job_eta.js";
 import {
   barText,
   connectionWord,
   countedText,
   isFinished,
   isShareUnknown,
-  remaining,
-  remainingText,
   stallText,
   statusWord,
   tone,
 } from "./job_words.js";
-import { smoothEta } from "./smooth.js";
 import { el, percent } from "./text.js";
 
 /** @typedef {import("./progress.js").Job} Job */
@@ -25,8 +23,16 @@ import { el, percent } from "./text.js";
 export function createCard({ name, onClose }) {
   const status = el("span", { class: "badge" }, connectionWord("connecting"));
   const connection = el("span", { class: "small muted", hidden: true });
-  const close = onClose && el("button", { type: "button", class: "close", "aria-label": "Close", onclick: onClose }, "×");
-  const head = el("div", { class: "head" }, el("h2", { class: "name", title: name }, name), connection, status, close);
+  const closing = { type: "button", class: "close", "aria-label": "Close", onclick: onClose };
+  const close = onClose && el("button", closing, "×");
+  const head = el(
+    "div",
+    { class: "head" },
+    el("h2", { class: "name", title: name }, name),
+    connection,
+    status,
+    close,
+  );
   const body = createBody(name);
   const announcer = createAnnouncer();
   const element = el("div", { class: "card" }, head, body.element, announcer.element);
@@ -59,7 +65,7 @@ function createBody(name) {
   const number = el("span", { class: "number" });
   const bar = createBar(name, { onMove: (position) => (number.textContent = percent(position)) });
   const left = el("span", { class: "muted" });
-  const eta = smoothEta((seconds) => (left.textContent = seconds === null ? "" : `${remainingText(seconds)} left`));
+  const eta = createEta((text) => (left.textContent = text?.startsWith("about") ? `${text} left` : text));
   const numbers = el("div", { class: "line" }, number, left);
   const rest = el("div");
   const element = el("div", { class: "card-body" }, numbers, bar.element, rest);
@@ -70,7 +76,7 @@ function createBody(name) {
     bar.show({ percent: share, text: barText(job), tone: tone(job), isAtOnce: isFirst });
     if (isFirst) number.textContent = percent(job.percent);
     number.hidden = share === null;
-    eta.moveTo(remaining(job, now)?.seconds ?? null);
+    eta.show(job, now);
     rest.replaceChildren(...(isFinished(job.status) ? ended(job) : going(job)));
     isFirst = false;
   }
@@ -87,15 +93,23 @@ function going(job) {
   const counted = countedText(job);
   const isLine = stage || counted;
   return [
-    isLine && el("p", { class: "line small" }, el("span", null, stage ?? ""), el("span", { class: "muted" }, counted)),
+    isLine &&
+      el(
+        "p",
+        { class: "line small" },
+        el("span", null, stage ?? ""),
+        el("span", { class: "muted" }, counted),
+      ),
     job.message && el("p", { class: "small muted" }, job.message),
     job.stall && el("p", { class: "notice small" }, stallText(job.stall)),
-    job.status === "blocked" && job.blocked_on && el("p", { class: "notice small" }, `Waits for ${job.blocked_on}`),
+    job.status === "blocked" &&
+      job.blocked_on &&
+      el("p", { class: "notice small" }, `Waits for ${job.blocked_on}`),
   ].filter((each) => each instanceof HTMLElement);
 }
 
 /** @param {Job} job */
 function ended(job) {
   const sentence = el("p", { class: "end", "data-status": job.status }, endSentence(job));
-  return job.status === "failed" && job.error ? [errorBlock(job.error), sentence] : [sentence];
+  return job.status === "failed" && job.error ? [errorBlock(job.error, false), sentence] : [sentence];
 }

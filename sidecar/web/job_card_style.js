@@ -16,7 +16,7 @@ export const CARD_STYLE = `
 :host { ${LIGHT}
   display: block;
   color: var(--text);
-  font: 14px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", Arial, sans-serif;
+  font: 14px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Arial, sans-serif;
   font-variant-numeric: tabular-nums;
   text-align: start;
 }
@@ -38,7 +38,10 @@ export const CARD_STYLE = `
 .card-body { display: grid; grid-template-columns: minmax(0, 1fr); gap: 8px; }
 .card-body > div:last-child { display: grid; gap: 6px; }
 .head { display: flex; align-items: center; gap: 8px 12px; }
-.name { flex: 1; min-width: 0; overflow: hidden; font-size: 14px; font-weight: 600; text-overflow: ellipsis; white-space: nowrap; }
+.name {
+  flex: 1; min-width: 0; overflow: hidden; font-size: 14px; font-weight: 600; text-overflow: ellipsis;
+  white-space: nowrap;
+}
 .line { display: flex; flex-wrap: wrap; align-items: baseline; justify-content: space-between; gap: 0 16px; }
 .number { font-size: 26px; font-weight: 600; line-height: 1.2; letter-spacing: -0.02em; }
 .muted { color: var(--muted); }
@@ -78,16 +81,17 @@ pre {
 }
 
 .close {
-  display: inline-grid; place-items: center; width: 28px; height: 28px; margin: -4px -8px -4px 0; padding: 0; border: 0;
-  border-radius: 6px; background: none; color: var(--muted); font: inherit; font-size: 18px; line-height: 1; cursor: pointer;
+  display: inline-grid; place-items: center; width: 28px; height: 28px; margin: -4px -8px -4px 0; padding: 0;
+  border: 0; border-radius: 6px; background: none; color: var(--muted); font: inherit; font-size: 18px;
+  line-height: 1; cursor: pointer;
 }
 .close:hover { background: var(--calm-soft); color: var(--text); }
 a { color: var(--accent); }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; border-radius: 4px; }
 
 dialog {
-  width: min(480px, calc(100vw - 32px)); padding: 0; border: 0; border-radius: 10px; background: none; color: inherit;
-  box-shadow: var(--shadow);
+  width: min(480px, calc(100vw - 32px)); padding: 0; border: 0; border-radius: 10px; background: none;
+  color: inherit; box-shadow: var(--shadow);
 }
 dialog::backdrop { background: rgb(10 14 20 / 50%); }
 

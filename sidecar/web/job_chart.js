@@ -18,8 +18,12 @@ const MOST_FUTURE = 3;
 
 export function createChart() {
   const picture = svg("svg", { class: "chart", role: "img", height: HEIGHT });
-  const element = el("section", { class: "panel card", "aria-labelledby": "chart-title", hidden: true },
-    el("h2", { id: "chart-title" }, "Percent over time"), el("div", { class: "chart-frame" }));
+  const element = el(
+    "section",
+    { class: "panel card", "aria-labelledby": "chart-title", hidden: true },
+    el("h2", { id: "chart-title" }, "Percent over time"),
+    el("div", { class: "chart-frame" }),
+  );
   const frame = /** @type {HTMLElement} */ (element.lastElementChild);
   frame.append(picture);
   /** @param {Job} job @param {readonly Point[]} points @param {number} now */
@@ -34,14 +38,24 @@ export function createChart() {
   return { element, show };
 }
 
-/** @param {Job} job @param {readonly Point[]} points @param {number} now @param {number} width @returns {SVGElement[]} */
+/**
+ * @param {Job} job
+ * @param {readonly Point[]} points
+ * @param {number} now
+ * @param {number} width
+ * @returns {SVGElement[]}
+ */
 function drawn(job, points, now, width) {
   const start = Date.parse(/** @type {string} */ (job.started_at));
-  const present = Math.max(start + 1, isFinished(job.status) && job.finished_at ? Date.parse(job.finished_at) : now);
+  const present = Math.max(
+    start + 1,
+    isFinished(job.status) && job.finished_at ? Date.parse(job.finished_at) : now,
+  );
   const future = futureMilliseconds(job, now, present - start);
   const end = present + future;
   /** @param {number} at */
-  const x = (at) => LEFT + ((Math.min(end, Math.max(start, at)) - start) / (end - start)) * (width - LEFT - RIGHT);
+  const x = (at) =>
+    LEFT + ((Math.min(end, Math.max(start, at)) - start) / (end - start)) * (width - LEFT - RIGHT);
   /** @param {number} share */
   const y = (share) => TOP + (1 - share / 100) * (HEIGHT - TOP - BOTTOM);
   const known = points.filter(({ at }) => at > start && at < present);
@@ -54,14 +68,22 @@ function drawn(job, points, now, width) {
     ...stageMarks(job, x, y),
     svg("path", { class: "chart-area", d: area }),
     svg("path", { class: "chart-line", d: `M ${line}` }),
-    ...(future > 0 ? [svg("path", { class: "chart-future", d: ahead(x, y, present, end, job.percent ?? 0) })] : []),
+    ...(future > 0
+      ? [svg("path", { class: "chart-future", d: ahead(x, y, present, end, job.percent ?? 0) })]
+      : []),
     svg("circle", { class: "chart-now", cx: x(present), cy: y(job.percent ?? 0), r: 3.5 }),
     label(LEFT, HEIGHT - 6, clock(new Date(start).toISOString()), "start"),
     label(width - RIGHT, HEIGHT - 6, clock(new Date(end).toISOString()), "end"),
   ];
 }
 
-/** @param {(at: number) => number} x @param {(share: number) => number} y @param {number} from @param {number} to @param {number} share */
+/**
+ * @param {(at: number) => number} x
+ * @param {(share: number) => number} y
+ * @param {number} from
+ * @param {number} to
+ * @param {number} share
+ */
 function ahead(x, y, from, to, share) {
   return `M ${x(from).toFixed(1)} ${y(share).toFixed(1)} L ${x(to).toFixed(1)} ${y(100)}`;
 }
@@ -81,7 +103,12 @@ function grid(width, y) {
   ]);
 }
 
-/** Where each stage began. @param {Job} job @param {(at: number) => number} x @param {(share: number) => number} y */
+/**
+ * Where each stage began.
+ * @param {Job} job
+ * @param {(at: number) => number} x
+ * @param {(share: number) => number} y
+ */
 function stageMarks(job, x, y) {
   return job.stages.slice(1).flatMap(({ started_at: at }) => {
     if (!at) return [];

@@ -9,7 +9,11 @@ import { el } from "./text.js";
  */
 
 export function createConnection() {
-  const element = el("span", { class: "connection", "data-state": "connecting" }, connectionWord("connecting"));
+  const element = el(
+    "span",
+    { class: "connection", "data-state": "connecting" },
+    connectionWord("connecting"),
+  );
   const degraded = el(
     "p",
     { class: "notice", "data-kind": "degraded", hidden: true },

@@ -19,7 +19,7 @@ import { el } from "./text.js";
 const QUESTIONS = {
   cancel: {
     title: "Cancel this job?",
-    text: "Its worker is asked to stop. What is done so far stays on record, but this attempt does not go on.",
+    text: "Its worker is asked to stop. What is done stays on record, but this attempt does not go on.",
     yes: "Cancel the job",
     no: "Keep it running",
   },

@@ -44,17 +44,21 @@ const STORY = {
     ...(isEmpty(job.result) ? [] : [foldedText("Result", jsonText(job.result), true)]),
   ],
   failed: (job) => [
-    ...(job.error ? [errorBlock(job.error)] : []),
+    ...(job.error ? [errorBlock(job.error, true)] : []),
     title(job),
     ...lines(placeLine(job), itemsLine(job), endedLine(job)),
     ...resumeBlock(job),
   ],
-  cancelled: (job) => [title(job), ...lines(placeLine(job), itemsLine(job), endedLine(job)), ...resumeBlock(job)],
+  cancelled: (job) => [
+    title(job),
+    ...lines(placeLine(job), itemsLine(job), endedLine(job)),
+    ...resumeBlock(job),
+  ],
   lost: (job, now) => [
     title(job),
     ...lines(
-      `Its worker was last heard ${ago(job.last_contact_at, now)}. It may have died, or only be cut off: if it reports` +
-        " again, the job goes on from here by itself, and so does this page.",
+      `Its worker was last heard ${ago(job.last_contact_at, now)}. It may have died or be cut off: if it` +
+        " reports again, the job goes on from here by itself, and so does this page.",
       placeLine(job),
     ),
     ...resumeBlock(job),

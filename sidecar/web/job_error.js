@@ -3,14 +3,17 @@
 import { isEmpty, jsonText } from "./job_words.js";
 import { el } from "./text.js";
 
-/** @param {import("./progress.js").JobError} error */
-export function errorBlock(error) {
+/**
+ * @param {import("./progress.js").JobError} error
+ * @param {boolean} isOpen whether its context is shown unasked
+ */
+export function errorBlock(error, isOpen) {
   return el(
     "div",
     { class: "error-block" },
     el("p", { class: "error-message" }, error.message || "The worker did not say why."),
     error.type && el("p", { class: "error-type" }, error.type),
-    !isEmpty(error.context) && foldedText("Context", jsonText(error.context), true),
+    !isEmpty(error.context) && foldedText("Context", jsonText(error.context), isOpen),
     error.stack && foldedText("Stack", error.stack, false),
   );
 }

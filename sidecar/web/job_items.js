@@ -1,4 +1,4 @@
-/** The counts by kind, by name so that they keep their places, each with a bar that compares it with the others. */
+/** The counts by kind, each with a bar to compare it with the others; by name, so that each has its place. */
 
 import { count, el } from "./text.js";
 
@@ -6,8 +6,12 @@ import { count, el } from "./text.js";
 
 export function createItems() {
   const list = el("dl", { class: "items" });
-  const element = el("section", { class: "panel card", "aria-labelledby": "items-title", hidden: true },
-    el("h2", { id: "items-title" }, "Counted"), list);
+  const element = el(
+    "section",
+    { class: "panel card", "aria-labelledby": "items-title", hidden: true },
+    el("h2", { id: "items-title" }, "Counted"),
+    list,
+  );
   /** @type {Map<string, ReturnType<typeof createItem>>} */
   let shown = new Map();
   /** @param {Job} job */
@@ -19,7 +23,10 @@ export function createItems() {
     shown = new Map(counts.map(([kind]) => [kind, before.get(kind) ?? createItem(kind)]));
     for (const [kind, number] of counts) shown.get(kind)?.show(number, largest);
     const wanted = [...shown.values()].map((item) => item.element);
-    if (wanted.some((item, index) => list.children[index] !== item) || list.children.length !== wanted.length) {
+    if (
+      wanted.some((item, index) => list.children[index] !== item) ||
+      list.children.length !== wanted.length
+    ) {
       list.replaceChildren(...wanted);
     }
   }
@@ -28,9 +35,9 @@ export function createItems() {
 
 /** @param {string} kind */
 function createItem(kind) {
-  const number = el("dd");
-  const fill = el("div", { class: "item-fill" });
-  const element = el("div", { class: "item" }, el("dt", null, kind), number, fill);
+  const number = el("span");
+  const fill = el("span", { class: "item-fill" });
+  const element = el("div", { class: "item" }, el("dt", null, kind), el("dd", null, number, fill));
   /** @param {number} value @param {number} largest */
   function show(value, largest) {
     number.textContent = count(value);

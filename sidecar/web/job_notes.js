@@ -22,12 +22,17 @@ export function absentNote(jobId) {
 
 /** For a job that was shown until now. */
 export function goneNotice() {
-  return el("p", { class: "notice", role: "alert" }, "This job was deleted. What you see is the last that was heard of it.");
+  return el(
+    "p",
+    { class: "notice", role: "alert" },
+    "This job was deleted. What you see is the last that was heard of it.",
+  );
 }
 
 /** What keeps the reader from seeing it. @param {string} reason of the watching's end */
 export function refusedNote(reason) {
-  const why = reason === "forbidden" ? "Your token does not reach this job's project." : "Your session has ended.";
+  const why =
+    reason === "forbidden" ? "Your token does not reach this job's project." : "Your session has ended.";
   return note(
     el("h1", null, "You cannot see this job"),
     el("p", { class: "muted" }, why),

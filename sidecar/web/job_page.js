@@ -8,13 +8,14 @@ import { createConnection } from "./job_connection.js";
 import { createControls } from "./job_controls.js";
 import { createDetails } from "./job_details.js";
 import { createEnd } from "./job_end.js";
-import { createHero, createTitle } from "./job_hero.js";
+import { createHero } from "./job_hero.js";
 import { createItems } from "./job_items.js";
 import { absentNote, goneNotice, refusedNote, waitingNote } from "./job_notes.js";
 import { Points } from "./job_points.js";
 import { createStages } from "./job_stages.js";
 import { Timeline } from "./job_timeline.js";
 import { TimelineFeed } from "./job_timeline_feed.js";
+import { createTitle } from "./job_title.js";
 import { isFinished, isShareUnknown } from "./job_words.js";
 import { watch } from "./progress.js";
 import { askForToken } from "./session.js";
@@ -26,6 +27,8 @@ import { el, percent } from "./text.js";
  */
 
 const TICK_MILLISECONDS = 1000;
+/** How long a line of the timeline may wait that tells of no turn in the job. */
+const LEISURE_MILLISECONDS = 5000;
 /** How often a job that has ended is asked for, as another attempt may begin. */
 const RETURN_MILLISECONDS = 15_000;
 
@@ -38,6 +41,7 @@ export class JobPage {
   /** @type {number | undefined} */ #returning;
   /** @type {number | null} */ #frame = null;
   #attemptsShown = "";
+  #turnShown = "";
   #points = new Points();
 
   #announcer = createAnnouncer();
@@ -90,7 +94,7 @@ export class JobPage {
     this.#follow();
   }
 
-  /** Stop; `open` may be called again. */
+  /** Stop, for good. */
   close() {
     clearInterval(this.#ticking);
     clearInterval(this.#returning);
@@ -98,7 +102,6 @@ export class JobPage {
     this.#frame = null;
     this.#watching?.close();
     this.#feed?.close();
-    this.#feed = null;
     this.#hero.stop();
   }
 
@@ -121,8 +124,8 @@ export class JobPage {
     document.title = titleOf(job);
     this.#announcer.show(job);
     this.#renderSoon();
-    this.#readTimeline();
-    this.#readAttempts();
+    this.#readTimeline(job);
+    this.#readAttempts(job);
   }
 
   /** @param {Job} job */
@@ -147,7 +150,8 @@ export class JobPage {
   /** @param {import("./progress.js").State} state @param {import("./progress.js").StateDetail} detail */
   #connected(state, detail) {
     this.#connection.show(state, detail);
-    if (detail.reason === "unauthorized" || detail.reason === "forbidden") this.#tell(refusedNote(detail.reason));
+    if (detail.reason === "unauthorized" || detail.reason === "forbidden")
+      this.#tell(refusedNote(detail.reason));
   }
 
   /** @param {HTMLElement} note instead of the one that is there */
@@ -182,13 +186,17 @@ export class JobPage {
     this.#chart.show(job, this.#points.all, now);
   }
 
-  #readTimeline() {
-    if (this.#job) this.#timeline.name(this.#job.stages);
+  /** @param {Job} job */
+  #readTimeline(job) {
+    this.#timeline.name(job.stages);
     this.#feed ??= new TimelineFeed((after, limit) => readTimeline(this.#jobId, after, limit), {
       onEvents: (events) => this.#hear(events),
       onState: (state) => this.#timeline.tell(state),
     });
-    this.#feed.refresh();
+    const { attempt, status, stage, cancel_requested, pause_requested, stall } = job;
+    const turn = JSON.stringify([attempt, status, stage, cancel_requested, pause_requested, stall?.since]);
+    this.#feed.refresh(turn === this.#turnShown ? LEISURE_MILLISECONDS : 0);
+    this.#turnShown = turn;
   }
 
   /** @param {TimelineEvent[]} events */
@@ -202,9 +210,11 @@ export class JobPage {
     this.#renderSoon();
   }
 
-  /** Other attempts change when another one begins, or this one ends. */
-  #readAttempts() {
-    const job = /** @type {Job} */ (this.#job);
+  /**
+   * They change when another one begins, or this one ends.
+   * @param {Job} job
+   */
+  #readAttempts(job) {
     const wanted = `${job.attempt} ${job.status}`;
     if (job.attempt < 2 || this.#attemptsShown === wanted) return;
     this.#attemptsShown = wanted;

@@ -1,4 +1,4 @@
-/** How far an attempt was at which time: what the line is drawn from. Pure but for the points that it keeps. */
+/** How far an attempt was at which time: what the line is drawn from. */
 
 /**
  * @typedef {object} Point

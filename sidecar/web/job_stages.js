@@ -13,8 +13,12 @@ const WORDS = { pending: "to come", skipped: "skipped", completed: "done" };
 
 export function createStages() {
   const list = el("ol", { class: "stages" });
-  const element = el("section", { class: "panel card", "aria-labelledby": "stages-title", hidden: true },
-    el("h2", { id: "stages-title" }, "Stages"), list);
+  const element = el(
+    "section",
+    { class: "panel card", "aria-labelledby": "stages-title", hidden: true },
+    el("h2", { id: "stages-title" }, "Stages"),
+    list,
+  );
   /** @type {ReturnType<typeof createStage>[]} */
   let shown = [];
   /** @param {Job} job @param {number} now */
@@ -38,12 +42,23 @@ function createStage() {
   const track = el("span", { class: "stage-track", "aria-hidden": "true" });
   const fill = el("span", { class: "stage-fill" });
   track.append(fill);
-  const element = el("li", { class: "stage" }, track, name, el("span", { class: "stage-line" }, word, time), counted);
+  const element = el(
+    "li",
+    { class: "stage" },
+    track,
+    name,
+    el("span", { class: "stage-line" }, word, time),
+    counted,
+  );
   /** @param {Stage} stage @param {number} weight of all @param {Job} job @param {number} now */
   function show(stage, weight, job, now) {
-    const isCurrent = stage.status === "running" || (stage.name === job.stage && stage.status !== "completed");
+    const isCurrent =
+      stage.status === "running" || (stage.name === job.stage && stage.status !== "completed");
     element.dataset.status = stage.status;
-    element.title = weight > 0 ? `${stageName(stage)}: ${percent((100 * stage.weight) / weight)} of the job` : stageName(stage);
+    element.title =
+      weight > 0
+        ? `${stageName(stage)}: ${percent((100 * stage.weight) / weight)} of the job`
+        : stageName(stage);
     if (isCurrent) element.setAttribute("aria-current", "step");
     else element.removeAttribute("aria-current");
     element.classList.toggle("indeterminate", stage.status === "running" && stage.percent === null);

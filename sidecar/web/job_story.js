@@ -65,11 +65,17 @@ const TOLD = {
   progress: ({ percent: share, stage, current, total }, stages) => {
     const of = typeof total === "number" ? ` of ${count(total)}` : "";
     const counted = typeof current === "number" ? count(current) + of : null;
-    return joined([typeof share === "number" ? percent(share) : null, stage && labelOf(stage, stages), counted]);
+    return joined([
+      typeof share === "number" ? percent(share) : null,
+      stage && labelOf(stage, stages),
+      counted,
+    ]);
   },
   blocked: ({ blocked_on: on }) => (on ? `waits for ${on}` : ""),
   stalled: ({ reason, ...rest }, _, at) =>
-    typeof reason === "string" ? stallText({ threshold_seconds: null, since: at, ...rest, reason }) : plainText(rest),
+    typeof reason === "string"
+      ? stallText({ threshold_seconds: null, since: at, ...rest, reason })
+      : plainText(rest),
   completed: () => "",
   failed: (details, stages) => joined([at(details, stages), details.error?.message], ": "),
   cancelled: at,

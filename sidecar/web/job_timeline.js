@@ -15,14 +15,19 @@ const MOST_SHOWN_CHARACTERS = 240;
 
 export class Timeline {
   /** @type {TimelineEvent[]} oldest first */ #events = [];
-  /** @type {Map<string, { button: HTMLButtonElement, number: HTMLElement, count: number }>} */ #types = new Map();
+  /** @type {Map<string, { button: HTMLButtonElement, number: HTMLElement, count: number }>} */ #types =
+    new Map();
   /** @type {Job["stages"]} */ #stages = [];
   #most = CHUNK;
 
   #chips = el("div", { class: "chips", role: "group", "aria-label": "Show by type" });
   #list = el("ol", { class: "timeline", reversed: true });
   #empty = el("p", { class: "muted" }, "Nothing to show yet.");
-  #trouble = el("p", { class: "muted", hidden: true }, "The timeline cannot be read at the moment. Trying again …");
+  #trouble = el(
+    "p",
+    { class: "muted", hidden: true },
+    "The timeline cannot be read at the moment. Trying again …",
+  );
   #older = el("button", { type: "button", onclick: () => this.#showOlder() }, "Show older");
   #more;
 
@@ -84,8 +89,13 @@ export class Timeline {
   #chip(type) {
     const number = el("span", { class: "chip-count" });
     const pressed = String(!HIDDEN_AT_FIRST.has(type));
-    const button = el("button", { type: "button", class: "chip", "aria-pressed": pressed, "data-type": type },
-      typeWord(type), " ", number);
+    const button = el(
+      "button",
+      { type: "button", class: "chip", "aria-pressed": pressed, "data-type": type },
+      typeWord(type),
+      " ",
+      number,
+    );
     button.addEventListener("click", () => {
       button.setAttribute("aria-pressed", String(!this.#isShown(type)));
       this.#most = CHUNK;

@@ -10,18 +10,19 @@
 
 const PAGE = 1000;
 /** How many pages are read unasked; then `more` must be called. */
-const PAGES_UNASKED = 5;
+const PAGES_UNASKED = 20;
 const SPACING_MILLISECONDS = 1000;
 const RETRY_MILLISECONDS = 5000;
 
 export class TimelineFeed {
   /** @type {(after: number, limit: number) => Promise<TimelineEvent[]>} */ #read;
   /** @type {FeedListener} */ #listener;
-  /** @type {ReturnType<typeof setTimeout> | null} */ #timer = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
+  #dueAt = Infinity;
+  #restsUntil = 0;
   #last = 0;
   #pagesLeft = PAGES_UNASKED;
   #isReading = false;
-  #isWanted = false;
   #isClosed = false;
 
   /**
@@ -33,11 +34,15 @@ export class TimelineFeed {
     this.#listener = listener;
   }
 
-  /** There may be something new. However often this is called, it is read once a second at most. */
-  refresh() {
-    if (this.#isClosed) return;
-    if (this.#isReading || this.#timer !== null) this.#isWanted = true;
-    else void this.#readOn();
+  /**
+   * There may be something new. However often this is called, it is read once a second at most.
+   * @param {number} [delayMilliseconds] how long that may wait
+   */
+  refresh(delayMilliseconds = 0) {
+    const dueAt = Math.max(performance.now() + delayMilliseconds, this.#restsUntil);
+    if (this.#isClosed || dueAt >= this.#dueAt) return;
+    this.#dueAt = dueAt;
+    this.#schedule();
   }
 
   /** Read on, where it stopped because there is so much. */
@@ -48,22 +53,29 @@ export class TimelineFeed {
 
   close() {
     this.#isClosed = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    clearTimeout(this.#timer);
+  }
+
+  #schedule() {
+    if (this.#isReading || this.#dueAt === Infinity) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#readOn(), Math.max(0, this.#dueAt - performance.now()));
   }
 
   async #readOn() {
     this.#isReading = true;
-    this.#isWanted = false;
-    let isFailing = false;
-    try {
-      await this.#readPages();
-    } catch {
-      isFailing = true; // whatever it was: it is shown, and tried again
-    }
+    this.#dueAt = Infinity;
+    const isFailing = await this.#readPages().then(
+      () => false,
+      () => true, // whatever it was: it is shown, and tried again
+    );
     this.#isReading = false;
     if (this.#isClosed) return;
     this.#listener.onState({ hasMore: this.#pagesLeft <= 0, isFailing });
-    this.#rest(isFailing);
+    this.#restsUntil = performance.now() + SPACING_MILLISECONDS;
+    if (isFailing) this.refresh(RETRY_MILLISECONDS);
+    this.#dueAt = Math.max(this.#dueAt, this.#restsUntil);
+    this.#schedule();
   }
 
   async #readPages() {
@@ -74,14 +86,5 @@ export class TimelineFeed {
       if (events.length > 0) this.#listener.onEvents(events);
       if (events.length < PAGE) return;
     }
-  }
-
-  /** @param {boolean} isFailing */
-  #rest(isFailing) {
-    this.#isWanted ||= isFailing;
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      if (this.#isWanted) this.refresh();
-    }, isFailing ? RETRY_MILLISECONDS : SPACING_MILLISECONDS);
   }
 }

@@ -1,7 +1,7 @@
 /** What one watcher of one job is told: nothing older than what it knows, no lower percent, each end once. */
 
 import { notify } from "./environment.js";
-import { held, isNewer } from "./job_order.js";
+import { held, isNewer, isOver } from "./job_order.js";
 
 /**
  * @typedef {import("./progress.js").Job} Job
@@ -52,7 +52,7 @@ export class JobWatch {
   /** @param {Following} following */
   start(following) {
     this.#following = following;
-    following.start();
+    queueMicrotask(() => this.#isClosed || following.start()); // no callback before the caller has its handle
   }
 
   close() {
@@ -70,6 +70,7 @@ export class JobWatch {
     else if (name === "gone") this.#lose();
     else if (name === "unknown") this.#doubt();
     else if (name === "degraded") this.#degrade(data.store === "sql");
+    else if (name === "connected") this.#degrade(false); // if not, that is said next
   }
 
   /** @param {Status} status */
@@ -95,7 +96,8 @@ export class JobWatch {
   #finish(job) {
     this.#show(job);
     if (this.#isClosed) return; // by who was just told
-    notify(this.#callbacks.onDone, this.#job ?? job);
+    if (!this.#job || !isOver(this.#job.status)) return; // the next attempt has been heard of already
+    notify(this.#callbacks.onDone, this.#job);
     this.#end("done");
   }
 
@@ -113,8 +115,9 @@ export class JobWatch {
 
   /** @param {boolean} isDegraded */
   #degrade(isDegraded) {
+    const isNews = this.#isDegraded !== isDegraded;
     this.#isDegraded = isDegraded;
-    if (this.#status) this.onStatus(this.#status);
+    if (isNews && this.#status) this.onStatus(this.#status);
   }
 
   /** @param {string} reason */

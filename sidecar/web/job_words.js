@@ -68,7 +68,8 @@ export function connectionWord(state) {
 }
 
 /**
- * Whether nobody knows what share of the whole is done: there is neither a plan that weighs anything nor a total.
+ * Whether nobody knows what share of the whole is done: there is neither a plan that weighs anything nor a
+ * total.
  * @param {Job} job
  */
 export function isShareUnknown(job) {
@@ -83,7 +84,7 @@ export function isShareUnknown(job) {
 export function countedText({ current, total, unit, total_growing: isGrowing }) {
   if (current === null) return null;
   const of = total === null ? "" : ` of ${count(total)}${isGrowing ? " found so far" : ""}`;
-  return `${count(current)}${of}${unit ? ` ${unit}` : ""}${total === null && !isGrowing ? " so far" : ""}`;
+  return `${count(current)}${of}${unit ? ` ${unit}` : ""}${total === null ? " so far" : ""}`;
 }
 
 /**
@@ -97,7 +98,8 @@ export function barText(job) {
 }
 
 /**
- * When it may end, in seconds from now: what the sidecar has said, less the time since then. Null if it has not.
+ * When it may end, in seconds from now: what the sidecar has said, less the time since then. Null if it has
+ * not.
  * @param {Job} job
  * @param {number} now
  */
@@ -107,10 +109,15 @@ export function remaining(job, now) {
   const since = Math.max(0, (now - Date.parse(job.updated_at)) / 1000);
   /** @param {number | null} from */
   const left = (from) => (from === null ? null : Math.max(0, from - since));
-  return { seconds: left(seconds) ?? 0, low: left(low), high: left(high) };
+  return {
+    seconds: left(seconds) ?? 0,
+    low: left(low),
+    high: left(high),
+    isOverdue: since > (high ?? seconds) + 1,
+  };
 }
 
-/** @param {number} seconds */
+/** @param {number} seconds from now */
 export function remainingText(seconds) {
   return seconds < 1 ? "any moment" : `about ${duration(seconds)}`;
 }
@@ -147,5 +154,7 @@ export function jsonText(value) {
 
 /** @param {unknown} value */
 export function isEmpty(value) {
-  return value === null || value === undefined || (typeof value === "object" && Object.keys(value).length === 0);
+  return (
+    value === null || value === undefined || (typeof value === "object" && Object.keys(value).length === 0)
+  );
 }

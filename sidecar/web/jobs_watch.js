@@ -57,7 +57,7 @@ export class JobsWatch {
   /** @param {Event} event */
   onEvent({ name, data }) {
     if (this.#closing.signal.aborted) return;
-    if (name === "connected" && !data.recovered) this.#named = new Set();
+    if (name === "connected") this.#begin(data.recovered);
     else if (name === "progress") this.#show(data);
     else if (name === "done") this.#show(data.job);
     else if (name === "gone") this.#lose(data.job_id);
@@ -71,6 +71,12 @@ export class JobsWatch {
     this.#status = status;
     const { state, reason, transport, failures } = status;
     notify(this.#callbacks.onState, state, { reason, transport, failures, isDegraded: this.#isDegraded });
+  }
+
+  /** @param {boolean} isRecovered false: the whole state follows */
+  #begin(isRecovered) {
+    if (!isRecovered) this.#named = new Set();
+    this.#degrade(false); // if not, that is said next
   }
 
   /** @param {BriefJob} job */
@@ -146,7 +152,8 @@ export class JobsWatch {
 
   /** @param {boolean} isDegraded */
   #degrade(isDegraded) {
+    const isNews = this.#isDegraded !== isDegraded;
     this.#isDegraded = isDegraded;
-    if (this.#status) this.onStatus(this.#status);
+    if (isNews && this.#status) this.onStatus(this.#status);
   }
 }

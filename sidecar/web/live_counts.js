@@ -1,56 +1,93 @@
-/** How many jobs there are of each status, to be read and to be pressed. */
+/** How many jobs there are of each status: numbers to read, and buttons that show only these. */
 
 import { statusWord } from "./job_words.js";
+import { FINISHED, UNFINISHED } from "./live_filters.js";
 import { count, el } from "./text.js";
 
-/** What is counted: whatever runs, and what needs somebody's eye. */
-export const COUNTED = ["running", "stalled", "queued", "paused", "blocked"];
+/**
+ * @typedef {import("./progress.js").JobStatus} JobStatus
+ * @typedef {import("./live_filters.js").Filters} Filters
+ * @typedef {JobStatus | "stalled"} Counted
+ */
 
-/** @type {Record<string, string>} */
-const TONES = { stalled: "warn", blocked: "warn" };
+const STALLED = "stalled";
 
 export class Counts {
-  /** @param {HTMLElement} root @param {(status: string) => void} onPress */
+  /** @type {Map<Counted, { button: HTMLButtonElement, number: HTMLElement }>} */ #chips = new Map();
+
+  /**
+   * @param {HTMLElement} root
+   * @param {(counted: Counted) => void} onPress
+   */
   constructor(root, onPress) {
-    this.numbers = new Map(COUNTED.map((status) => [status, el("span", { class: "number" }, "0")]));
-    this.buttons = new Map(COUNTED.map((status) => [status, this.#button(status, onPress)]));
-    root.replaceChildren(...this.buttons.values());
-  }
-
-  /** @param {Iterable<import("./progress.js").BriefJob>} jobs */
-  show(jobs) {
-    const found = new Map(COUNTED.map((status) => [status, 0]));
-    for (const { status, stall_reason: reason } of jobs) {
-      if (found.has(status)) found.set(status, (found.get(status) ?? 0) + 1);
-      if (reason) found.set("stalled", (found.get("stalled") ?? 0) + 1);
-    }
-    for (const [status, number] of found) this.#write(status, number);
-  }
-
-  /** Show which of them the page is narrowed down to. @param {string} status @param {boolean} isStalled */
-  press(status, isStalled) {
-    for (const [name, button] of this.buttons) {
-      button.setAttribute("aria-pressed", String(name === "stalled" ? isStalled : name === status));
-    }
-  }
-
-  /** @param {string} status @param {(status: string) => void} onPress */
-  #button(status, onPress) {
-    return el(
-      "button",
-      { type: "button", "aria-pressed": "false", onclick: () => onPress(status) },
-      this.numbers.get(status),
-      el("span", { class: "word" }, status === "stalled" ? "Stalled" : statusWord(status)),
+    root.append(
+      this.#group("Now", [STALLED, ...UNFINISHED], onPress),
+      this.#group("Finished last", FINISHED, onPress),
     );
   }
 
-  /** @param {string} status @param {number} number */
-  #write(status, number) {
-    const shown = this.numbers.get(status);
-    if (!shown || shown.textContent === count(number)) return;
-    shown.textContent = count(number);
-    const tone = number > 0 ? TONES[status] : undefined;
-    if (tone) this.buttons.get(status)?.setAttribute("data-tone", tone);
-    else this.buttons.get(status)?.removeAttribute("data-tone");
+  /** @param {ReadonlyMap<string, number>} numbers by status, and of the stalled ones; without a number: 0 */
+  show(numbers) {
+    for (const [counted, { button, number }] of this.#chips) {
+      const text = count(numbers.get(counted) ?? 0);
+      if (number.textContent === text) continue;
+      number.textContent = text;
+      button.toggleAttribute("data-none", text === "0");
+    }
   }
+
+  /** Show which ones the page is narrowed down to. @param {Filters} filters */
+  press({ statuses, isStalled }) {
+    for (const [counted, { button }] of this.#chips) {
+      const isPressed = counted === STALLED ? isStalled : statuses.includes(counted);
+      button.setAttribute("aria-pressed", String(isPressed));
+    }
+  }
+
+  /** @param {string} name @param {readonly Counted[]} all @param {(counted: Counted) => void} onPress */
+  #group(name, all, onPress) {
+    const chips = all.map((counted) => this.#chip(counted, onPress));
+    return el(
+      "div",
+      { class: "count-group", role: "group", "aria-label": name },
+      el("span", { class: "count-caption", "aria-hidden": "true" }, name),
+      chips,
+    );
+  }
+
+  /** @param {Counted} counted @param {(counted: Counted) => void} onPress */
+  #chip(counted, onPress) {
+    const number = el("span", { class: "number" }, "0");
+    const word = counted === STALLED ? "Stalled" : statusWord(counted);
+    const button = el(
+      "button",
+      {
+        type: "button",
+        class: "count status",
+        "data-status": counted,
+        "data-none": true,
+        "aria-pressed": "false",
+      },
+      word,
+      " ",
+      number,
+    );
+    button.addEventListener("click", () => onPress(counted));
+    this.#chips.set(counted, { button, number });
+    return button;
+  }
+}
+
+/**
+ * Count jobs by status, and the stalled ones.
+ * @param {Iterable<import("./progress.js").BriefJob>} jobs
+ */
+export function counted(jobs) {
+  /** @type {Map<string, number>} */
+  const numbers = new Map();
+  for (const { status, stall_reason: reason } of jobs) {
+    numbers.set(status, (numbers.get(status) ?? 0) + 1);
+    if (reason) numbers.set(STALLED, (numbers.get(STALLED) ?? 0) + 1);
+  }
+  return numbers;
 }

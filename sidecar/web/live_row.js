@@ -1,115 +1,133 @@
-/** One job as a row: made once, and after that only what has changed is written. */
+/** One job as a row: its elements are made once, and after that only what has changed is written. */
 
-import { isFinished, remainingText, statusWord } from "./job_words.js";
-import { ago, count, duration, el, moment, percent } from "./text.js";
+import { statusWord } from "./job_words.js";
+import {
+  NOTHING,
+  isShareUnknown,
+  messageText,
+  movedAt,
+  shareText,
+  stageText,
+  stallWords,
+  timeText,
+} from "./live_words.js";
+import { ago, el, moment } from "./text.js";
 
-/** @typedef {import("./progress.js").BriefJob} BriefJob */
+/** @typedef {import("./live_words.js").RowJob} RowJob */
 
 /** @type {Record<string, string>} */
-const TONES = { completed: "good", failed: "bad", lost: "bad", cancelled: "calm", paused: "calm", blocked: "warn" };
-
-/** What stands above the columns, of jobs that run and of those that have finished. */
-export const HEADS = {
-  active: ["Status", "Job", "Progress", "Message", "ETA", "Progress made"],
-  finished: ["Status", "Job", "Progress", "Message", "Took", "Finished"],
+const TONES = {
+  completed: "good",
+  failed: "bad",
+  lost: "bad",
+  cancelled: "calm",
+  paused: "calm",
+  queued: "calm",
+  blocked: "warn",
 };
 
 export class Row {
-  /** @param {BriefJob} job */
+  /** @type {RowJob} */ #job;
+  /** Whether the browser leaves the row out, as it is far from what is on the screen. */ #isSkipped = false;
+  #status = el("span", { class: "status" });
+  #link = el("a", { class: "id" });
+  #type = el("div", { class: "type cut", role: "cell" });
+  #project = el("div", { class: "project cut", role: "cell" });
+  #fill = el("div", { class: "fill" });
+  #bar;
+  #share = el("span", { class: "share" });
+  #stall = el("span", { class: "badge", "data-status": "stalled", hidden: true });
+  #stage = el("span", { class: "stage" });
+  #message = el("span", { class: "message" });
+  #time = el("div", { class: "eta number", role: "cell" });
+  #moved = el("time");
+
+  /** @param {RowJob} job */
   constructor(job) {
-    this.status = el("span", { class: "badge" });
-    this.stall = el("span", { class: "badge", "data-status": "stalled", hidden: true });
-    this.link = el("a", { class: "id", href: `/jobs/${encodeURIComponent(job.job_id)}` }, job.job_id);
-    this.kind = el("span", { class: "kind" });
-    this.fill = el("div", { class: "fill" });
-    this.bar = el(
-      "div",
-      { class: "bar", role: "progressbar", "aria-label": job.job_id, "aria-valuemin": 0, "aria-valuemax": 100 },
-      this.fill,
-    );
-    this.percent = el("span", { class: "percent" });
-    this.stage = el("span", { class: "stage" });
-    this.message = el("div", { class: "message", role: "cell" });
-    this.eta = el("div", { class: "number", role: "cell", "data-label": "ETA" });
-    this.time = el("time");
+    this.#job = job;
+    this.#link.textContent = job.job_id;
+    this.#link.setAttribute("href", `/jobs/${encodeURIComponent(job.job_id)}`);
+    const share = { role: "progressbar", "aria-label": job.job_id, "aria-valuemin": 0, "aria-valuemax": 100 };
+    this.#bar = el("div", { class: "bar", ...share }, this.#fill);
     this.element = el(
       "div",
       { class: "job", role: "row" },
-      el("div", { class: "statuses", role: "cell" }, this.status, this.stall),
-      el("div", { class: "name", role: "cell" }, this.link, this.kind),
-      el("div", { class: "progress", role: "cell" }, this.bar, this.percent, this.stage),
-      this.message,
-      this.eta,
-      el("div", { class: "number muted", role: "cell" }, this.time),
+      el("div", { class: "state", role: "cell" }, this.#status),
+      el("div", { class: "name cut", role: "rowheader" }, this.#link),
+      this.#type,
+      this.#project,
+      el("div", { class: "progress", role: "cell" }, this.#bar, this.#share),
+      el("div", { class: "doing cut", role: "cell" }, this.#stall, this.#stage, this.#message),
+      this.#time,
+      el("div", { class: "moved number", role: "cell" }, this.#moved),
     );
-    this.job = job;
+    this.element.addEventListener("contentvisibilityautostatechange", (event) =>
+      this.#skip(Boolean(/** @type {any} */ (event).skipped)),
+    );
     this.show(job);
   }
 
-  /** @param {BriefJob} job */
+  /** @param {RowJob} job */
   show(job) {
-    this.job = job;
-    write(this.status, statusWord(job.status));
-    set(this.status, "data-status", job.status);
-    write(this.kind, job.project === job.job_type ? job.project : `${job.project} · ${job.job_type}`);
-    write(this.message, job.message ?? "");
+    this.#job = job;
+    write(this.#status, statusWord(job.status));
+    set(this.#status, "data-status", job.status);
+    write(this.#type, job.job_type);
+    write(this.#project, job.project);
+    write(this.#stage, stageText(job));
+    write(this.#message, messageText(job));
     this.#showStall(job.stall_reason ?? null);
     this.#showShare(job);
+    this.#writeTimes(Date.now());
+  }
+
+  /** Write what changes as time goes by, where somebody can see it. @param {number} now */
+  tick(now) {
+    if (this.#isSkipped) return;
+    this.#writeTimes(now);
+    this.#moved.title = moment(this.#moved.dateTime); // too slow to be done with each update
+  }
+
+  /** @param {boolean} isSkipped */
+  #skip(isSkipped) {
+    this.#isSkipped = isSkipped;
     this.tick(Date.now());
   }
 
-  /** Write what changes by itself. @param {number} now */
-  tick(now) {
-    const { job } = this;
-    const at = (isFinished(job.status) ? job.updated_at : (job.last_progress_at ?? job.updated_at)) ?? null;
-    write(this.time, ago(at, now));
-    if (at && this.time.dateTime !== at) {
-      this.time.dateTime = at;
-      this.time.title = moment(at);
-    }
-    set(this.eta, "data-label", isFinished(job.status) ? "Took" : "ETA");
-    write(this.eta, isFinished(job.status) ? duration(secondsOf(job)) : etaText(job, now));
+  /** @param {number} now */
+  #writeTimes(now) {
+    const at = movedAt(this.#job);
+    const time = timeText(this.#job, now);
+    write(this.#time, time);
+    this.#time.toggleAttribute("data-none", time === NOTHING);
+    write(this.#moved, ago(at, now));
+    if (this.#moved.dateTime !== at) this.#moved.dateTime = at;
   }
 
   /** @param {string | null} reason */
   #showStall(reason) {
-    this.stall.hidden = reason === null;
-    write(this.stall, reason === null ? "" : `Stalled: ${reason.replaceAll("_", " ")}`);
+    if (this.#stall.hidden === (reason === null) && reason === null) return;
+    this.#stall.hidden = reason === null;
+    write(this.#stall, reason === null ? "" : stallWords(reason));
     this.element.toggleAttribute("data-stalled", reason !== null);
   }
 
-  /** @param {BriefJob} job */
+  /** @param {RowJob} job */
   #showShare(job) {
-    const isOver = isFinished(job.status);
-    const isUnknown = !isOver && !job.percent && job.total === null;
-    const shown = isUnknown ? "" : percent(job.percent);
-    write(this.percent, shown);
-    write(this.stage, stageText(job));
-    this.bar.classList.toggle("indeterminate", isUnknown && job.status === "running");
-    this.fill.style.transform = isUnknown ? "" : `scaleX(${(job.percent ?? 0) / 100})`;
-    set(this.bar, "data-tone", job.stall_reason ? "warn" : (TONES[job.status] ?? null));
-    set(this.bar, "aria-valuenow", isUnknown ? null : String(job.percent ?? 0));
-    set(this.bar, "aria-valuetext", isUnknown ? "share unknown" : shown);
+    const isUnknown = isShareUnknown(job);
+    const text = shareText(job);
+    write(this.#share, text);
+    this.#bar.classList.toggle("indeterminate", isUnknown && job.status === "running");
+    const transform = isUnknown ? "" : `scaleX(${(job.percent ?? 0) / 100})`;
+    if (this.#fill.style.transform !== transform) this.#fill.style.transform = transform;
+    set(this.#bar, "data-tone", job.stall_reason ? "warn" : (TONES[job.status] ?? null));
+    set(this.#bar, "aria-valuenow", isUnknown ? null : String(job.percent ?? 0));
+    set(
+      this.#bar,
+      "aria-valuetext",
+      `${isUnknown ? "share unknown" : text}, ${statusWord(job.status).toLowerCase()}`,
+    );
   }
-}
-
-/** @param {BriefJob} job what it is at: the stage, and what it has counted there */
-function stageText(job) {
-  const total = job.total === null ? "" : ` of ${count(job.total)}`;
-  const counted = job.current === null ? "" : `${count(job.current)}${total} ${job.unit ?? ""}`.trim();
-  return [job.stage_label || job.stage, counted].filter(Boolean).join(" · ");
-}
-
-/** @param {BriefJob} job @param {number} now */
-function etaText(job, now) {
-  if (typeof job.eta_seconds !== "number") return "–";
-  const left = job.eta_seconds - (now - Date.parse(job.updated_at)) / 1000;
-  return remainingText(Math.max(0, left)).replace("about ", "");
-}
-
-/** @param {BriefJob} job */
-function secondsOf(job) {
-  return (Date.parse(job.updated_at) - Date.parse(job.created_at)) / 1000;
 }
 
 /** @param {Node} node @param {string} text */

@@ -4,14 +4,14 @@
  *     <script type="module" src="http://127.0.0.1:8650/web/progress-job.js"></script>
  *     <progress-job job-id="night-run"></progress-job>
  *
- * Attributes: `job-id`; `url`, where the sidecar is (by default where this file came from); `token`, one that may read;
- * `label`, a title instead of the id; `theme`, `light` or `dark` instead of the reader's own; `dialog`, to stand in a
- * modal dialog; `autoclose`, to close itself 2 s after the job has completed (after a failure it stays). With `dialog`
- * or `autoclose` there is a close button.
+ * Attributes: `job-id`; `url`, where the sidecar is (by default where this file came from); `token`, one
+ * that may read; `label`, a title instead of the id; `theme`, `light` or `dark` instead of the reader's own;
+ * `dialog`, to stand in a modal dialog; `autoclose`, to close itself 2 s after the job has completed (after
+ * a failure it stays). With `dialog` or `autoclose` there is a close button.
  *
  * Events, which bubble: `progress` and `done` with `detail.job`, `gone` with `detail.jobId`, `denied` with
- * `detail.reason`, and `close` with `detail.reason`: `completed` or `reader`. What has closed is hidden, and stays in
- * the document until the app removes it.
+ * `detail.reason`, and `close` with `detail.reason`: `completed` or `reader`. What has closed is hidden, and
+ * stays in the document until the app removes it.
  */
 
 import { createCard } from "./job_card.js";

@@ -91,7 +91,9 @@ export function watchJobs(selection, options = {}) {
   const watching = new JobsWatch(selection, options, (jobId, aborting) => source.job(jobId, aborting));
   const pace = { pollSeconds: connection.environment.timings.pollManySeconds, quietSeconds: Infinity };
   const follower = new Follower(connection, source, pace, null, watching);
+  let isClosed = false;
   function close() {
+    isClosed = true;
     signal?.removeEventListener("abort", close);
     watching.close();
     follower.stop();
@@ -99,7 +101,7 @@ export function watchJobs(selection, options = {}) {
   if (signal?.aborted) close();
   else {
     signal?.addEventListener("abort", close, { once: true });
-    follower.start();
+    queueMicrotask(() => isClosed || follower.start()); // no callback before the caller has its handle
   }
   return {
     close,

@@ -36,6 +36,7 @@ export class SharedFollower {
   /** @type {(() => void) | null} */ #release = null;
   #candidacy = new AbortController();
   /** @type {Event | null} */ #newest = null;
+  /** @type {Event | null} which store serves, if it was said */ #store = null;
   /** @type {Status} */ #status = { state: "connecting", reason: null, transport: null, failures: 0 };
 
   /**
@@ -178,6 +179,7 @@ export class SharedFollower {
   /** @param {Told} told */
   #take({ event, status }) {
     if (event && STATES.has(event.name)) this.#newest = event;
+    if (event?.name === "connected" || event?.name === "degraded") this.#store = event;
     if (status && !isSame(status, this.#status)) {
       this.#status = status;
       this.#listener.onStatus(status);
@@ -187,7 +189,9 @@ export class SharedFollower {
 
   /** Tell a tab that has just come what is known. */
   #greet() {
-    if (this.#follower) this.#channel.postMessage({ event: this.#newest, status: this.#status });
+    if (!this.#follower) return;
+    for (const event of [this.#store, this.#newest])
+      this.#channel.postMessage({ event, status: this.#status });
   }
 
   #beat() {

@@ -1,4 +1,4 @@
-/** Words, numbers and times as people read them, and elements that hold them as text. All are pure but `el`. */
+/** Words, numbers and times as people read them, and elements that hold them as text. Pure, but for `el`. */
 
 const NOTHING = "–";
 const MINUTE = 60;
@@ -11,7 +11,11 @@ const CLOCK = new Intl.DateTimeFormat(undefined, {
   second: "2-digit",
   hourCycle: "h23",
 });
-const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long", hourCycle: "h23" });
+const MOMENT = new Intl.DateTimeFormat(undefined, {
+  dateStyle: "medium",
+  timeStyle: "long",
+  hourCycle: "h23",
+});
 const DATED = new Intl.DateTimeFormat(undefined, {
   day: "numeric",
   month: "short",
@@ -29,9 +33,10 @@ const TENTHS = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maxi
  */
 
 /**
- * Make an element. Children that are no nodes become text, whatever they contain; null and false are left out. Of the
- * attributes, `true` is an empty one, null, undefined and false are left out, and a function is a listener: `onclick`.
- * There is no `style`: the pages' policy forbids it as an attribute, so set `element.style` instead.
+ * Make an element. Children that are no nodes become text, whatever they contain; null, undefined and false
+ * are left out. Of the attributes `true` is an empty one, null, undefined and false are left out, and a
+ * function is a listener: `onclick`. There is no `style`: the pages' policy forbids that attribute, so set
+ * `element.style` instead.
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
  * @param {Record<string, Attribute> | null} [attributes]
@@ -43,7 +48,8 @@ export function el(tag, attributes, ...children) {
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (typeof value === "function") element.addEventListener(name.replace(/^on/, ""), value);
     else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, String(value));
+    else if (value !== false && value !== null && value !== undefined)
+      element.setAttribute(name, String(value));
   }
   for (const child of children.flat()) {
     if (child !== null && child !== undefined && child !== false) {
@@ -63,7 +69,8 @@ export function duration(seconds) {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < MINUTE) return `${whole} s`;
   if (whole < HOUR) return `${Math.floor(whole / MINUTE)} min ${twoDigits(whole % MINUTE)} s`;
-  if (whole < DAY) return `${Math.floor(whole / HOUR)} h ${twoDigits(Math.floor((whole % HOUR) / MINUTE))} min`;
+  if (whole < DAY)
+    return `${Math.floor(whole / HOUR)} h ${twoDigits(Math.floor((whole % HOUR) / MINUTE))} min`;
   return `${Math.floor(whole / DAY)} d ${Math.floor((whole % DAY) / HOUR)} h`;
 }
 
@@ -94,7 +101,8 @@ export function moment(iso) {
 }
 
 /**
- * `just now`, `12 s ago`, `5 min ago`, `3 h ago`, `2 d ago`. A clock that is a little ahead is no time before now.
+ * `just now`, `12 s ago`, `5 min ago`, `3 h ago`, `2 d ago`. A clock that is a little ahead is no time
+ * before now.
  * @param {string | null | undefined} iso
  * @param {number | Date} now
  */

@@ -9,8 +9,8 @@ import pytest
 
 from sidecar.adapters import breaker
 from sidecar.adapters.breaker import Breaker
-from sidecar.background import ended
 from sidecar.core.errors import HistoryUnavailable, StoreRefused, StoreUnavailable
+from sidecar.tasks import ended
 
 SOON = 5.0
 BACK_SECONDS = 0.05

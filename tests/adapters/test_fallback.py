@@ -15,7 +15,6 @@ from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.fallback import FallbackStore
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.redis_live import RedisLive
-from sidecar.background import ended
 from sidecar.core.errors import Conflict, HistoryUnavailable, StoreUnavailable
 from sidecar.core.job import Job, Reason, Status
 from sidecar.core.view import View, view
@@ -23,6 +22,7 @@ from sidecar.ports import Gone, Order, Query, Stored, Written
 from sidecar.recorder import tell_ahead
 from sidecar.settings import Settings
 from sidecar.storage import Storage
+from sidecar.tasks import ended
 from tests.adapters.contract_live_store import ids, query, viewed
 from tests.adapters.updates import NOON, finish, push, update
 from tests.faults.patience import until_found

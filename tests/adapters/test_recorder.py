@@ -15,7 +15,6 @@ from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
 from sidecar.adapters.redis_outbox import RedisOutbox
 from sidecar.adapters.sql.tables import TABLES
-from sidecar.background import ended
 from sidecar.core.errors import StoreUnavailable
 from sidecar.core.job import Event, Job, Status, WorkerEvent
 from sidecar.core.merge import fork
@@ -24,6 +23,7 @@ from sidecar.history import Batch, Recorded
 from sidecar.recorder import LINES_A_BATCH, Recorder, tell_ahead
 from sidecar.settings import Settings
 from sidecar.storage import Storage
+from sidecar.tasks import ended
 from tests.adapters.updates import NOON, finish, push, update
 from tests.faults.patience import until_found
 from tests.http.conftest import Counted

@@ -14,12 +14,12 @@ from sidecar.adapters.redis_lease import RedisLease
 from sidecar.adapters.redis_link import Arguments, RedisLink, Script
 from sidecar.adapters.redis_live import TOMBSTONE_SECONDS, RedisLive
 from sidecar.adapters.redis_sweep import RedisSweep
-from sidecar.background import ended
 from sidecar.core.job import Job, Request, Status
 from sidecar.ports import Gone
 from sidecar.retention import DAY_SECONDS, JOBS_A_TURN, Retention
 from sidecar.settings import Settings
 from sidecar.storage import Storage, _terms
+from sidecar.tasks import ended
 from tests.adapters.contract_live_store import ids, query, viewed
 from tests.adapters.updates import NOON, ask, finish, push, update
 from tests.http.conftest import Counted

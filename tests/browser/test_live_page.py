@@ -1,11 +1,12 @@
 """The live page, as its readers see it, over a real sidecar."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
-import pytest
 import pytest_asyncio
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Contexts
@@ -18,17 +19,46 @@ BACK_MILLISECONDS = 20_000
 """How long a page may take to be back after a break: it waits longer after each failure."""
 
 TOKEN = "a-token-of-many-characters"
+MUCH = {"current": 74, "total": 216, "unit": "clusters", "stage": "solving", "message": "cluster 74 of 216"}
+
 KEEP_ROWS = """() => { globalThis.kept = new Map(
   [...document.querySelectorAll("#active .job")].map((row) => [row.querySelector(".id").textContent, row])); }"""
 ARE_SAME_ROWS = """() => [...document.querySelectorAll("#active .job")]
   .every((row) => globalThis.kept.get(row.querySelector(".id").textContent) === row)"""
+COUNT_ADDED_ROWS = """() => {
+  globalThis.addedRows = 0;
+  const count = (changes) => { for (const { addedNodes } of changes) globalThis.addedRows += addedNodes.length; };
+  new MutationObserver(count).observe(document.querySelector("#active .job").parentElement, { childList: true });
+}"""
+STALLED_ROW = """async () => {
+  const { Row } = await import("/web/live_row.js");
+  const at = new Date().toISOString();
+  const row = new Row({ job_id: "idle", project: "p", job_type: "t", attempt: 1, status: "running", percent: 40,
+    stage: null, stage_percent: 40, current: 4, total: 10, unit: null, message: "still here", eta_seconds: 9,
+    stall_reason: "no_progress", parent_id: null, created_at: at, updated_at: at, version: 1, cursor: "e-1" });
+  const table = document.createElement("div");
+  table.className = "jobs panel stalled";
+  table.setAttribute("role", "table");
+  table.append(row.element);
+  document.querySelector("main").append(table);
+}"""
 
 
-async def opened(page: Page, sidecar: Deployment, query: str) -> Page:
+async def opened(page: Page, sidecar: Deployment, query: str = "") -> Page:
     """Open the page, and wait until it is live."""
     await page.goto(f"{sidecar.url}/{query}")
     await expect(page.locator("#connection")).to_have_text("Live")
     return page
+
+
+def bar(page: Page, job_id: str, where: str = "#active") -> Locator:
+    """Return the bar of a job."""
+    return page.locator(f'{where} [role="progressbar"][aria-label="{job_id}"]')
+
+
+def chip(page: Page, status: str) -> Locator:
+    """Return the button that counts the jobs of a status and shows only these."""
+    return page.locator("#counts").get_by_role("button", name=status)
 
 
 async def test_bar_moves_while_a_worker_pushes_and_the_job_ends_below(
@@ -37,16 +67,22 @@ async def test_bar_moves_while_a_worker_pushes_and_the_job_ends_below(
     job_id = f"{project}-moving"
     await sidecar.push(job_id, project=project, current=10, total=100, unit="files", message="the first ten")
     await opened(page, sidecar, f"?project={project}")
-    bar = page.locator("#active").get_by_role("progressbar", name=job_id)
-    await expect(bar).to_have_attribute("aria-valuenow", "10")
+    await expect(bar(page, job_id)).to_have_attribute("aria-valuenow", "10")
     await sidecar.push(job_id, current=60, message="more than half")
-    await expect(bar).to_have_attribute("aria-valuenow", "60")
+    await expect(bar(page, job_id)).to_have_attribute("aria-valuenow", "60")
     await expect(page.get_by_text("more than half")).to_be_visible()
     await sidecar.push(job_id, status="completed")
-    done = page.locator("#finished").get_by_role("progressbar", name=job_id)
-    await expect(done).to_have_attribute("aria-valuenow", "100")
-    await expect(bar).to_have_count(0)
-    await expect(page.locator("#announcements")).to_contain_text(f"{job_id}: Completed.")
+    await expect(bar(page, job_id, "#finished")).to_have_attribute("aria-valuenow", "100")
+    await expect(bar(page, job_id)).to_have_count(0)
+    await expect(page.locator("#announcements")).to_contain_text(f"Completed: {job_id}.")
+
+
+async def test_share_that_nobody_knows_is_no_number(page: Page, sidecar: Deployment, project: str) -> None:
+    await sidecar.push(f"{project}-scan", project=project, current=48, unit="files")
+    await opened(page, sidecar, f"?project={project}")
+    await expect(bar(page, f"{project}-scan")).to_have_attribute("aria-valuetext", "share unknown, running")
+    assert await bar(page, f"{project}-scan").get_attribute("aria-valuenow") is None
+    await expect(page.get_by_text("48 files so far")).to_be_visible()
 
 
 async def test_newest_jobs_stand_first_wherever_they_come_from(page: Page, sidecar: Deployment, project: str) -> None:
@@ -55,8 +91,7 @@ async def test_newest_jobs_stand_first_wherever_they_come_from(page: Page, sidec
     await opened(page, sidecar, f"?project={project}")
     await sidecar.push(f"{project}-d", project=project, current=1)
     await sidecar.push(f"{project}-a", current=2)
-    ids = page.locator("#active .id")
-    await expect(ids).to_have_text([f"{project}-{name}" for name in ("d", "c", "b", "a")])
+    await expect(page.locator("#active .id")).to_have_text([f"{project}-{name}" for name in ("d", "c", "b", "a")])
 
 
 async def test_deleted_job_leaves(page: Page, sidecar: Deployment, project: str) -> None:
@@ -65,27 +100,53 @@ async def test_deleted_job_leaves(page: Page, sidecar: Deployment, project: str)
     await expect(page.locator("#active .id")).to_have_count(1)
     await sidecar.delete(f"{project}-a")
     await expect(page.locator("#active .id")).to_have_count(0)
-    await expect(page.locator("#nothing")).to_contain_text("No jobs yet")
+    await expect(page.locator("#nothing")).to_have_text("No unfinished job matches these filters.")
 
 
-async def test_filters_stand_in_the_address_and_survive_a_reload(page: Page, sidecar: Deployment, project: str) -> None:
+async def test_empty_sidecar_tells_the_command_that_makes_the_first_job(page: Page, own_sidecar: Deployment) -> None:
+    await opened(page, own_sidecar)
+    await expect(page.locator("#nothing code")).to_contain_text(f"{own_sidecar.url}/v1/jobs/first")
+    await own_sidecar.push("first", current=74, total=216)
+    await expect(bar(page, "first")).to_have_attribute("aria-valuenow", "34.26")
+    await expect(page.locator("#nothing")).to_be_hidden()
+
+
+async def test_finished_jobs_tell_how_they_ended(page: Page, sidecar: Deployment, project: str) -> None:
+    for name in ("good", "bad", "stopped"):
+        await sidecar.push(f"{project}-{name}", project=project, stage="solving", current=1)
+    await sidecar.push(f"{project}-good", status="completed")
+    await sidecar.push(f"{project}-bad", status="failed", error={"type": "TimeoutError", "message": HOSTILE})
+    await opened(page, sidecar, f"?project={project}")
+    await expect(page.locator("#finished .id")).to_have_text([f"{project}-bad", f"{project}-good"])
+    await expect(page.locator("#finished").get_by_text(f"TimeoutError: {HOSTILE}")).to_be_visible()
+    await sidecar.push(f"{project}-stopped", status="cancelled")
+    await expect(page.locator("#finished .id").first).to_have_text(f"{project}-stopped")
+    await chip(page, "Failed").click()
+    await expect(page.locator("#finished .id")).to_have_text([f"{project}-bad"])
+
+
+async def test_filters_stand_in_the_address_and_survive_a_reload_and_the_way_back(
+    page: Page, sidecar: Deployment, project: str
+) -> None:
     await sidecar.push(f"{project}-run", project=project, job_type="import", current=1)
     await sidecar.push(f"{project}-wait", project=project, job_type="import", status="paused")
     await sidecar.push(f"{project}-other", project=project, job_type="crawl", current=1)
     await opened(page, sidecar, f"?project={project}")
-    ids = page.locator("#active .id:visible")
+    ids = page.locator("#active .id")
     await expect(ids).to_have_count(3)
     await page.get_by_role("combobox", name="Type").select_option("import")
-    await expect(ids).to_have_count(2)
-    await page.get_by_role("button", name="Paused").click()
+    await expect(ids).to_have_text([f"{project}-wait", f"{project}-run"])
+    await chip(page, "Paused").click()
     await expect(ids).to_have_text([f"{project}-wait"])
     assert page.url.endswith(f"/?project={project}&job_type=import&status=paused")
     await page.reload()
     await expect(ids).to_have_text([f"{project}-wait"])
-    await expect(page.get_by_role("button", name="Paused")).to_have_attribute("aria-pressed", "true")
-    await page.get_by_role("button", name="Paused").click()
+    await expect(chip(page, "Paused")).to_have_attribute("aria-pressed", "true")
+    await page.go_back()
+    await expect(ids).to_have_text([f"{project}-wait", f"{project}-run"])
     await page.get_by_label("Search by id").fill("-RUN")
     await expect(ids).to_have_text([f"{project}-run"])
+    await expect(page).to_have_url(f"{sidecar.url}/?project={project}&job_type=import&search=-RUN")
 
 
 async def test_counts_say_how_many_there_are_of_each_status(page: Page, sidecar: Deployment, project: str) -> None:
@@ -93,40 +154,69 @@ async def test_counts_say_how_many_there_are_of_each_status(page: Page, sidecar:
         await sidecar.push(f"{project}-{number}", project=project, status=status, blocked_on="a key")
     await opened(page, sidecar, f"?project={project}")
     numbers = page.locator("#counts .number")
-    await expect(numbers).to_have_text(["2", "0", "1", "1", "1"])
+    await expect(numbers).to_have_text(["0", "2", "1", "1", "1", "0", "0", "0", "0"])
     await sidecar.push(f"{project}-0", status="completed")
-    await expect(numbers).to_have_text(["1", "0", "1", "1", "1"])
+    await expect(numbers).to_have_text(["0", "1", "1", "1", "1", "1", "0", "0", "0"])
+    await expect(page).to_have_title("1 running · Progress")
 
 
 async def test_job_is_found_by_keyboard_alone(page: Page, sidecar: Deployment, project: str) -> None:
-    await sidecar.push(f"{project}-key", project=project, current=1)
+    for name in ("a", "b"):
+        await sidecar.push(f"{project}-{name}", project=project, current=1)
     await opened(page, sidecar, f"?project={project}")
+    await page.locator("#active .id").first.focus()
+    await page.keyboard.press("ArrowDown")
+    await expect(page.locator("#active .id").last).to_be_focused()
     await page.keyboard.press("/")
     await expect(page.get_by_label("Search by id")).to_be_focused()
-    await page.keyboard.type(f"{project}-key")
+    await page.keyboard.type(f"{project}-a")
     await page.keyboard.press("Enter")
-    await page.wait_for_url(f"{sidecar.url}/jobs/{project}-key")
+    await page.wait_for_url(f"{sidecar.url}/jobs/{project}-a")
+
+
+async def test_search_says_that_an_id_is_nobodys(
+    page: Page, sidecar: Deployment, project: str, troubles: Troubles
+) -> None:
+    troubles.expect("404")
+    await opened(page, sidecar, f"?project={project}")
+    await page.get_by_label("Search by id").fill(f"{project}-nobody")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#search-hint")).to_have_text("No job has this id.")
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_label("Search by id")).to_have_value("")
 
 
 async def test_hostile_words_stay_words(page: Page, sidecar: Deployment, project: str) -> None:
-    await sidecar.push(
-        f"{project}-bad", project=project, current=1, total=3, message=HOSTILE, unit="<b>files</b>", stage="<i>one</i>"
-    )
-    await opened(page, sidecar, f"?project={project}")
+    words = {"message": HOSTILE, "stage": "<i>one</i>"}
+    await sidecar.push(f"{project}-bad", project=project, current=1, total=3, **words)
+    await sidecar.push(f"{project}-unit", project=project, current=1, total=3, unit="<b>files</b>")
+    await opened(page, sidecar, f"?project={project}&job_type=<b>x</b>&status=<b>")
     await expect(page.get_by_text(HOSTILE)).to_be_visible()
-    await expect(page.get_by_text("<i>one</i> · 1 of 3 <b>files</b>")).to_be_visible()
-    assert await page.locator("#active :is(img, b, i)").count() == 0
+    await expect(page.get_by_text("<i>one</i>")).to_be_visible()
+    await expect(page.get_by_text("1 of 3 <b>files</b>")).to_be_visible()
+    assert await page.locator("main :is(img, b, i)").count() == 0
+
+
+async def test_stalled_job_says_so_in_words(page: Page, sidecar: Deployment, project: str) -> None:
+    await opened(page, sidecar, f"?project={project}")
+    await page.evaluate(STALLED_ROW)
+    row = page.locator(".stalled .job")
+    await expect(row.get_by_text("Stalled: no progress")).to_be_visible()
+    await expect(row.locator(".eta")).to_have_attribute("data-none", "")
 
 
 async def test_thousand_jobs_change_without_flicker(page: Page, own_sidecar: Deployment) -> None:
     await own_sidecar.push_many([{"job_id": f"job-{n}", "current": 0, "total": 1000} for n in range(MANY)])
-    await opened(page, own_sidecar, "")
+    await opened(page, own_sidecar)
     await expect(page.locator("#active-count")).to_have_text("1,000")
     await page.evaluate(KEEP_ROWS)
+    await page.evaluate(COUNT_ADDED_ROWS)
     for step in range(1, 11):
-        await own_sidecar.push_many([{"job_id": f"job-{n}", "current": step} for n in range(0, MANY, 2)])
-    await expect(page.get_by_role("progressbar", name="job-998", exact=True)).to_have_attribute("aria-valuenow", "1")
+        await own_sidecar.push_many([{"job_id": f"job-{n}", "current": step * 10} for n in range(0, MANY, 2)])
+    await expect(bar(page, "job-998")).to_have_attribute("aria-valuenow", "10")
+    await expect(bar(page, "job-0")).to_have_attribute("aria-valuenow", "10")
     assert await page.evaluate(ARE_SAME_ROWS)
+    assert await page.evaluate("addedRows") == 0
     assert await page.locator("#active .job").count() == MANY
 
 
@@ -135,33 +225,42 @@ async def test_page_survives_a_restart_of_the_sidecar_and_of_redis(
 ) -> None:
     troubles.expect(LOST_CONNECTION, "503")
     await own_sidecar.push("job", current=1, total=10)
-    await opened(page, own_sidecar, "")
+    await own_sidecar.push("other", current=1, total=10)
+    await opened(page, own_sidecar)
     own_sidecar.kill()
     await expect(page.locator("#connection")).to_have_text("Reconnecting")
+    await expect(page.locator("#notices")).to_contain_text("has not been reached since")
     await own_sidecar.up()
+    await own_sidecar.push("other", status="completed")
     await expect(page.locator("#connection")).to_have_text("Live", timeout=BACK_MILLISECONDS)
+    await expect(bar(page, "other", "#finished")).to_have_attribute("aria-valuenow", "100")
     await own_sidecar.push("job", current=5)
-    bar = page.get_by_role("progressbar", name="job", exact=True)
-    await expect(bar).to_have_attribute("aria-valuenow", "50")
+    await expect(bar(page, "job")).to_have_attribute("aria-valuenow", "50")
     own_sidecar.kill_valkey()
     await own_sidecar.push("job", current=7)
-    await expect(bar).to_have_attribute("aria-valuenow", "70", timeout=BACK_MILLISECONDS)
-    await expect(page.locator("#notice")).to_be_hidden()
+    await expect(bar(page, "job")).to_have_attribute("aria-valuenow", "70", timeout=BACK_MILLISECONDS)
+    await expect(page.locator("#notices")).to_be_empty(timeout=BACK_MILLISECONDS)
 
 
-async def test_whoever_has_no_session_signs_in(page: Page, guarded_sidecar: Deployment, troubles: Troubles) -> None:
+async def test_whoever_has_no_session_signs_in_and_out(
+    page: Page, guarded_sidecar: Deployment, troubles: Troubles
+) -> None:
     troubles.expect("401")
     await page.goto(guarded_sidecar.url)
     dialog = page.get_by_role("dialog", name="Sign in")
     await dialog.get_by_label("Token").fill("not-the-right-token")
     await dialog.get_by_role("button", name="Sign in").click()
     await expect(dialog.get_by_role("alert")).to_have_text("This token is not known here.")
+    await assert_accessible(page)
     await dialog.get_by_label("Token").fill(TOKEN)
-    await dialog.get_by_role("button", name="Sign in").click()
+    await page.keyboard.press("Enter")
     await expect(page.locator("#connection")).to_have_text("Live")
     await page.reload()
     await expect(page.locator("#connection")).to_have_text("Live")
     assert await page.evaluate("document.cookie") == ""
+    await expect(page.locator("#nothing code")).to_contain_text("Authorization: Bearer $TOKEN")
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(dialog).to_be_visible()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -173,22 +272,37 @@ async def guarded_sidecar(tmp_path: Path, contexts: Contexts) -> AsyncIterator[D
     deployment.kill()
 
 
-@pytest.fixture
-def stalled() -> dict[str, object]:
-    """Return a job of which much is known."""
-    return {"current": 74, "total": 216, "unit": "clusters", "stage": "solving", "message": "cluster 74 of 216"}
+@pytest_asyncio.fixture(loop_scope="session")
+async def crowd(sidecar: Deployment, project: str) -> list[dict[str, Any]]:
+    """Return jobs in every state, which the sidecar knows."""
+    jobs: list[dict[str, Any]] = [
+        {"job_id": f"{project}-a", "job_type": "timetable", **MUCH},
+        {"job_id": f"{project}-b", "status": "blocked", "blocked_on": "a key"},
+        {"job_id": f"{project}-c", "status": "queued"},
+        {"job_id": f"{project}-d", "current": 12},
+        {"job_id": f"{project}-{'long' * 20}", "status": "paused", "message": "word " * 60},
+    ]
+    jobs += [{"job_id": f"{project}-{status}", "current": 1} for status in ("completed", "failed", "cancelled")]
+    await sidecar.push_many([{"project": project, **job} for job in jobs])
+    for status in ("completed", "failed", "cancelled"):
+        await sidecar.push(f"{project}-{status}", status=status)
+    return jobs
 
 
 async def test_nothing_serious_keeps_anybody_from_reading_it(
-    any_page: Page, sidecar: Deployment, project: str, stalled: dict[str, object]
+    any_page: Page, sidecar: Deployment, project: str, crowd: list[dict[str, Any]]
 ) -> None:
-    await sidecar.push(f"{project}-a", project=project, job_type="timetable", **stalled)
-    await sidecar.push(f"{project}-b", project=project, status="blocked", blocked_on="a key")
-    for status in ("completed", "failed", "cancelled"):
-        await sidecar.push(f"{project}-{status}", project=project, current=1)
-        await sidecar.push(f"{project}-{status}", status=status)
     await opened(any_page, sidecar, f"?project={project}")
-    await expect(any_page.locator("#finished .job")).to_have_count(3)
+    await expect(any_page.locator(".job")).to_have_count(len(crowd))
+    await any_page.evaluate(STALLED_ROW)
     await assert_accessible(any_page)
-    width = await any_page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    assert width[0] <= width[1]
+    width, room = await any_page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert width <= room
+
+
+async def test_times_are_told_in_the_readers_zone(page: Page, sidecar: Deployment, project: str) -> None:
+    await sidecar.push(f"{project}-a", project=project, current=1)
+    await opened(page, sidecar, f"?project={project}")
+    time = page.locator("#active time")
+    await expect(time).to_have_attribute("title", re.compile("(CET|CEST|GMT\\+[12])$"))
+    assert await time.get_attribute("datetime") == (await sidecar.job(f"{project}-a"))["last_progress_at"]

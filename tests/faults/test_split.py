@@ -200,8 +200,9 @@ async def test_of_two_ends_the_earlier_stays_and_the_other_is_told(pair: Pair, *
     await pair.push(pair.near, **body(1))
     await pair.split(Kind.CUT)
     assert (await pair.push(first, **body(2, status="completed")))["applied"]
-    assert (await pair.push(second, **body(3, status="failed")))["applied"]
-    await pair.united(status="completed", items={"rows": 6})
+    answer = await pair.push(second, **body(3, status="failed"))
+    assert answer["reason"] in {"applied", "late"}  # late if the recorder was faster than we
+    await pair.united(status="completed", items={"rows": 6 if answer["applied"] else 3})
     for events in await pair.told():
         assert [each["details"]["status"] for each in events if each["type"] == "late"] == ["failed"]
 

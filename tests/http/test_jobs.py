@@ -282,7 +282,7 @@ async def test_a_page_token_belongs_to_its_order(many: Sidecar) -> None:
         assert response.status == 422
 
 
-@pytest.mark.parametrize("path", ["/v1/jobs/j?wait=1", "/v1/jobs/j/timeline?colour=1", "/v1/jobs/j/events?colour=1"])
+@pytest.mark.parametrize("path", ["/v1/jobs/j?colour=1", "/v1/jobs/j/timeline?colour=1", "/v1/jobs/j/events?colour=1"])
 async def test_an_unknown_parameter_is_refused(sidecar: Sidecar, path: str) -> None:
     async with sidecar.client.get(path) as response:
         assert response.status == 422

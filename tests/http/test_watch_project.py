@@ -222,7 +222,7 @@ async def test_a_full_server_says_when_to_come_back(start: Starter) -> None:
     [
         ("", 422, "project: is required"),
         ("project=", 422, "project"),
-        ("project=*", 422, "project"),
+        ("project=a*", 422, "project"),
         ("project=a/b", 422, "project"),
         ("project=a&view=all", 422, "view"),
         ("project=a&nope=1", 422, "nope"),

@@ -56,7 +56,7 @@ test("without progress for a while the job is asked for beside the stream", asyn
   const heard = watching(context, proxy.url, "quiet", { timings: { quietSeconds: 0.5 } });
   await until(() => isNow(heard, "polling"), "it is polling");
   await until(() => proxy.count("rest") > 3, "it asks again and again");
-  assert.equal(heard.details.at(-1).reason, "quiet");
+  assert.equal(heard.details.at(-1)?.reason, "quiet");
   assert.equal(proxy.count("sse"), 1);
   await sidecar.push("quiet", { current: 2 });
   await until(() => isNow(heard, "live", "sse"), "progress makes it live again");
@@ -86,7 +86,7 @@ test("after five failures it asks each second, and keeps trying the stream", asy
   await until(() => isNow(heard, "live"), "it is live");
   const breaking = setInterval(() => isNow(heard, "live") && proxy.cut(), 10);
   context.after(() => clearInterval(breaking));
-  await until(() => heard.details.at(-1).failures === 4, "four failures", 20_000);
+  await until(() => heard.details.at(-1)?.failures === 4, "four failures", 20_000);
   assert.ok(!heard.states.includes("polling"));
   assert.equal(proxy.count("rest"), 0);
   await until(() => heard.states.includes("polling"), "it is polling", 20_000);
@@ -100,11 +100,22 @@ test("where nothing answers, it says so, and comes back when something does", as
   for (const kind of ["sse", "websocket", "rest"]) proxy.treatment[kind] = "cut";
   await sidecar.push("away", { current: 1, total: 8 });
   const heard = watching(context, proxy.url, "away");
-  await until(() => heard.details.at(-1).failures >= 2, "it tries again");
+  await until(() => heard.details.at(-1)?.failures >= 2, "it tries again");
   assert.equal(heard.watch.state, "reconnecting");
   assert.ok(!heard.states.includes("polling"));
   for (const kind of ["sse", "websocket", "rest"]) proxy.treatment[kind] = "pass";
   await until(() => isNow(heard, "live", "sse"), "it is live");
+});
+
+test("when an answer comes after none did, the stream is tried at once", async (context) => {
+  const proxy = await startProxy(context, sidecar);
+  proxy.treatment.sse = proxy.treatment.rest = "cut";
+  await sidecar.push("recovers", { current: 1, total: 8 });
+  const longest = { WebSocket: null, random: () => 1, timings: { failuresBeforePolling: 1 } };
+  const heard = watching(context, proxy.url, "recovers", longest);
+  await until(() => heard.details.at(-1)?.failures === 2, "it is to wait for 4 s");
+  proxy.treatment.sse = proxy.treatment.rest = "pass";
+  await until(() => isNow(heard, "live", "sse"), "it is live", 2500);
 });
 
 test("a full server is left alone for a while; meanwhile it is asked", async (context) => {

@@ -144,7 +144,7 @@ test("useSmoothedETA begins at once, and goes on smoothly", async (context) => {
   await until(() => used.result === null, "there is none any more");
 });
 
-test("useSnapshotProgress follows a project's newest snapshot by its steps, and stops at its end", async (context) => {
+test("useSnapshotProgress follows a project's newest snapshot to its end", async (context) => {
   const stages = ["waiting", "browsing", "listing", "compressing", "uploading", "completed"].map((name) => ({
     name,
   }));

@@ -79,7 +79,7 @@ test("who has no right is told so, and does not try again", async (context) => {
   ]) {
     const one = watching(context, proxy.url, "d", options);
     await until(() => one.watch.state === "ended", "the watch ends");
-    assert.equal(one.details.at(-1).reason, reason);
+    assert.equal(one.details.at(-1)?.reason, reason);
     assert.deepEqual(one.jobs, []);
   }
   for (const [options, reason] of [
@@ -89,7 +89,7 @@ test("who has no right is told so, and does not try again", async (context) => {
   ]) {
     const many = watchingJobs(context, proxy.url, { project: "p" }, options);
     await until(() => many.watch.state === "ended", "the watch ends");
-    assert.equal(many.details.at(-1).reason, reason);
+    assert.equal(many.details.at(-1)?.reason, reason);
   }
 });
 

@@ -17,8 +17,18 @@ const NOW = Date.parse("2030-01-31T12:00:00.000Z");
 test("a duration has the two units that matter", () => {
   const seen = [0, 0.02, 0.44, 0.97, 12.4, 59.6, 61, 3599, 3600, 7500, 86400, 273600].map(duration);
   assert.deepEqual(seen, [
-    "0 s", "0.1 s", "0.4 s", "1 s", "12 s", "1 min 00 s", "1 min 01 s", "59 min 59 s", "1 h 00 min", "2 h 05 min",
-    "1 d 0 h", "3 d 4 h",
+    "0 s",
+    "0.1 s",
+    "0.4 s",
+    "1 s",
+    "12 s",
+    "1 min 00 s",
+    "1 min 01 s",
+    "59 min 59 s",
+    "1 h 00 min",
+    "2 h 05 min",
+    "1 d 0 h",
+    "3 d 4 h",
   ]);
 });
 
@@ -48,7 +58,15 @@ test("how long ago is told in one unit", () => {
     ago(new Date(NOW - seconds * 1000).toISOString(), NOW),
   );
   assert.deepEqual(seen, [
-    "just now", "just now", "2 s ago", "59 s ago", "1 min ago", "59 min ago", "1 h ago", "23 h ago", "1 d ago",
+    "just now",
+    "just now",
+    "2 s ago",
+    "59 s ago",
+    "1 min ago",
+    "59 min ago",
+    "1 h ago",
+    "23 h ago",
+    "1 d ago",
     "2 d ago",
   ]);
 });
@@ -64,7 +82,14 @@ test("counts have separators", () => {
 });
 
 test("only what is whole is 100 %", () => {
-  assert.deepEqual([0, 35.56, 35, 0.3, 99.99, 100].map(percent), ["0%", "35.5%", "35.0%", "0.3%", "99.9%", "100%"]);
+  assert.deepEqual([0, 35.56, 35, 0.3, 99.99, 100].map(percent), [
+    "0%",
+    "35.5%",
+    "35.0%",
+    "0.3%",
+    "99.9%",
+    "100%",
+  ]);
 });
 
 test("no number is shown below what it is by the way that computers keep it", () => {
@@ -83,7 +108,10 @@ test("text stays text", () => {
 test("an attribute is there or not", () => {
   const element = el("button", { disabled: true, hidden: false, title: null, lang: undefined, value: 0 });
 
-  assert.deepEqual([...element.attributes].map(({ name, value }) => `${name}=${value}`), ["disabled=", "value=0"]);
+  assert.deepEqual(
+    [...element.attributes].map(({ name, value }) => `${name}=${value}`),
+    ["disabled=", "value=0"],
+  );
 });
 
 test("a function listens", () => {

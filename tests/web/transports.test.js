@@ -93,7 +93,7 @@ test("what the WebSocket and asking have brought is not brought again by the str
     await until(() => heard.jobs.at(-1)?.current === current, `${current} is shown`);
     await until(() => proxy.requests.length > known, "another connection was tried");
     const transport = sse === "pass" ? "sse" : websocket === "pass" ? "websocket" : "polling";
-    await until(() => heard.details.at(-1).transport === transport, `over ${transport}`);
+    await until(() => heard.details.at(-1)?.transport === transport, `over ${transport}`);
   }
   await sidecar.push("carried", { status: "completed" });
   await until(() => heard.done.length > 0, "the end is heard");

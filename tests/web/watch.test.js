@@ -26,7 +26,7 @@ test("shows each state, and says once that it is done, last", async (context) =>
   assert.equal(heard.done.length, 1);
   assert.deepEqual(heard.done[0].result, { rows: 3 });
   assert.deepEqual(heard.states, ["connecting", "live", "ended"]);
-  assert.equal(heard.details.at(-1).reason, "done");
+  assert.equal(heard.details.at(-1)?.reason, "done");
 });
 
 test("a job that has already ended is done at once, whatever its end", async (context) => {
@@ -69,7 +69,7 @@ test("a job that is deleted is gone, once", async (context) => {
   await until(() => heard.watch.state === "ended", "the watch ends");
 
   assert.deepEqual(heard.gone, ["deleted"]);
-  assert.equal(heard.details.at(-1).reason, "gone");
+  assert.equal(heard.details.at(-1)?.reason, "gone");
   assert.deepEqual(heard.done, []);
 });
 

@@ -134,7 +134,7 @@ test("where event streams are refused a WebSocket does, and asking where these a
     await sidecar.push(`${project}-2`, { project, current: 1, total: 4 });
     const heard = watchingJobs(context, proxy.url, { project }, { timings: { fullPollSeconds: 1 } });
     await until(() => heard.synced.length > 0, "it is up to date");
-    assert.equal(heard.details.at(-1).transport, transport);
+    assert.equal(heard.details.at(-1)?.transport, transport);
     await sidecar.push(`${project}-3`, { project, current: 2, total: 4 });
     await until(() => latest(heard, `${project}-3`), "a new one is shown");
     await sidecar.push(`${project}-1`, { status: "cancelled" });
@@ -147,7 +147,7 @@ test("where event streams are refused a WebSocket does, and asking where these a
   }
 });
 
-test("asking for a selection brings only what belongs to it, and once more what leaves it", async (context) => {
+test("asking for a selection brings what belongs to it, and once more what leaves", async (context) => {
   await sidecar.push("i1", { project: "i", status: "running" });
   await sidecar.push("i2", { project: "i", status: "paused" });
   const none = { EventSource: null, WebSocket: null };

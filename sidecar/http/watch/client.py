@@ -24,7 +24,7 @@ T = TypeVar("T")
 class Client:
     """The `Outlet` of a client's watchers, and what is said to this client alone."""
 
-    __slots__ = ("_dialect", "_request", "_transport", "_write_seconds")
+    __slots__ = ("_clock", "_dialect", "_request", "_transport", "_write_seconds", "_written_at")
 
     def __init__(self, request: web.Request, dialect: Dialect, write_seconds: float) -> None:
         """Keep the parts of a request whose response has begun; no write takes longer than `write_seconds`."""
@@ -35,17 +35,25 @@ class Client:
         self._dialect = dialect
         self._write_seconds = write_seconds
         self._transport = transport
+        self._clock = asyncio.get_running_loop().time
+        self._written_at = self._clock()
         transport.set_write_buffer_limits(high=HIGH_WATER_BYTES, low=0)
         _notice_silence(transport)
 
-    def form(self, view: str) -> Form:
+    def form(self, view: str, *, has_ids: bool = True) -> Form:
         """Return how a view is written to this client."""
-        return self._dialect.forms[view]
+        return self._dialect.forms[view, has_ids]
+
+    @property
+    def pulse(self) -> Form:
+        """How this client is told that we live, and which store serves."""
+        return self._dialect.pulse
 
     def write(self, data: bytes) -> bool:
         """Send framed bytes; see `Outlet`. They pass by aiohttp, which would take 9 us more for each client."""
         if not self._transport.is_closing():
             self._transport.write(data)
+            self._written_at = self._clock()
         return self._transport.get_write_buffer_size() <= HIGH_WATER_BYTES
 
     async def drain(self) -> None:
@@ -57,6 +65,11 @@ class Client:
     def is_closed(self) -> bool:
         """Whether the client has gone."""
         return self._transport.is_closing()
+
+    @property
+    def written_at(self) -> float:
+        """When anything was last written; see `Outlet`."""
+        return self._written_at
 
     async def say(self, name: str, data: Mapping[str, Json], cursor: str | None = None) -> None:
         """Tell this client alone. Raises `EndedError` when it does not take it, or `ConnectionError`."""

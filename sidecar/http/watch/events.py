@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sidecar.core.job import Json
 from sidecar.http import answers, wire
 from sidecar.ports import Cursor
-from sidecar.watcher import Broadcast, Encode, Form, Store
+from sidecar.watcher import NOTHING_SAID, Broadcast, Encode, Form, Store
 
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -24,10 +24,14 @@ Say = Callable[[str, bytes, str | None], bytes]
 
 
 class Dialect(NamedTuple):
-    """How a transport says things: one event in its frame, and the forms of all that is shared."""
+    """How a transport says things: one event in its frame, and the forms of what is shared.
+
+    `forms` are by view, and by whether events have ids; `pulse` is that of a connection which carries many watches.
+    """
 
     event: Say
-    forms: Mapping[str, Form]
+    forms: Mapping[tuple[str, bool], Form]
+    pulse: Form
 
 
 def name(change: Broadcast) -> str:
@@ -110,29 +114,37 @@ def text_frame(text: bytes) -> bytes:
 
 
 @lru_cache
-def server_sent(*, is_chunked: bool, has_ids: bool = True, has_pings: bool = False) -> Dialect:
+def server_sent(*, is_chunked: bool, has_pings: bool = False) -> Dialect:
     """Return how a response says things; an HTTP/1.0 client gets the bytes without chunks.
 
-    Without ids nothing can be resumed. A ping is a comment, which a page does not see, or an event, which it does.
+    A ping is a comment, which a page does not see, or an event, which it does.
     """
     frame = chunked if is_chunked else _as_it_is
-    ping = event("ping", b"{}") if has_pings else b": ping\n\n"
-    return _dialect(event, frame, ping, has_ids=has_ids)
+    return _dialect(event, frame, event("ping", b"{}") if has_pings else b": ping\n\n", are_many=False)
 
 
 @lru_cache
-def websocket(*, has_ids: bool = True) -> Dialect:
+def websocket() -> Dialect:
     """Return how a WebSocket says things: each event is a frame of its own."""
-    return _dialect(message, _as_it_is, message("ping", b"{}"), has_ids=has_ids)
+    return _dialect(message, _as_it_is, message("ping", b"{}"), are_many=True)
 
 
-def _dialect(say: Say, frame: Callable[[bytes], bytes], ping: bytes, *, has_ids: bool) -> Dialect:
+def _dialect(say: Say, frame: Callable[[bytes], bytes], ping: bytes, *, are_many: bool) -> Dialect:
+    """Return a dialect; where many watches share a connection, or without ids, only the pulse tells of stores."""
     turned = {store: frame(say("degraded", wire.encode({"store": store}), None)) for store in Store}
     forms = {
-        view: Form(_encoder(say, data, has_ids=has_ids), frame, frame(ping), is_whole=data is full, turned=turned)
+        (view, has_ids): Form(
+            _encoder(say, data, has_ids=has_ids),
+            frame,
+            frame(ping),
+            is_whole=data is full,
+            turned=turned if has_ids and not are_many else NOTHING_SAID,
+        )
         for view, data in VIEWS.items()
+        for has_ids in (True, False)
     }
-    return Dialect(lambda name, data, cursor: frame(say(name, data, cursor)), forms)
+    pulse = forms["brief", True]._replace(turned=turned)
+    return Dialect(lambda name, data, cursor: frame(say(name, data, cursor)), forms, pulse)
 
 
 def _encoder(say: Say, data: Encode, *, has_ids: bool) -> Encode:

@@ -3,13 +3,13 @@
 import asyncio
 from contextlib import suppress
 
-from sidecar.background import ended
 from sidecar.core.document import rfc3339
 from sidecar.core.errors import Unavailable
 from sidecar.http.services import Services
 from sidecar.http.streams import Stream
 from sidecar.http.watch.client import Client
 from sidecar.http.watch.project import ProjectWatch, WantedJobs
+from sidecar.tasks import all_ended
 from sidecar.tracker import MayUse
 
 MOST_PROJECTS = 1_000
@@ -17,6 +17,9 @@ MOST_PROJECTS = 1_000
 
 LOOK_SECONDS = 1.0
 """How often new projects are looked for."""
+
+OPENED = "*"
+"""The id of the first word: a browser comes back with it, which tells that its ticket has opened this stream."""
 
 
 class EveryProjectWatch:
@@ -34,14 +37,7 @@ class EveryProjectWatch:
 
     async def run(self) -> None:
         """Say what is, then what changes, until `EndedError` or `ConnectionError` ends it."""
-        data = {
-            **self._wanted.echo,
-            "project": self._wanted.project,
-            "recovered": False,
-            "cursor": None,
-            "server_time": rfc3339(self._services.clock()),
-        }
-        await self._client.say("connected", data)
+        await self._connect()
         try:
             while not await self._look():
                 await self._stream.pause(LOOK_SECONDS)
@@ -50,8 +46,17 @@ class EveryProjectWatch:
                 await self._stream.pause(LOOK_SECONDS)
                 await self._look()
         finally:
-            for watch in self._watches.values():
-                await ended(watch)
+            await all_ended(self._watches.values())
+
+    async def _connect(self) -> None:
+        data = {
+            **self._wanted.echo,
+            "project": self._wanted.project,
+            "recovered": False,
+            "cursor": None,
+            "server_time": rfc3339(self._services.clock()),
+        }
+        await self._client.say("connected", data, OPENED)
 
     async def _look(self) -> bool:
         """Watch the projects that are new; false if the store did not tell them. Raises what ended any watch."""
@@ -67,17 +72,10 @@ class EveryProjectWatch:
 
     async def _sync(self) -> None:
         """Wait until all that was has been told, and say so."""
-        waiting = asyncio.create_task(self._until_synced(), name="every-project-synced")
-        try:
-            await self._client.kept_alive(waiting, self._services.times.heartbeat)
-        finally:
-            await ended(waiting)
-        await self._client.say("synced", {**self._wanted.echo, "cursor": None})
-
-    async def _until_synced(self) -> None:
         for watch in self._opening:
             await watch.until_synced()
         self._opening.clear()
+        await self._client.say("synced", {**self._wanted.echo, "cursor": None})
 
     def _watch(self, project: str) -> None:
         wanted = WantedJobs(project, self._wanted.selection, self._wanted.view, None)

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from sidecar.background import ended
 from sidecar.core.document import rfc3339
 from sidecar.core.errors import Unavailable, UnknownJob
 from sidecar.core.job import Json
@@ -17,6 +16,7 @@ from sidecar.http.watch import events
 from sidecar.http.watch.client import Client
 from sidecar.ports import Query, Stored
 from sidecar.selection import only
+from sidecar.tasks import ended
 from sidecar.tracker import MayUse
 from sidecar.watcher import Broadcast, Watcher
 
@@ -100,6 +100,7 @@ class JobWatch:
             elif not await self._is_all(found):
                 await watcher.follow()
         finally:
+            self._stream.forget(watcher.end)
             await self._leave(watcher)
 
     async def _opened(self, watcher: Watcher) -> Found | None:

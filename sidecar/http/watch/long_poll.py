@@ -1,16 +1,17 @@
 """Long-poll: a request that is answered when a job has changed."""
 
 import asyncio
+from math import inf
 
 from aiohttp import web
 
-from sidecar.background import ended
 from sidecar.http.problem import Overloaded
 from sidecar.http.services import PRINCIPAL, SERVICES, Services
 from sidecar.http.streams import FullError, Stream
 from sidecar.http.watch.job import WantedJob
 from sidecar.ports import Stored
 from sidecar.selection import only
+from sidecar.tasks import ended
 from sidecar.watcher import Form, Watcher
 
 RING = Form(lambda _: b"", lambda _: b"!", b"", is_whole=False)
@@ -24,6 +25,7 @@ class Bell:
         """Keep the request that waits."""
         self._request = request
         self.rung = asyncio.Event()
+        self.written_at = inf
 
     def write(self, data: bytes) -> bool:
         """Ring; see `Outlet`."""
@@ -65,6 +67,7 @@ async def _waited(
     """Listen first, then read, then wait: what changes in between is heard."""
     stream, bell = client
     watcher, selection, project = Watcher(RING, bell, ends_with_job=False), only(wanted.job_id), known.view.job.project
+    watcher.saw(known.cursor, known.view.job.version)
     stream.on_end(watcher.end)
     await services.hub.enter(project, selection, watcher)
     ringing = asyncio.create_task(bell.rung.wait(), name="long-poll-bell")

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from sidecar.background import ended
 from sidecar.backlog import Backlog
 from sidecar.core.document import rfc3339
 from sidecar.core.errors import Unavailable, UnknownJob
@@ -17,6 +16,7 @@ from sidecar.http.watch.job import nothing
 from sidecar.hub import END_OF_TIME
 from sidecar.ports import Cursor
 from sidecar.selection import Selection
+from sidecar.tasks import ended
 from sidecar.watcher import Broadcast, EndedError, Watcher
 
 READS_AT_ONCE = 8
@@ -34,7 +34,7 @@ class WantedJobs:
 
 
 class ProjectWatch:
-    """A client that watches jobs of one project; with `is_part`, it says neither `connected` nor `synced`.
+    """A client that watches jobs of one project; as a part of more it tells of jobs and says nothing else.
 
     Everything is told in ascending rev, so that a cut at any byte loses nothing.
     """
@@ -51,7 +51,7 @@ class ProjectWatch:
         self._client = client
         self._stream = stream
         self._is_part = is_part
-        self._form = client.form(wanted.view)
+        self._form = client.form(wanted.view, has_ids=not is_part)
         self._synced = asyncio.Event() if is_part else None
 
     async def run(self) -> None:
@@ -64,6 +64,7 @@ class ProjectWatch:
             await watcher.follow()
         finally:
             self._say_synced()
+            self._stream.forget(watcher.end)
             await self._services.hub.leave(self._wanted.project, self._wanted.selection, watcher)
 
     async def until_synced(self) -> None:
@@ -78,7 +79,8 @@ class ProjectWatch:
     async def _bring_up_to_date(self, watcher: Watcher) -> None:
         backlog, opened_at = await self._opened(watcher)
         while True:
-            await self._client.pass_on(backlog.framed(self._form, self._wanted.selection, opened_at))
+            for piece in backlog.framed(self._form, self._wanted.selection, opened_at):
+                await self._client.pass_on(piece)
             watcher.saw(backlog.cursor)
             if not backlog.is_more and not watcher.has_missed:
                 break

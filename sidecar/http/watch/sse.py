@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 from aiohttp import web
 from typing_extensions import override
@@ -19,18 +18,10 @@ from sidecar.http.watch.events import Dialect
 from sidecar.http.watch.every_project import EveryProjectWatch
 from sidecar.http.watch.job import JobWatch, WantedJob
 from sidecar.http.watch.project import ProjectWatch, WantedJobs
+from sidecar.http.watch.pulse import Pulsing, Watch
 from sidecar.tokens import EVERY_PROJECT
 from sidecar.tracker import FORBIDDEN
 from sidecar.watcher import EndedError
-
-
-class Watch(Protocol):
-    """What a stream says."""
-
-    async def run(self) -> None:
-        """Say it from beginning to end; `EndedError` or `ConnectionError` end it before."""
-        ...
-
 
 Begin = Callable[[Client, Stream], Watch]
 
@@ -59,9 +50,11 @@ async def watch_jobs(request: web.Request) -> web.StreamResponse:
         raise InvalidRequest(FieldError("project", "is required"))
     if project == EVERY_PROJECT:
         every = WantedJobs(project, selection, view, None)
-        return _refused(request) or EventStream(
-            request, partial(EveryProjectWatch, services, every, may), has_ids=False
-        )
+
+        def begin(client: Client, stream: Stream) -> Watch:
+            return Pulsing(services, EveryProjectWatch(services, every, may, client, stream), client, stream)
+
+        return _refused(request) or EventStream(request, begin)
     if not may(project):
         raise Forbidden(FORBIDDEN)
     wanted = WantedJobs(project, selection, view, queries.cursor(_heard(request)))
@@ -74,12 +67,11 @@ class EventStream(web.StreamResponse):
     aiohttp calls `write_eof` then. A stream that a handler waited for would keep eight coroutines alive, 3 KiB.
     """
 
-    def __init__(self, request: web.Request, begin: Begin, *, has_ids: bool = True) -> None:
+    def __init__(self, request: web.Request, begin: Begin) -> None:
         """Keep the parts; the stream begins when the response is sent."""
         super().__init__(headers=events.HEADERS)
         self._request = request
         self._begin = begin
-        self._has_ids = has_ids
         self._has_pings = queries.has_pings(request.query)
 
     @override
@@ -114,7 +106,7 @@ class EventStream(web.StreamResponse):
 
     def _dialect(self) -> Dialect:
         is_chunked = self.headers.get("Transfer-Encoding") == "chunked"
-        return events.server_sent(is_chunked=is_chunked, has_ids=self._has_ids, has_pings=self._has_pings)
+        return events.server_sent(is_chunked=is_chunked, has_pings=self._has_pings)
 
 
 def _heard(request: web.Request) -> str:
@@ -125,5 +117,6 @@ def _refused(request: web.Request) -> web.Response | None:
     """Return the answer to who wants only the headers, or comes to a server that is full; None to anyone else."""
     streams = request.app[SERVICES].streams
     if streams.is_full(request[PRINCIPAL], request.remote or ""):
+        request.app[SERVICES].gate.give_back(request.query.get("ticket", ""))
         return web.Response(body=events.overloaded(is_leaving=streams.is_draining), headers=events.HEADERS)
     return web.Response(headers=events.HEADERS) if request.method == "HEAD" else None

@@ -2,13 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from sidecar.background import ended
 from sidecar.core.errors import Conflict, Forbidden, SidecarError
 from sidecar.core.job import Json
 from sidecar.http import problem, queries, wire
@@ -21,14 +18,17 @@ from sidecar.http.watch.client import Client
 from sidecar.http.watch.every_project import EveryProjectWatch
 from sidecar.http.watch.job import JobWatch, WantedJob
 from sidecar.http.watch.project import ProjectWatch, WantedJobs
+from sidecar.http.watch.pulse import Watch, beside_pulse
 from sidecar.http.wire import SocketMessage, WatchFields
 from sidecar.selection import Selection
+from sidecar.tasks import all_ended, ended
 from sidecar.tokens import EVERY_PROJECT
 from sidecar.tracker import FORBIDDEN
 from sidecar.watcher import EndedError
 
 MOST_WATCHES = 100
 MESSAGE_BYTES = 256 * 1024
+MOST_ECHOED = 4_096
 CLOSE_SECONDS = 1.0
 
 CODES = {
@@ -39,9 +39,6 @@ CODES = {
     "error": WSCloseCode.SERVICE_RESTART,
 }
 """How a socket is closed, by why it ends; `overloaded` stands before the close of a server that is full."""
-
-STREAM = events.websocket()
-EVERYTHING = events.websocket(has_ids=False)
 
 
 async def watch(request: web.Request) -> web.WebSocketResponse:
@@ -87,31 +84,21 @@ class Socket:
         self._request_id: str = request[REQUEST_ID]
         self._socket = socket
         self._stream = stream
-        self._client = Client(request, STREAM, services.times.write)
-        self._everything = Client(request, EVERYTHING, services.times.write)
+        self._client = Client(request, events.websocket(), services.times.write)
         self._watches: dict[str, asyncio.Task[None]] = {}
-        self._reason: str | None = None
-        self._ended = asyncio.Event()
 
     async def run(self) -> str:
         """Serve until the client leaves, or the stream has to end; return why."""
-        self._stream.on_end(self._end)
-        receiving = asyncio.create_task(self._receive(), name="websocket-receive")
-        ending = asyncio.create_task(self._ended.wait(), name="websocket-end")
         try:
-            await asyncio.wait({receiving, ending}, return_when=asyncio.FIRST_COMPLETED)
+            await beside_pulse(self._receive(), self._services, self._client, self._stream)
+            reason = "client"
+        except EndedError as error:
+            reason = error.reason
         finally:
-            for task in (receiving, ending, *self._watches.values()):
-                await ended(task)
-        if self._reason is None:
-            receiving.result()
-            return "client"
-        await self._close(self._reason)
-        return self._reason
-
-    def _end(self, reason: str) -> None:
-        self._reason = reason
-        self._ended.set()
+            await all_ended(self._watches.values())
+        if reason != "client":
+            await self._close(reason)
+        return reason
 
     async def _close(self, reason: str) -> None:
         if reason == "slow_consumer":
@@ -124,7 +111,7 @@ class Socket:
             try:
                 await self._heed(_text(message.data, message.type))
             except SidecarError as error:
-                await self._refuse(error, {})
+                await self._refuse(error, _echoed(message.data))
 
     async def _heed(self, text: str) -> None:
         """Do what a message asks for. Raises a `SidecarError` for one that is wrong."""
@@ -134,10 +121,7 @@ class Socket:
         if said.unwatch is not None:
             await self._unwatch(said.unwatch)
         if said.watch is not None:
-            try:
-                self._watch(said.watch, said)
-            except SidecarError as error:
-                await self._refuse(error, _echo(said.watch))
+            self._watch(said.watch, said)
 
     async def _unwatch(self, fields: WatchFields) -> None:
         watch = self._watches.pop(_key(fields), None)
@@ -150,29 +134,29 @@ class Socket:
             raise Conflict("this is watched already")
         if len(self._watches) >= MOST_WATCHES:
             raise Conflict(f"a socket carries at most {MOST_WATCHES} watches")
-        work = self._wanted(fields, said.after or "")
-        self._watches[key] = asyncio.create_task(self._follow(key, work), name="websocket-watch")
+        watch = self._wanted(fields, said.after or "")
+        self._watches[key] = asyncio.create_task(self._follow(key, watch), name="websocket-watch")
 
-    def _wanted(self, fields: WatchFields, after: str) -> Coroutine[Any, Any, None]:
-        """Return the work that a watch is."""
+    def _wanted(self, fields: WatchFields, after: str) -> Watch:
+        """Return the watch that is asked for."""
         services, stream, may, echo = self._services, self._stream, self._principal.may(Right.READ), _echo(fields)
         if fields.job_id is not None:
             wanted = WantedJob(fields.job_id, may, fields.view or "full", after, echo)
-            return JobWatch(services, wanted, self._client, stream).run()
+            return JobWatch(services, wanted, self._client, stream)
         selection = Selection(fields.job_type, frozenset(fields.status), frozenset(fields.job_ids or ()))
         view, project = fields.view or "brief", fields.project or EVERY_PROJECT
         if project == EVERY_PROJECT:
             every = WantedJobs(project, selection, view, None, echo)
-            return EveryProjectWatch(services, every, may, self._everything, stream).run()
+            return EveryProjectWatch(services, every, may, self._client, stream)
         if not may(project):
             raise Forbidden(FORBIDDEN)
         some = WantedJobs(project, selection, view, queries.cursor(after), echo)
-        return ProjectWatch(services, some, self._client, stream).run()
+        return ProjectWatch(services, some, self._client, stream)
 
-    async def _follow(self, key: str, work: Coroutine[Any, Any, None]) -> None:
+    async def _follow(self, key: str, watch: Watch) -> None:
         """Carry a watch to its end: that of its one job, or of the whole socket."""
         try:
-            await work
+            await watch.run()
         except EndedError as error:
             if error.reason != "done":
                 self._stream.end(error.reason)
@@ -182,13 +166,14 @@ class Socket:
             self._stream.end("error")
             raise
         finally:
-            self._watches.pop(key, None)
+            if self._watches.get(key) is asyncio.current_task():
+                del self._watches[key]
 
     async def _refuse(self, error: SidecarError, echo: dict[str, Json]) -> None:
         await self._client.say("error", {**problem.document(error, self._request_id), **echo})
 
 
-def _text(data: Any, kind: WSMsgType) -> str:
+def _text(data: object, kind: WSMsgType) -> str:
     if kind is not WSMsgType.TEXT:
         raise NotReadable("a message must be text, and JSON")
     return str(data)
@@ -196,8 +181,20 @@ def _text(data: Any, kind: WSMsgType) -> str:
 
 def _key(fields: WatchFields) -> str:
     """Return what a watch is known by: the same selection written in another way is the same."""
-    return json.dumps(fields.model_dump(), sort_keys=True)
+    asked = fields.model_dump() | {"status": sorted(fields.status), "job_ids": sorted(fields.job_ids or ())}
+    return json.dumps(asked, sort_keys=True)
 
 
 def _echo(fields: WatchFields) -> dict[str, Json]:
     return {"watch": fields.model_dump(exclude_unset=True)}
+
+
+def _echoed(data: object) -> dict[str, Json]:
+    """Return what a message that is wrong wanted to watch, if so much can be read of it."""
+    if not isinstance(data, str) or len(data) > MOST_ECHOED:
+        return {}
+    with suppress(ValueError, RecursionError):
+        said = json.loads(data)
+        if isinstance(said, dict) and isinstance(said.get("watch"), dict):
+            return {"watch": said["watch"]}
+    return {}
