@@ -14,7 +14,11 @@ export function waitingNote(jobId) {
 export function absentNote(jobId) {
   return note(
     el("h1", null, "There is no job ", el("span", { class: "id" }, jobId)),
-    el("p", { class: "muted" }, "It has never reported, was deleted, or is older than what is kept."),
+    el(
+      "p",
+      { class: "muted" },
+      "It has never reported, was deleted, is older than what is kept, or is not yours to see.",
+    ),
     el("button", { type: "button", onclick: () => location.reload() }, "Look again"),
     el("p", null, el("a", { href: "/" }, "All jobs")),
   );

@@ -83,6 +83,14 @@ export function isSameSelection(one, other) {
 }
 
 /**
+ * Whether no unfinished job can be among those that are wanted.
+ * @param {Filters} filters
+ */
+export function isOnlyFinished({ statuses }) {
+  return statuses.length > 0 && statuses.every((status) => FINISHED.includes(status));
+}
+
+/**
  * Add a status to those that are wanted, or take it away.
  * @param {Filters} filters
  * @param {JobStatus} status

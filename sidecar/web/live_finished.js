@@ -56,12 +56,24 @@ export class FinishedJobs {
   }
 }
 
-/** @param {Filters} filters @returns {Promise<RowJob[]>} */
-async function finishedJobs({ project, jobType, statuses }) {
-  const query = new URLSearchParams({ order: "-updated_at", limit: String(MOST_FINISHED) });
-  const wanted = FINISHED.filter((status) => statuses.includes(status));
-  if (wanted.length) query.set("status", wanted.join(","));
-  else query.set("active", "false");
+/**
+ * Return the last ones of all, which are counted, and the last ones of the statuses that are wanted.
+ * @param {Filters} filters
+ */
+async function finishedJobs(filters) {
+  const wanted = FINISHED.filter((status) => filters.statuses.includes(status));
+  /** @type {Record<string, string>[]} */
+  const parts = [{ active: "false" }, ...(wanted.length ? [{ status: wanted.join(",") }] : [])];
+  return (await Promise.all(parts.map((part) => listed(filters, part)))).flat();
+}
+
+/**
+ * @param {Filters} filters
+ * @param {Record<string, string>} part
+ * @returns {Promise<RowJob[]>}
+ */
+async function listed({ project, jobType }, part) {
+  const query = new URLSearchParams({ ...part, order: "-updated_at", limit: String(MOST_FINISHED) });
   if (project !== "*") query.set("project", project);
   if (jobType) query.set("job_type", jobType);
   const response = await request(`/v1/jobs?${query}`);

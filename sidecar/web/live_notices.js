@@ -22,6 +22,7 @@ export class Notices {
   /** @type {HTMLElement} */ #root;
   /** @type {HTMLElement} */ #connection;
   /** @type {Map<Kind, HTMLElement>} */ #shown = new Map();
+  #isFull = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #doubt;
 
   /** @param {HTMLElement} root @param {HTMLElement} connection */
@@ -35,9 +36,10 @@ export class Notices {
     this.#connection.dataset.state = state;
     write(this.#connection, connectionWord(state));
     this.tell("degraded", isDegraded ? DEGRADED : null);
-    this.tell("overloaded", reason === "overloaded" ? OVERLOADED : null);
+    if (state !== "polling") this.#isFull = reason === "overloaded";
+    this.tell("overloaded", this.#isFull ? OVERLOADED : null);
     this.tell("forbidden", reason === "forbidden" ? FORBIDDEN : null);
-    this.#reach(state !== "reconnecting" || reason === "overloaded");
+    this.#reach(state !== "reconnecting" || this.#isFull);
   }
 
   /** Show a line, or take it away. @param {Kind} kind @param {string | null} text */

@@ -3,7 +3,15 @@
 import { isFinished } from "./job_words.js";
 import { Announcer } from "./live_announcer.js";
 import { Counts, counted } from "./live_counts.js";
-import { EVERYTHING, isSameSelection, isWanted, parseFilters, queryOf, toggled } from "./live_filters.js";
+import {
+  EVERYTHING,
+  isOnlyFinished,
+  isSameSelection,
+  isWanted,
+  parseFilters,
+  queryOf,
+  toggled,
+} from "./live_filters.js";
 import { FinishedJobs } from "./live_finished.js";
 import { FilterForm } from "./live_form.js";
 import { listenToKeys, openOnClick, tellWhatIsCut } from "./live_keys.js";
@@ -110,6 +118,7 @@ export class LivePage {
     this.#counts.show(numbers);
     write("active-count", countOf(active));
     write("finished-count", count(finished.shown));
+    byId("jobs").hidden = finished.shown > 0 && isOnlyFinished(this.#filters);
     byId("active").hidden = active.shown === 0;
     byId("past").hidden = finished.shown === 0;
     this.#nothing.show(this.#whatIsMissing(active.wanted, active.all, finished.all));

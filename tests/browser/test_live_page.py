@@ -123,6 +123,10 @@ async def test_finished_jobs_tell_how_they_ended(page: Page, sidecar: Deployment
     await expect(page.locator("#finished .id").first).to_have_text(f"{project}-stopped")
     await chip(page, "Failed").click()
     await expect(page.locator("#finished .id")).to_have_text([f"{project}-bad"])
+    await page.reload()
+    await expect(page.locator("#finished .id")).to_have_text([f"{project}-bad"])
+    await expect(page.locator("#counts .number")).to_have_text(["0", "0", "0", "0", "0", "1", "1", "1", "0"])
+    await expect(page.locator("#jobs")).to_be_hidden()
 
 
 async def test_filters_stand_in_the_address_and_survive_a_reload_and_the_way_back(
@@ -267,6 +271,27 @@ async def test_whoever_has_no_session_signs_in_and_out(
 async def guarded_sidecar(tmp_path: Path, contexts: Contexts) -> AsyncIterator[Deployment]:
     """Return a sidecar that wants a token."""
     deployment = await Deployment(tmp_path / "guarded", tokens=f"reader:*:{TOKEN}").up()
+    yield deployment
+    await contexts.close()
+    deployment.kill()
+
+
+async def test_page_of_a_full_sidecar_says_so_and_asks_instead(
+    page: Page, contexts: Contexts, full_sidecar: Deployment, troubles: Troubles
+) -> None:
+    troubles.expect(LOST_CONNECTION, "503")
+    await full_sidecar.push("job", current=1, total=10)
+    await opened(page, full_sidecar)
+    late = await contexts.page()
+    await late.goto(full_sidecar.url)
+    await expect(late.locator("#notices")).to_contain_text("all the watchers that it can take")
+    await expect(bar(late, "job")).to_have_attribute("aria-valuenow", "10", timeout=BACK_MILLISECONDS)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def full_sidecar(tmp_path: Path, contexts: Contexts) -> AsyncIterator[Deployment]:
+    """Return a sidecar that takes one watcher."""
+    deployment = await Deployment(tmp_path / "full", max_streams=1).up()
     yield deployment
     await contexts.close()
     deployment.kill()
