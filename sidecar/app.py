@@ -29,6 +29,7 @@ from sidecar.http.streams import Limits, Streams
 from sidecar.hub import Hub
 from sidecar.ports import Metrics
 from sidecar.settings import BadSettings, Settings, tokens_in_force
+from sidecar.spans import Spans, Tracing
 from sidecar.storage import LOOPS as STORAGE_LOOPS
 from sidecar.storage import Storage, looping, opened
 from sidecar.tasks import ended
@@ -43,6 +44,9 @@ FINISH_SECONDS = 3.0
 """How long requests that are under way at the end may take, once the streams are gone."""
 
 GARBAGE_THRESHOLDS = (50_000, 20, 20)
+
+OTLP_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+"""Where OpenTelemetry's own variables say that traces go; with neither there are none."""
 
 LOOPS = ("heartbeat", "hub", "streams", *STORAGE_LOOPS)
 
@@ -83,6 +87,7 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
         registry = CollectorRegistry()
         metrics = PrometheusMetrics(registry, loops=LOOPS)
         register_process(registry, sidecar.__version__, os.environ.get("SOURCE_COMMIT", ""))
+        tracing = await stack.enter_async_context(_tracing(os.environ))
         storage = await stack.enter_async_context(opened(settings, metrics))
         metrics.attach(storage.surface("metrics"), storage.is_up)
         reads = storage.surface("stream")
@@ -97,7 +102,7 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
         limits = Limits(settings.max_streams, settings.max_streams_per_token, settings.max_streams_per_address)
         open_streams = Streams(limits, settings.stream_lifetime_seconds)
         services = Services(
-            tracker=_tracker(storage, metrics, "rest"),
+            tracker=_tracker(storage, metrics, "rest", tracing.spans),
             watched=_tracker(storage, metrics, "stream"),
             hub=hub,
             metrics=metrics,
@@ -106,6 +111,7 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
             render=metrics.render,
             probes={**storage.probes, "listener": _is_listening(hub), "accepting": _is_accepting(open_streams)},
             is_ready=_can_take_work,
+            job_types=storage.job_types,
             version=sidecar.__version__,
             max_update_bytes=settings.max_update_bytes,
             times=times or StreamTimes(heartbeat=settings.heartbeat_seconds),
@@ -120,13 +126,31 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
         if settings.ops_port is not None:
             ops = _listening(routes.ops(services), settings.ops_host, settings.ops_port)
             ops_url = await stack.enter_async_context(ops)
-        api = _listening(routes.api(services), settings.listen_host, settings.listen_port)
+        api = _listening(routes.api(services, tracing.tracer), settings.listen_host, settings.listen_port)
         yield Serving(await stack.enter_async_context(api), ops_url, gate, open_streams)
 
 
-def _tracker(storage: Storage, metrics: Metrics, surface: str) -> Tracker:
+@asynccontextmanager
+async def _tracing(environment: Mapping[str, str]) -> AsyncIterator[Tracing]:
+    """Export traces while inside, if the environment says where to."""
+    if not _is_tracing_wanted(environment):
+        yield Tracing()
+        return
+    from sidecar.adapters.tracing import exporting  # noqa: PLC0415 - 300 modules that nobody else needs
+
+    async with exporting(sidecar.__version__) as tracing:
+        yield tracing
+
+
+def _is_tracing_wanted(environment: Mapping[str, str]) -> bool:
+    is_disabled = environment.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    is_off = is_disabled or environment.get("OTEL_TRACES_EXPORTER", "") == "none"
+    return not is_off and any(environment.get(name, "").strip() for name in OTLP_ENDPOINTS)
+
+
+def _tracker(storage: Storage, metrics: Metrics, surface: str, spans: Spans | None = None) -> Tracker:
     store = storage.surface(surface)
-    return Tracker(store, store, storage.history, metrics, time.time)
+    return Tracker(store, store, storage.history, metrics, time.time, storage.job_types.plan, spans)
 
 
 async def _serve_until_stopped(settings: Settings) -> None:

@@ -1,5 +1,7 @@
 """Log lines: a constant sentence and fields, for people or as JSON; what is bound goes into every line.
 
+So do `trace_id` and `span_id`, while a span is active.
+
 logger = logging.getLogger(__name__)
 with bound(request_id="4f1c"):
     logger.warning("the store is slow", extra={"fields": {"seconds": 0.8}})
@@ -13,6 +15,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
+from opentelemetry import trace
 from typing_extensions import override
 
 _BOUND: ContextVar[Mapping[str, object]] = ContextVar("bound log fields")
@@ -80,7 +83,14 @@ class ConsoleFormatter(logging.Formatter):
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
-    return {**_BOUND.get(NOTHING_BOUND), **vars(record).get("fields", {})}
+    return {**_BOUND.get(NOTHING_BOUND), **_traced(), **vars(record).get("fields", {})}
+
+
+def _traced() -> dict[str, str]:
+    span = trace.get_current_span().get_span_context()
+    if not span.is_valid:
+        return {}
+    return {"trace_id": trace.format_trace_id(span.trace_id), "span_id": trace.format_span_id(span.span_id)}
 
 
 def _timestamp(record: logging.LogRecord) -> str:

@@ -14,6 +14,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails
 
 from sidecar.core.errors import SidecarError
+from sidecar.core.stalls import Limits
+from sidecar.job_types import JobTypes
+from sidecar.job_types import read as read_job_types
 from sidecar.tokens import Token, check_secret, parse_list, read_file, united
 
 PREFIX = "SIDECAR_"
@@ -207,6 +210,30 @@ class Settings(BaseModel):
         description="How long a finished job stays in Redis, once the history has it.",
     )
     history_days: float = Field(default=90, gt=0, le=36_500, description="How long the history keeps a finished job.")
+    job_types_file: Annotated[Path | None, Said("none", "path of a TOML file")] = Field(
+        default=None, description="File that declares the stages of job types, and their limits."
+    )
+    silent_seconds: float = Field(
+        default=300,
+        gt=0,
+        le=31_536_000,
+        description="How long a running job that declares no interval may say nothing before it counts as stalled.",
+    )
+    silent_floor_seconds: float = Field(
+        default=60, gt=0, le=31_536_000, description="The least of that for one that does: three of its intervals."
+    )
+    no_progress_seconds: float = Field(
+        default=600, gt=0, le=31_536_000, description="How long a running job may make no progress."
+    )
+    not_started_seconds: float = Field(
+        default=180, gt=0, le=31_536_000, description="How long a job may be queued before somebody begins it."
+    )
+    cancel_stuck_seconds: float = Field(
+        default=300, gt=0, le=31_536_000, description="How long a job may run on after it was asked to stop."
+    )
+    watchdog_interval_seconds: float = Field(
+        default=5, gt=0, le=3600, description="How often it is looked for stalled jobs; it takes two looks to say so."
+    )
     lost_seconds: float = Field(
         default=86_400, gt=0, le=31_536_000, description="After how long a silence an unfinished job counts as lost."
     )
@@ -258,6 +285,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.model_validate(known)
         tokens_in_force(settings)
+        job_types_in(settings)
     except ValidationError as error:
         problems += [_told(details, given) for details in error.errors()]
     except BadSettings as error:
@@ -279,6 +307,22 @@ def tokens_in_force(settings: Settings) -> tuple[Token, ...]:
     if not tokens:
         raise BadSettings("SIDECAR_TOKENS_FILE: holds no token, so nobody could come in")
     return tokens
+
+
+def job_types_in(settings: Settings) -> JobTypes:
+    """Return the job types, with the file as it is now. Raises `BadSettings`."""
+    default = Limits(
+        silent_seconds=settings.silent_seconds,
+        silent_floor_seconds=settings.silent_floor_seconds,
+        no_progress_seconds=settings.no_progress_seconds,
+        not_started_seconds=settings.not_started_seconds,
+        cancel_stuck_seconds=settings.cancel_stuck_seconds,
+    )
+    try:
+        declared = {} if settings.job_types_file is None else read_job_types(settings.job_types_file)
+    except ValueError as error:
+        raise BadSettings(f"SIDECAR_JOB_TYPES_FILE: {error}") from None
+    return JobTypes(declared, default)
 
 
 def _contradictions(settings: Settings) -> Iterator[str]:

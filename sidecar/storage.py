@@ -12,6 +12,7 @@ from sidecar.adapters.data_dir import DataDirectory
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.fallback import FallbackStore, Stores, finding
 from sidecar.adapters.outbox_bound import OutboxBound
+from sidecar.adapters.redis_agenda import RedisAgenda
 from sidecar.adapters.redis_broker import RedisBroker
 from sidecar.adapters.redis_lease import RedisLease
 from sidecar.adapters.redis_link import RedisLink
@@ -26,11 +27,13 @@ from sidecar.adapters.sql.live import SqlLive
 from sidecar.background import supervise
 from sidecar.core.errors import HistoryUnavailable, StartError, StoreUnavailable
 from sidecar.core.silence import Patience
+from sidecar.core.stalls import due_at
 from sidecar.ports import Metrics
 from sidecar.recorder import Recorder
 from sidecar.retention import DAY_SECONDS, Retention, Terms
-from sidecar.settings import Settings
+from sidecar.settings import Settings, job_types_in
 from sidecar.tasks import ended
+from sidecar.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +47,7 @@ PUSH_MISS = ("update", "ingest", "miss")
 LATE_SECONDS = 30.0
 """A recorder that has not been round for so long is late."""
 
-LOOPS = ("outbox", "recorder", "redis", "restoration", "retention", "spill", "sql", "valkey")
+LOOPS = ("outbox", "recorder", "redis", "restoration", "retention", "spill", "sql", "valkey", "watchdog")
 
 Loop = Callable[[], Awaitable[None]]
 Probe = Callable[[], Awaitable[bool]]
@@ -71,8 +74,14 @@ class Storage:
         self.outbox = outbox = RedisOutbox(self.link)
         sql = SqlLive(self.database, clock, settings.finished_ttl_seconds)
         self.outbox_bound = OutboxBound(outbox, metrics, settings.outbox_bytes)
+        self.job_types = types = job_types_in(settings)
         live = RedisLive(
-            self.link, clock, finding(sql), self.outbox_bound.admit, partial(metrics.fell_back, *PUSH_MISS)
+            self.link,
+            clock,
+            finding(sql),
+            self.outbox_bound.admit,
+            partial(metrics.fell_back, *PUSH_MISS),
+            lambda shown: due_at(shown, types.limits(shown.job.job_type)),
         )
         self.stores = Stores(live, sql, self.redis_breaker, metrics, clock)
         self.broker = RedisBroker(self.link)
@@ -83,6 +92,8 @@ class Storage:
         self.recorder = Recorder(outbox, live, live, self.archive, lease, metrics, clock)
         sweep, lease = RedisSweep(self.link, live.forget), RedisLease(self.link, "retention")
         self.retention = Retention(outbox, sweep, live, self.archive, lease, _terms(settings), clock)
+        agenda, lease = RedisAgenda(self.link), RedisLease(self.link, "watchdog")
+        self.watchdog = Watchdog(agenda, live, lease, types.limits, clock, settings.watchdog_interval_seconds)
 
     def surface(self, name: str) -> FallbackStore:
         """Return the one store that serves a surface: rest, stream, ingest or metrics."""
@@ -109,6 +120,7 @@ class Storage:
             "restoration": partial(_patient, self.restoration.run, *both),
             "recorder": partial(_patient, self.recorder.run, *both),
             "retention": partial(_patient, self.retention.run, *both),
+            "watchdog": partial(_patient, self.watchdog.run, self.redis_breaker),
             "outbox": partial(_patient, self.outbox_bound.watch, self.redis_breaker),
         }
 

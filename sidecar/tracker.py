@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from sidecar.core import merge
 from sidecar.core.changes import summary
 from sidecar.core.errors import Conflict, Forbidden, UnknownJob
-from sidecar.core.job import Event, Job, Json, Request, Update
+from sidecar.core.job import Event, Job, Json, PlannedStage, Request, Update
 from sidecar.core.merge import Outcome
 from sidecar.core.view import View, view
 from sidecar.history import History, StatsQuery, TypeStats
 from sidecar.ports import ChangeJob, Feed, LiveStore, Metrics, Page, Query, Stored, Written
+from sidecar.spans import Spans, ended_with
 
 MayUse = Callable[[str], bool]
+Plan = Callable[[str], tuple[PlannedStage, ...] | None]
 Clock = Callable[[], float]
 
 FORBIDDEN = "the token does not reach this project"
@@ -37,8 +39,19 @@ class Pushed:
 class Tracker:
     """Every use case in one place; it knows neither HTTP nor Redis."""
 
-    def __init__(self, live: LiveStore, feed: Feed, history: History, metrics: Metrics, clock: Clock) -> None:
-        """Keep the ports; `clock` gives Unix seconds."""
+    def __init__(  # noqa: PLR0913, PLR0917 - the ports between which it stands
+        self,
+        live: LiveStore,
+        feed: Feed,
+        history: History,
+        metrics: Metrics,
+        clock: Clock,
+        plan: Plan = lambda _: None,
+        spans: Spans | None = None,
+    ) -> None:
+        """Keep the ports; `clock` gives Unix seconds, `plan` the declared stages of a job type."""
+        self._spans = spans
+        self._plan = plan
         self._live = live
         self._feed = feed
         self._history = history
@@ -131,12 +144,19 @@ class Tracker:
             project = before.job.project if before is not None else update.project or "default"
             if not may(project):
                 raise Forbidden(FORBIDDEN)
-            return merge.applied(before, update, self._clock())
+            return merge.applied(before, self._planned(update) if before is None else update, self._clock())
 
         return change
 
+    def _planned(self, update: Update) -> Update:
+        """Return the first update of a job, with the stages that are declared for its type unless it brings its own."""
+        if update.plan is not None:
+            return update
+        return update._replace(plan=self._plan(update.job_type or "default"))
+
     def _pushed(self, update: Update, written: Written) -> Pushed:
         self._count(written.outcome)
+        self._trace(written.outcome)
         return Pushed(written, self._slow_down(update.job_id))
 
     def _count(self, outcome: Outcome) -> None:
@@ -145,6 +165,11 @@ class Tracker:
         for stage in outcome.ended:
             seconds = (stage.finished_at or 0.0) - (stage.started_at or 0.0)
             self._metrics.stage_finished(job_type, stage.name, stage.status, seconds)
+
+    def _trace(self, outcome: Outcome) -> None:
+        if self._spans is not None:
+            for span in ended_with(outcome):
+                self._spans.ended(span)
 
     def _slow_down(self, job_id: str) -> float:
         """Return how far a job is ahead of ten updates a second, once a burst of ten is used up."""

@@ -28,6 +28,8 @@ def test_empty_environment_listens_on_loopback_without_tokens() -> None:
 def test_every_variable_sets_its_field(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text("reader:*:fedcba9876543210")
+    types = tmp_path / "job_types.toml"
+    types.write_text("[job_types.crawl]")
     environ = {
         **TOKENS,
         "SIDECAR_LISTEN_HOST": "0.0.0.0",  # noqa: S104 - tokens are on
@@ -36,6 +38,13 @@ def test_every_variable_sets_its_field(tmp_path: Path) -> None:
         "SIDECAR_REDIS_URL": "rediss://user:pw@redis.example:6380/2",
         "SIDECAR_AUTH": "tokens",
         "SIDECAR_TOKENS_FILE": str(file),
+        "SIDECAR_JOB_TYPES_FILE": str(types),
+        "SIDECAR_SILENT_SECONDS": "100",
+        "SIDECAR_SILENT_FLOOR_SECONDS": "10",
+        "SIDECAR_NO_PROGRESS_SECONDS": "200",
+        "SIDECAR_NOT_STARTED_SECONDS": "20",
+        "SIDECAR_CANCEL_STUCK_SECONDS": "30",
+        "SIDECAR_WATCHDOG_INTERVAL_SECONDS": "1",
         "SIDECAR_METRICS_TOKEN": "scrape-scrape-scrape",
         "SIDECAR_SECRET_KEY": "sign-sign-sign-sign",
         "SIDECAR_CORS_ORIGINS": "https://app.example, http://localhost:3000",

@@ -14,6 +14,9 @@ def project_of(job_id: str) -> str:
     return f"progress:project-of:{job_id}"
 
 
+WATCHDOG = "progress:watchdog"
+"""Hash of when jobs were last evaluated, and until when none is said to be stuck."""
+
 PROBES = "progress:probe:"
 
 

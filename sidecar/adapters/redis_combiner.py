@@ -9,7 +9,7 @@ from sidecar.adapters.decision import Admit, Decision, decided
 from sidecar.adapters.flush_queue import FlushQueue
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.pending import Change
-from sidecar.adapters.redis_documents import Held, Recent, held, read_all, write_arguments
+from sidecar.adapters.redis_documents import DueAt, Held, Recent, held, never, read_all, write_arguments
 from sidecar.adapters.redis_link import Arguments, RedisLink, Script
 from sidecar.core.errors import SidecarError
 from sidecar.core.merge import Outcome, fork
@@ -48,8 +48,9 @@ class Combiner:
     again on what Redis holds.
     """
 
-    def __init__(self, link: RedisLink, admit: Admit = admit_all) -> None:
-        """Keep the link, and what may be stored."""
+    def __init__(self, link: RedisLink, admit: Admit = admit_all, due_at: DueAt = never) -> None:
+        """Keep the link, what may be stored, and what tells when a job should be looked at."""
+        self._due_at = due_at
         self._link = link
         self._admit = admit
         self._script = Script("live.lua")
@@ -104,7 +105,7 @@ class Combiner:
                 continue
             decision = decided(project, known.view if known else None, changes, self._admit)
             if decision.view is not None and decision.is_write:
-                arguments = _arguments(decision, decision.view, known)
+                arguments = self._arguments(decision, decision.view, known)
                 writes.setdefault(project, []).append(Write(decision, known, arguments))
                 size += sum(len(argument) for argument in arguments if isinstance(argument, bytes))
             elif is_fresh:
@@ -115,6 +116,10 @@ class Combiner:
         self._queue.put_back(again)
         if writes:
             await self._write(writes)
+
+    def _arguments(self, decision: Decision, shown: View, known: Held | None) -> list[Any]:
+        tag = known.tag + 1 if known else secrets.randbits(48)
+        return write_arguments(known, shown, tag, decision.events, self._due_at)
 
     def _is_remembered(self, project: str, job_id: str) -> bool:
         known = self._held.get(job_id)
@@ -172,11 +177,6 @@ def _call(project: str, writes: list[Write]) -> tuple[list[str], Arguments]:
     keys = [*place.indexes(), *(place.job(each.decision.changes[0].job_id) for each in writes)]
     parts = list(chain.from_iterable(each.arguments for each in writes))
     return keys, lambda run_id: [secrets.token_hex(4), run_id, *parts]
-
-
-def _arguments(decision: Decision, shown: View, known: Held | None) -> list[Any]:
-    tag = known.tag + 1 if known else secrets.randbits(48)
-    return write_arguments(known, shown, tag, decision.events)
 
 
 def _owned(shown: View, epoch: str) -> View:

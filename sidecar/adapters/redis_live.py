@@ -11,7 +11,7 @@ from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.lineage import fresh_lineage
 from sidecar.adapters.pending import CHANGES_A_CALL, MovedError
 from sidecar.adapters.redis_combiner import Combiner, admit_all
-from sidecar.adapters.redis_documents import Held, Recent, count_field, read, read_changes
+from sidecar.adapters.redis_documents import DueAt, Held, Recent, count_field, never, read, read_changes
 from sidecar.adapters.redis_link import RedisLink, Script
 from sidecar.adapters.redis_listing import read_page
 from sidecar.core.errors import SidecarError, Unavailable
@@ -40,21 +40,25 @@ async def nowhere(_: Sequence[str]) -> Mapping[str, Job]:
 class RedisLive:
     """`LiveStore`, `Feed` and `Census` over Redis or Valkey."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what a store is told of
         self,
         link: RedisLink,
         clock: Callable[[], float],
         elsewhere: Elsewhere = nowhere,
         admit: Admit = admit_all,
         missed: Callable[[], None] = lambda: None,
+        due_at: DueAt = never,
     ) -> None:
-        """Keep the link; `clock` gives Unix seconds for tombstones and deletions, `missed` hears of a lost job."""
+        """Keep the link; `clock` gives Unix seconds for tombstones and deletions, `missed` hears of a lost job.
+
+        `due_at` tells when a job should be looked at.
+        """
         self._missed = missed
         self._link = link
         self._clock = clock
         self._elsewhere = elsewhere
         self._redis = link.commands
-        self._combiner = Combiner(link, admit)
+        self._combiner = Combiner(link, admit, due_at)
         self._delete_script = Script("delete.lua")
         self._projects: Recent[str, str] = Recent(PROJECTS_CACHED)
 
@@ -267,7 +271,7 @@ class RedisLive:
                 answers = await pipe.execute()
         for answer in answers:
             for field, number in answer.items():
-                job_type, _, status = field.decode().partition("|")
+                job_type, status, *_ = field.decode().split("|")
                 totals[job_type, status] = totals.get((job_type, status), 0) + int(number)
         return totals
 

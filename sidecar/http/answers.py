@@ -5,7 +5,8 @@ import io
 from collections.abc import Callable, Iterable
 
 from sidecar.core import document
-from sidecar.core.job import Event, Json
+from sidecar.core.job import Event, Json, PlannedStage
+from sidecar.core.stalls import Limits
 from sidecar.core.view import View, is_pause_requested
 from sidecar.history import Durations, TypeStats
 from sidecar.http import wire
@@ -87,6 +88,26 @@ def type_stats(stats: TypeStats) -> dict[str, Json]:
             {"stage": stage, "count": took.count, "duration": _durations(took)}
             for stage, took in sorted(stats.stages.items())
         ],
+    }
+
+
+def job_type(name: str, plan: Iterable[PlannedStage], limits: Limits) -> dict[str, Json]:
+    """Return what is declared of a type of jobs, and how long its clocks may run."""
+    return {
+        "job_type": name,
+        "stages": [
+            {
+                "name": stage.name,
+                "weight": stage.weight,
+                "label": stage.label,
+                "no_progress_seconds": limits.stages.get(stage.name, limits.no_progress_seconds),
+            }
+            for stage in plan
+        ],
+        "silent_seconds": limits.silent_seconds,
+        "no_progress_seconds": limits.no_progress_seconds,
+        "not_started_seconds": limits.not_started_seconds,
+        "cancel_stuck_seconds": limits.cancel_stuck_seconds,
     }
 
 

@@ -132,6 +132,21 @@ async def stats(request: web.Request) -> web.Response:
     return json_answer({"job_types": [answers.type_stats(each) for each in found]})
 
 
+async def job_types(request: web.Request) -> web.Response:
+    """GET /v1/job-types: what is declared of job types, and what holds for each."""
+    _may(request, Right.READ)
+    queries.only(request.query)
+    known = request.app[SERVICES].job_types
+    return json_answer(
+        {
+            "job_types": [
+                answers.job_type(name, known.plan(name) or (), known.limits(name))
+                for name in sorted({"default", *known.declared})
+            ]
+        }
+    )
+
+
 EXPORTS = {
     "application/x-ndjson": (b"", answers.ndjson),
     "text/csv": (answers.CSV_HEADER_LINE, answers.csv_rows),

@@ -11,9 +11,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from sidecar import log
 from sidecar.core.errors import SidecarError
-from sidecar.http import auth, cross_origin, problem, sign_in, updates, wire
+from sidecar.http import auth, cross_origin, problem, sign_in, tracing, updates, wire
 from sidecar.http.auth import Principal
 from sidecar.http.problem import NotReadable
+from sidecar.http.requests import STREAMS, route
 from sidecar.http.services import IS_STARTED, PRINCIPAL, REQUEST_ID, SERVICES
 
 logger = logging.getLogger(__name__)
@@ -27,8 +28,6 @@ OPEN_ROUTES = frozenset(
     {"/", "/jobs/{job_id}", "/embed/{job_id}", "/web/{file}", "/healthz", "/readyz", "/metrics", "/v1/session"}
 )
 """Served without a token; /metrics asks for its own."""
-
-STREAMS = frozenset({"/v1/jobs/{job_id}/events", "/v1/events", "/v1/ws"})
 
 BROKEN_BODY = (HttpProcessingError, ClientPayloadError, web.RequestPayloadError)
 
@@ -45,7 +44,7 @@ async def answered(request: web.Request, handler: Handler) -> web.StreamResponse
         response = await _response(request, handler)
     if response.content_type != "text/event-stream" and response.status != HTTPStatus.SWITCHING_PROTOCOLS:
         seconds = clock() - began
-        services.metrics.request_finished(request.method, _route(request), response.status, seconds)
+        services.metrics.request_finished(request.method, route(request), response.status, seconds)
     return response
 
 
@@ -60,7 +59,7 @@ async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse
         auth.check_origin(headers.get("Origin"), headers.get("Host"), gate.origins)
     if request.method == "OPTIONS" and cross_origin.is_allowed(request):
         return cross_origin.preflight()
-    if _route(request) not in OPEN_ROUTES:
+    if route(request) not in OPEN_ROUTES:
         request[PRINCIPAL] = _principal(request)
     return await handler(request)
 
@@ -68,7 +67,7 @@ async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse
 def _principal(request: web.Request) -> Principal:
     """Return who sends a request: by a header, by a ticket where a stream is opened, or by a session."""
     gate, authorization = request.app[SERVICES].gate, request.headers.get("Authorization")
-    ticket = request.query.get("ticket") if _route(request) in STREAMS else None
+    ticket = request.query.get("ticket") if route(request) in STREAMS else None
     if authorization is None and ticket is not None:
         is_back = bool(request.headers.get("Last-Event-ID"))
         return gate.watcher(ticket, request.path, is_back=is_back)
@@ -113,7 +112,8 @@ async def _response(request: web.Request, handler: Handler) -> web.StreamRespons
     except ConnectionError:
         logger.debug("the client went away")
         raise
-    except Exception:
+    except Exception as error:
+        tracing.failed(error)
         if IS_STARTED in request:
             logger.exception("a response broke off")
             raise ConnectionResetError from None
@@ -126,7 +126,7 @@ def _problem(request: web.Request, error: SidecarError) -> web.Response:
     if IS_STARTED in request:
         logger.debug("a response broke off", extra={"fields": {"error": str(error)}})
         raise ConnectionResetError from None
-    if request.method == "POST" and _route(request) in PUSHES:
+    if request.method == "POST" and route(request) in PUSHES:
         request.app[SERVICES].metrics.rejected(rejection(status))
     logger.debug("a request was refused", extra={"fields": {"status": status.value, "error": str(error)}})
     response = _json_problem(problem.document(error, request[REQUEST_ID]), status)
@@ -136,11 +136,6 @@ def _problem(request: web.Request, error: SidecarError) -> web.Response:
 
 def _json_problem(document: dict[str, object], status: HTTPStatus) -> web.Response:
     return web.Response(body=wire.encode(document), status=status, content_type=problem.CONTENT_TYPE)
-
-
-def _route(request: web.Request) -> str:
-    resource = request.match_info.route.resource
-    return "unmatched" if resource is None else resource.canonical
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What handlers share: a body within its limit and its time, and an answer in JSON."""
+"""What handlers share: which route, a body within its limit and its time, and an answer in JSON."""
 
 import asyncio
 
@@ -8,6 +8,17 @@ from sidecar.core.job import Json
 from sidecar.http import wire
 from sidecar.http.problem import TooLarge, TooSlow
 from sidecar.http.services import SERVICES
+
+STREAMS = frozenset({"/v1/jobs/{job_id}/events", "/v1/events", "/v1/ws"})
+"""The routes that answer with a stream."""
+
+UNMATCHED = "unmatched"
+
+
+def route(request: web.Request) -> str:
+    """Return the template of the address that was asked for, the same for all jobs."""
+    resource = request.match_info.route.resource
+    return UNMATCHED if resource is None else resource.canonical
 
 
 async def body_of(request: web.Request, most_bytes: int) -> bytes:

@@ -1,21 +1,24 @@
 """Every URL, on one screen."""
 
 from aiohttp import web
+from opentelemetry.trace import Tracer
 
 from sidecar.core.job import Request
 from sidecar.http import jobs, pages, sign_in
 from sidecar.http import ops as operating
 from sidecar.http.middleware import admitted, answered, label
 from sidecar.http.services import SERVICES, Services
+from sidecar.http.tracing import traced
 from sidecar.http.watch import sse, websocket
 
 JOB = "/v1/jobs/{job_id:[^/]+}"
 """Any id comes through, so that one against the contract is told so."""
 
 
-def api(services: Services) -> web.Application:
-    """Return the application of the main listener."""
-    app = web.Application(middlewares=[answered, admitted])
+def api(services: Services, tracer: Tracer | None = None) -> web.Application:
+    """Return the application of the main listener; with a tracer its requests make spans."""
+    tracing = () if tracer is None else (traced(tracer),)
+    app = web.Application(middlewares=[*tracing, answered, admitted])
     app[SERVICES] = services
     app.add_routes(
         [
@@ -37,6 +40,7 @@ def api(services: Services) -> web.Application:
             web.get(JOB + "/timeline", jobs.timeline),
             web.get(JOB + "/attempts", jobs.attempts),
             web.get("/v1/stats", jobs.stats),
+            web.get("/v1/job-types", jobs.job_types),
             web.get(JOB + "/events", sse.watch_job),
             web.get("/v1/events", sse.watch_jobs),
             web.get("/v1/ws", websocket.watch, allow_head=False),

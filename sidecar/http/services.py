@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from sidecar.core.stalls import DEFAULT
 from sidecar.http.auth import Gate, Principal
 from sidecar.http.streams import Streams
 from sidecar.hub import Hub
+from sidecar.job_types import JobTypes
 from sidecar.ports import Metrics
 from sidecar.tracker import Tracker
 
@@ -59,6 +61,7 @@ class Services:
     probes: Mapping[str, Probe]
     version: str
     is_ready: Callable[[Mapping[str, bool]], bool] = all_parts
+    job_types: JobTypes = field(default_factory=lambda: JobTypes({}, DEFAULT))
     clock: Callable[[], float] = time.time
     max_update_bytes: int = 65_536
     body_seconds: float = 30.0

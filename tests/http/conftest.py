@@ -32,7 +32,7 @@ from sidecar.http.services import Services, StreamTimes
 from sidecar.http.streams import Limits, Streams
 from sidecar.hub import Hub
 from sidecar.tokens import Token
-from sidecar.tracker import Tracker
+from sidecar.tracker import Plan, Tracker
 
 TIMES = StreamTimes(heartbeat=5.0, store=0.3, poll=0.02, unknown=0.1, write=5.0)
 PATIENT = replace(TIMES, unknown=30.0)
@@ -242,6 +242,7 @@ class Starter:
         is_ops: bool = False,
         most_streams: int = 100,
         store_timeout_seconds: float = 1.0,
+        plan: Plan = lambda _: None,
         **options: Any,
     ) -> Sidecar:
         """Start one; options are those of `Services`."""
@@ -249,7 +250,7 @@ class Starter:
         self._stack.push_async_callback(link.close)
         live, metrics = RedisLive(link, time.time), Counted()
         hub = Hub(RedisBroker(link), live, live, live, AlwaysThere())
-        tracker = Tracker(live, live, Unrecorded(), metrics, time.time)
+        tracker = Tracker(live, live, Unrecorded(), metrics, time.time, plan)
         services = Services(
             **{
                 "tracker": tracker,

@@ -48,6 +48,7 @@ NEEDS = {
     ("GET", "/v1/jobs/j/timeline"): Right.READ,
     ("GET", "/v1/jobs/j/attempts"): Right.READ,
     ("GET", "/v1/stats"): Right.READ,
+    ("GET", "/v1/job-types"): Right.READ,
     ("GET", "/v1/jobs/j/events"): Right.READ,
     ("GET", "/v1/events?project=p"): Right.READ,
     ("GET", "/v1/ws"): Right.READ,

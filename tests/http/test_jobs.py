@@ -2,8 +2,10 @@ import json
 
 import pytest
 
-from sidecar.core.job import Json
-from tests.http.conftest import Sidecar
+from sidecar.core.job import Json, PlannedStage
+from sidecar.core.stalls import Limits
+from sidecar.job_types import DeclaredStage, DeclaredType, JobTypes
+from tests.http.conftest import Sidecar, Starter
 
 
 async def test_a_first_push_creates_the_job_and_answers_with_where_it_stands(sidecar: Sidecar) -> None:
@@ -404,3 +406,23 @@ async def test_each_update_of_a_batch_has_its_own_limit(sidecar: Sidecar) -> Non
 async def test_an_empty_batch_is_answered(sidecar: Sidecar) -> None:
     assert await results(sidecar, b"") == []
     assert await results(sidecar, b"[]", "application/json") == []
+
+
+async def test_declared_job_types_are_told_with_what_holds_for_the_others(start: Starter) -> None:
+    declared = {"import": DeclaredType(stages=(DeclaredStage(name="read", no_progress_seconds=9),), silent_seconds=5)}
+    sidecar = await start(job_types=JobTypes(declared, Limits(no_progress_seconds=50.0)))
+    async with sidecar.client.get("/v1/job-types") as response:
+        default, own = (await response.json())["job_types"]
+    assert (default["job_type"], default["stages"], default["no_progress_seconds"]) == ("default", [], 50)
+    assert (own["job_type"], own["silent_seconds"], own["no_progress_seconds"]) == ("import", 5, 50)
+    assert own["stages"] == [{"name": "read", "weight": 1, "label": None, "no_progress_seconds": 9}]
+
+
+async def test_stages_of_a_declared_type_are_those_of_a_job_that_names_none(start: Starter) -> None:
+    plan = (PlannedStage("read", 1.0), PlannedStage("write", 3.0))
+    sidecar = await start(plan=lambda job_type: plan if job_type == "import" else None)
+    await sidecar.push("j", job_type="import", stage="write")
+    await sidecar.push("own", job_type="import", stages=[{"name": "only"}])
+    assert [stage["name"] for stage in (await sidecar.job("j"))["stages"]] == ["read", "write"]
+    assert (await sidecar.job("j"))["percent"] == 25
+    assert [stage["name"] for stage in (await sidecar.job("own"))["stages"]] == ["only"]

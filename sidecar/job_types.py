@@ -1,0 +1,105 @@
+"""What is declared of types of jobs: their stages, and how long their clocks may run."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sidecar.core.job import PlannedStage
+from sidecar.core.stalls import Limits
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+MOST_STAGES = 100
+
+Seconds = Annotated[float, Field(gt=0, le=3_162_240_000)]
+
+
+class Declared(BaseModel):
+    """No unknown fields, so that a typing mistake is noticed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DeclaredStage(Declared):
+    """A stage of a type."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    label: Annotated[str, Field(max_length=128)] | None = None
+    no_progress_seconds: Seconds | None = None
+
+
+class DeclaredType(Declared):
+    """A type of jobs; what is left out is as for any other."""
+
+    stages: Annotated[tuple[DeclaredStage, ...], Field(max_length=MOST_STAGES)] = ()
+    silent_seconds: Seconds | None = None
+    no_progress_seconds: Seconds | None = None
+    not_started_seconds: Seconds | None = None
+    cancel_stuck_seconds: Seconds | None = None
+
+    @model_validator(mode="after")
+    def _has_different_stages(self) -> "DeclaredType":
+        if len({stage.name for stage in self.stages}) < len(self.stages):
+            raise ValueError("stages must have different names")
+        return self
+
+
+class File(Declared):
+    """The whole file: `[job_types.NAME]` for each."""
+
+    job_types: dict[Annotated[str, Field(pattern=NAME)], DeclaredType] = {}
+
+
+class JobTypes:
+    """What is declared, and what holds for every other type."""
+
+    def __init__(self, declared: Mapping[str, DeclaredType], default: Limits) -> None:
+        """Keep the parts; `default` are the limits of what says nothing else."""
+        self.declared = declared
+        self._default = default
+        self._limits = {name: _limits(each, default) for name, each in declared.items()}
+        self._plans = {name: _plan(each) for name, each in declared.items() if each.stages}
+
+    def limits(self, job_type: str) -> Limits:
+        """Return how long the clocks of a type may run."""
+        return self._limits.get(job_type, self._default)
+
+    def plan(self, job_type: str) -> tuple[PlannedStage, ...] | None:
+        """Return the declared stages of a type, None if there are none."""
+        return self._plans.get(job_type)
+
+
+def read(path: Path) -> Mapping[str, DeclaredType]:
+    """Return what a TOML file declares. Raises `ValueError`, which says what is wrong and where."""
+    try:
+        return File.model_validate(tomllib.loads(path.read_text("utf-8"))).job_types
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is no TOML: {error}") from None
+    except ValidationError as error:
+        raise ValueError(f"{path}: " + "; ".join(map(_told, error.errors(include_url=False)))) from None
+
+
+def _told(details: Any) -> str:
+    where = ".".join(str(part) for part in details["loc"])
+    return f"{where}: {details['msg'].removeprefix('Value error, ').replace('Input should be', 'must be')}"
+
+
+def _limits(declared: DeclaredType, default: Limits) -> Limits:
+    given = {
+        name: getattr(declared, name)
+        for name in ("silent_seconds", "no_progress_seconds", "not_started_seconds", "cancel_stuck_seconds")
+        if getattr(declared, name) is not None
+    }
+    stages = {each.name: each.no_progress_seconds for each in declared.stages if each.no_progress_seconds is not None}
+    return default._replace(**given, stages=stages)
+
+
+def _plan(declared: DeclaredType) -> tuple[PlannedStage, ...]:
+    return tuple(PlannedStage(each.name, each.weight, each.label) for each in declared.stages)

@@ -1,0 +1,143 @@
+"""Looks after jobs that nothing is heard of, and says which of them are stuck.
+
+It looks at those only whose time has come: a job is entered, with every change, under the moment at which the first of
+its clocks will have run out. What a worker says meanwhile moves that moment; so little is due, however much there is.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+from sidecar.core.errors import UnknownJob
+from sidecar.core.job import StallReason
+from sidecar.core.merge import Outcome, stall
+from sidecar.core.stalls import Limits, due_at, judged
+from sidecar.core.view import View
+from sidecar.history import Lease
+from sidecar.ports import LiveStore
+
+JOBS_A_TURN = 200
+AGAIN_SECONDS = 3600.0
+"""When a job is looked at again of which nothing more can be said."""
+
+BLIND_SECONDS = 30.0
+"""A pause between two evaluations that is longer than this, and than some intervals, was an outage of the observer."""
+
+BLIND_INTERVALS = 3
+MOST_SETTLING_SECONDS = 3600.0
+
+JUST_AFTER_SECONDS = 1e-3
+
+
+class Agenda(Protocol):
+    """Which jobs are to be looked at when. Raises `StoreUnavailable`."""
+
+    async def evaluated(self, now: float) -> float | None:
+        """Note that an evaluation takes place; return when the one before did (Unix seconds), None if never."""
+        ...
+
+    async def settling(self, until: float | None = None) -> float:
+        """Return until when nothing is said to be stuck, 0 if long ago; note another moment if one is given."""
+        ...
+
+    async def due(self, now: float, limit: int) -> list[View]:
+        """Return jobs whose time has come, the earliest of each project first, about so many."""
+        ...
+
+    async def postpone(self, times: Mapping[tuple[str, str], float]) -> None:
+        """Look at jobs, by project and id, at another time, unless they have left the agenda."""
+        ...
+
+    async def enrol(self, now: float) -> int:
+        """Enter unfinished jobs that are not on the agenda, to be looked at now; return how many."""
+        ...
+
+
+class Watchdog:
+    """One evaluator, of several sidecars the one that holds the lease."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the ports between which it stands
+        self,
+        agenda: Agenda,
+        live: LiveStore,
+        lease: Lease,
+        limits_of: Callable[[str], Limits],
+        clock: Callable[[], float],
+        interval_seconds: float,
+    ) -> None:
+        """Keep the ports; `limits_of` gives the limits of a job type, `clock` Unix seconds."""
+        self._agenda = agenda
+        self._live = live
+        self._lease = lease
+        self._limits_of = limits_of
+        self._clock = clock
+        self._interval_seconds = interval_seconds
+        self._suspects: dict[tuple[str, str], StallReason] = {}
+        self._is_in_charge = False
+
+    async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Evaluate now and then, for ever; raises `StoreUnavailable`."""
+        while True:
+            await sleep(self._interval_seconds)
+            was_in_charge, self._is_in_charge = self._is_in_charge, await self._lease.hold()
+            if not self._is_in_charge:
+                self._suspects.clear()
+                continue
+            if not was_in_charge:
+                await self._agenda.enrol(self._clock())
+            await self.evaluate()
+
+    async def evaluate(self) -> None:
+        """Look at every job whose time has come. One that looks stuck twice in a row is."""
+        now = self._clock()
+        calm_until = await self._calm_until(now)
+        suspects: dict[tuple[str, str], StallReason] = {}
+        while shown := await self._agenda.due(now, JOBS_A_TURN):
+            times, stuck = self._judge(shown, now, calm_until, suspects)
+            await self._live.update_many([(view.job.job_id, self._saying(now)) for view in stuck])
+            await self._agenda.postpone(times)
+            await self._lease.hold()
+        self._suspects = suspects
+
+    def _judge(
+        self,
+        shown: Sequence[View],
+        now: float,
+        calm_until: float,
+        suspects: dict[tuple[str, str], StallReason],
+    ) -> tuple[dict[tuple[str, str], float], list[View]]:
+        """Return when to look at each of these again, and those that are stuck; note the others that look so."""
+        times: dict[tuple[str, str], float] = {}
+        stuck: list[View] = []
+        for view in shown:
+            limits, key = self._limits_of(view.job.job_type), (view.job.project, view.job.job_id)
+            found, present = judged(view, now, limits), view.job.attempt.stall
+            if found is None or (present is not None and found.reason is present.reason):
+                times[key] = max(due_at(view, limits) or now + AGAIN_SECONDS, now + JUST_AFTER_SECONDS)
+            elif calm_until > now:
+                times[key] = calm_until
+            else:
+                times[key] = now + JUST_AFTER_SECONDS
+                suspects[key] = found.reason
+                if self._suspects.get(key) is found.reason:
+                    stuck.append(view)
+        return times, stuck
+
+    async def _calm_until(self, now: float) -> float:
+        """Return until when nothing is said to be stuck: after an outage of the observer for as long as that was."""
+        last = await self._agenda.evaluated(now)
+        gap = 0.0 if last is None else now - last
+        if gap <= max(BLIND_SECONDS, BLIND_INTERVALS * self._interval_seconds):
+            return await self._agenda.settling()
+        return await self._agenda.settling(now + min(gap, MOST_SETTLING_SECONDS))
+
+    def _saying(self, now: float) -> Callable[[View | None], Outcome]:
+        """Return the change that says what a job is stuck at, if it still is."""
+
+        def change(before: View | None) -> Outcome:
+            if before is None:
+                raise UnknownJob("the job is gone")
+            found = judged(before, now, self._limits_of(before.job.job_type))
+            return stall(before, found or before.job.attempt.stall, now)
+
+        return change

@@ -1,0 +1,213 @@
+"""The watchdog over a real Valkey, with a clock of the test's own."""
+
+import asyncio
+
+import pytest
+
+from sidecar.adapters.embedded import EmbeddedValkey
+from sidecar.adapters.keys import ProjectKeys
+from sidecar.adapters.redis_agenda import RedisAgenda
+from sidecar.adapters.redis_lease import RedisLease
+from sidecar.adapters.redis_link import RedisLink
+from sidecar.adapters.redis_live import RedisLive
+from sidecar.core.job import Status
+from sidecar.core.stalls import Limits, due_at
+from sidecar.tasks import ended
+from sidecar.watchdog import Watchdog
+from tests.adapters.contract_live_store import ids, query
+from tests.adapters.updates import NOON, finish, push, update
+
+LIMITS = Limits(silent_seconds=300.0, no_progress_seconds=600.0)
+INTERVAL = 5.0
+
+
+class Deployment:
+    """A watchdog over one Valkey; `now` is what its clock says."""
+
+    def __init__(self, link: RedisLink) -> None:
+        self.now = NOON
+        self.link = link
+        self.live = RedisLive(link, self.clock, due_at=lambda shown: due_at(shown, LIMITS))
+        self.agenda = RedisAgenda(link)
+        self.watchdog = self.another()
+
+    def clock(self) -> float:
+        return self.now
+
+    def another(self) -> Watchdog:
+        """Return the watchdog of another sidecar."""
+        lease = RedisLease(self.link, "watchdog")
+        return Watchdog(self.agenda, self.live, lease, lambda _: LIMITS, self.clock, INTERVAL)
+
+    async def push(self, job_id: str, **fields: object) -> None:
+        """Report progress now."""
+        await self.live.update(job_id, push(update(job_id, **fields), self.now))
+
+    async def evaluate(self, *moments: float, watchdog: Watchdog | None = None) -> None:
+        """Evaluate at these moments, seconds after the beginning."""
+        for moment in moments:
+            self.now = NOON + moment
+            await (watchdog or self.watchdog).evaluate()
+
+    async def watch(self, until: float, since: float = 0.0) -> None:
+        """Evaluate all the time, as in production."""
+        moment = since
+        while moment < until:
+            moment += INTERVAL
+            await self.evaluate(moment)
+
+    async def reason(self, job_id: str = "j") -> str | None:
+        """Return what a job is stuck at."""
+        stored = await self.live.get(job_id)
+        assert stored is not None
+        stall = stored.view.job.attempt.stall
+        return None if stall is None else stall.reason.value
+
+    async def stalled(self) -> set[str]:
+        """Return the ids of the jobs that are listed as stalled."""
+        return set(ids((await self.live.page(query(stalled=True))).jobs))
+
+
+@pytest.fixture
+def place(link: RedisLink) -> Deployment:
+    return Deployment(link)
+
+
+async def test_job_counts_as_stalled_when_it_looks_so_twice_in_a_row(place: Deployment) -> None:
+    await place.push("j", current=1)
+    await place.evaluate(295)
+    await place.evaluate(300)
+    assert await place.reason() is None
+    await place.evaluate(305)
+    assert await place.reason() == "silent"
+    assert await place.stalled() == {"j"}
+    assert (await place.live.counts())["default", "running"] == 1
+    events = await place.live.timeline("j", 0, 100)
+    assert [event.type for event in events] == ["created", "started", "stalled"]
+
+
+async def test_job_that_speaks_between_two_looks_is_not_stalled(place: Deployment) -> None:
+    await place.push("j", current=1)
+    await place.evaluate(295, 300)
+    await place.push("j", current=2)
+    await place.evaluate(305, 310)
+    assert await place.reason() is None
+
+
+async def test_next_word_settles_it(place: Deployment) -> None:
+    await place.push("j", current=1)
+    await place.evaluate(295, 300, 305)
+    await place.push("j", current=2)
+    assert (await place.reason(), await place.stalled()) == (None, set())
+    await place.watch(615, since=305)
+    assert await place.reason() == "silent"
+
+
+async def test_heartbeats_keep_a_job_from_being_silent_and_not_from_making_no_progress(place: Deployment) -> None:
+    await place.push("j", current=1)
+    for moment in range(5, 600, 5):
+        await place.evaluate(moment)
+        if moment % 100 == 0:
+            await place.live.update("j", push(update("j")._replace(said={}), place.now))
+    assert await place.reason() is None
+    await place.evaluate(600, 605)
+    assert await place.reason() == "no_progress"
+
+
+@pytest.mark.parametrize("status", [Status.PAUSED, Status.BLOCKED, Status.COMPLETED])
+async def test_job_that_waits_or_has_ended_is_not_looked_at(place: Deployment, status: Status) -> None:
+    await place.push("j", current=1)
+    await place.live.update("j", finish("j", status, place.now))
+    assert await place.agenda.due(NOON + 1e9, 10) == []
+
+
+async def test_only_what_is_due_is_read(place: Deployment) -> None:
+    for number in range(300):
+        place.now = NOON + (number >= 20) * 250
+        await place.push(f"j{number}", current=1, project=f"p{number % 3}")
+    assert {view.job.job_id for view in await place.agenda.due(NOON + 300, 500)} == {f"j{n}" for n in range(20)}
+    await place.evaluate(295, 300, 305)
+    assert len(await place.stalled()) == 20
+
+
+async def test_more_jobs_than_a_turn_takes_are_all_found(place: Deployment) -> None:
+    changes = [(f"j{n}", push(update(f"j{n}", current=1), NOON)) for n in range(450)]
+    await place.live.update_many(changes)
+    await place.evaluate(295, 300, 305)
+    assert len((await place.live.page(query(stalled=True, limit=1_000))).jobs) == 450
+
+
+async def test_outage_of_the_observer_raises_no_alarm_for_as_long_as_it_was(place: Deployment) -> None:
+    await place.push("j", current=1)
+    await place.watch(100)
+    back = 100 + 400
+    await place.watch(back + 390, since=back - INTERVAL)
+    assert await place.reason() is None
+    await place.watch(back + 420, since=back + 390)
+    assert await place.reason() == "silent"
+
+
+async def test_job_that_spoke_while_things_settled_is_not_stalled(place: Deployment) -> None:
+    await place.push("j", current=1)
+    await place.watch(100)
+    await place.evaluate(500)
+    await place.push("j", current=2)
+    await place.watch(790, since=500)
+    assert await place.reason() is None
+
+
+async def test_deleted_job_leaves_the_agenda(place: Deployment) -> None:
+    await place.push("j", current=1)
+    await place.live.delete("j", lambda _: None)
+    assert await place.agenda.due(NOON + 1e9, 10) == []
+
+
+async def test_id_without_a_job_is_struck_off(place: Deployment) -> None:
+    await place.push("j", current=1)
+    await place.link.commands.zadd(ProjectKeys("default").index("due"), {"ghost": 1.0})
+    assert [view.job.job_id for view in await place.agenda.due(NOON + 1e9, 10)] == ["j"]
+    assert await place.link.commands.zscore(ProjectKeys("default").index("due"), "ghost") is None
+
+
+async def test_jobs_that_an_older_release_left_are_entered(place: Deployment) -> None:
+    await place.push("j", current=1)
+    await place.push("k", current=1)
+    await place.link.commands.delete(ProjectKeys("default").index("due"))
+    assert await place.agenda.enrol(NOON) == 2
+    assert await place.agenda.enrol(NOON) == 0
+    await place.evaluate(295, 300, 305)
+    assert await place.stalled() == {"j", "k"}
+
+
+async def test_one_sidecar_evaluates_and_another_takes_over(place: Deployment, valkey: EmbeddedValkey) -> None:
+    del valkey
+    await place.push("j", current=1)
+    turns = [asyncio.Semaphore(0), asyncio.Semaphore(0)]
+    dogs = [place.watchdog, place.another()]
+    asleep = [asyncio.Semaphore(0), asyncio.Semaphore(0)]
+
+    def sleeping(number: int) -> "asyncio.Task[None]":
+        async def sleep(_: float) -> None:
+            asleep[number].release()
+            await turns[number].acquire()
+
+        return asyncio.create_task(dogs[number].run(sleep))
+
+    async def turn(number: int, moment: float) -> None:
+        place.now = NOON + moment
+        turns[number].release()
+        await asyncio.wait_for(asleep[number].acquire(), 5)
+
+    running = [sleeping(0), sleeping(1)]
+    for each in asleep:
+        await asyncio.wait_for(each.acquire(), 5)
+    await turn(0, 295)
+    await turn(0, 300)
+    await turn(1, 301)  # it is not in charge, so this is no second look
+    assert await place.reason() is None
+    await ended(running[0])
+    await place.link.commands.delete("progress:lease:watchdog")  # as it expires
+    await turn(1, 306)
+    await turn(1, 311)
+    assert await place.reason() == "silent"
+    await ended(running[1])

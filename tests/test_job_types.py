@@ -1,0 +1,73 @@
+"""Job types as an operator declares them."""
+
+from pathlib import Path
+
+import pytest
+
+from sidecar.core.job import PlannedStage
+from sidecar.core.stalls import Limits
+from sidecar.job_types import JobTypes, read
+from sidecar.settings import BadSettings, Settings, job_types_in, load
+
+FILE = """
+[job_types.timetable]
+no_progress_seconds = 900
+stages = [
+    { name = "prepare", weight = 15, label = "Preparing" },
+    { name = "solving", weight = 60, no_progress_seconds = 1800 },
+]
+
+[job_types.crawl]
+silent_seconds = 30.5
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "job_types.toml"
+    path.write_text(FILE)
+    return path
+
+
+def test_declared_stages_and_limits_hold_for_their_type_alone(file: Path) -> None:
+    types = JobTypes(read(file), Limits(silent_seconds=100.0))
+    assert types.plan("timetable") == (PlannedStage("prepare", 15, "Preparing"), PlannedStage("solving", 60))
+    assert types.limits("timetable") == Limits(100.0, no_progress_seconds=900.0, stages={"solving": 1800.0})
+    assert (types.plan("crawl"), types.limits("crawl").silent_seconds) == (None, 30.5)
+    assert (types.plan("other"), types.limits("other")) == (None, Limits(silent_seconds=100.0))
+
+
+def test_settings_are_the_limits_of_what_declares_none(file: Path) -> None:
+    settings = Settings(job_types_file=file, silent_seconds=7, not_started_seconds=8, cancel_stuck_seconds=9)
+    limits = job_types_in(settings).limits("timetable")
+    assert (limits.silent_seconds, limits.no_progress_seconds, limits.not_started_seconds) == (7, 900, 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[job_types.a]\nsilent = 3", "job_types.a.silent"),
+        ("[job_types.a]\nsilent_seconds = 0", "job_types.a.silent_seconds"),
+        ("[job_types.'a b']", "job_types.a b"),
+        ("[other]", "other"),
+        ("[job_types.a]\nstages = [{ name = 'x' }, { name = 'x' }]", "different names"),
+        ("[job_types.a]\nstages = [{ weight = 3 }]", "job_types.a.stages.0.name"),
+        ("nonsense", "no TOML"),
+    ],
+)
+def test_mistake_is_named(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "job_types.toml"
+    path.write_text(text)
+    with pytest.raises(BadSettings) as error:
+        load({"SIDECAR_JOB_TYPES_FILE": str(path)})
+    [problem] = error.value.problems
+    assert problem.startswith("SIDECAR_JOB_TYPES_FILE: ")
+    assert told in problem
+
+
+def test_file_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cannot be read"):
+        read(tmp_path / "nowhere")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match="not UTF-8"):
+        read(tmp_path / "bytes")
