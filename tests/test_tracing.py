@@ -13,9 +13,22 @@ from typing import Any, Self
 
 import pytest
 from aiohttp import ClientSession
+from aiohttp.test_utils import TestServer
+from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from prometheus_client import CollectorRegistry
 
+from sidecar.adapters.prometheus import PrometheusMetrics
+from sidecar.adapters.tracing import exporting
 from sidecar.app import serving
+from sidecar.core import merge
+from sidecar.core.job import Job, PlannedStage, Update
+from sidecar.http import routes, tracing
+from sidecar.http.auth import Gate
+from sidecar.http.services import Services
+from sidecar.http.streams import Limits, Streams
 from sidecar.settings import Settings
+from sidecar.spans import FinishedSpan, ended_with, exemplar, stage_exemplar
 from tests.faults.patience import until
 from tests.faults.program import Sidecar
 from tests.faults.valkey import Valkey
@@ -30,6 +43,22 @@ STAGES = [{"name": "loading", "weight": 1}, {"name": "solving", "weight": 3}]
 SECRET = "hunter2-in-a-query-or-a-body"
 FAST = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
 STOP_SECONDS = 3.0
+NOTHING: Mapping[str, str] = {}
+PROGRAM = """
+import asyncio, pathlib, sys, threading
+from sidecar.app import serving
+from sidecar.settings import Settings
+
+SDK = ("opentelemetry.sdk.trace", "opentelemetry.exporter")
+
+async def main():
+    async with serving(Settings(listen_port=0, data_dir=pathlib.Path(sys.argv[1]))):
+        print(any(name.startswith(SDK) for name in sys.modules))
+        print(any(thread.name.startswith("Otel") for thread in threading.enumerate()))
+
+asyncio.run(main())
+"""
+"""Tells whether a sidecar has loaded what exports, and whether a thread of it runs."""
 
 
 @pytest.fixture(autouse=True)
@@ -48,9 +77,15 @@ async def receiver() -> AsyncIterator[Receiver]:
 class Traced(Sidecar):
     """A sidecar that exports to an endpoint, and a client of it."""
 
-    def __init__(self, home: Path, endpoint: str | None, **settings: object) -> None:
+    def __init__(
+        self,
+        home: Path,
+        endpoint: str | None,
+        otel: Mapping[str, str] = NOTHING,
+        **settings: object,
+    ) -> None:
         super().__init__(home, **{"drain_seconds": 0, **settings})
-        variables = {} if endpoint is None else {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, **FAST}
+        variables = {} if endpoint is None else {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, **FAST, **otel}
         self._environment = {**self._environment, **variables}
 
     async def __aenter__(self) -> Self:
@@ -61,7 +96,7 @@ class Traced(Sidecar):
     async def __aexit__(self, *_: object) -> None:
         self.kill()
 
-    async def push(self, job_id: str, headers: Mapping[str, str] = {}, **fields: Any) -> dict[str, Any]:
+    async def push(self, job_id: str, headers: Mapping[str, str] = NOTHING, **fields: Any) -> dict[str, Any]:
         status, answer = await self.asked("POST", f"/v1/jobs/{job_id}", headers, fields)
         assert status == 200, answer
         return dict(json.loads(answer))
@@ -73,7 +108,7 @@ class Traced(Sidecar):
         self,
         method: str,
         path: str,
-        headers: Mapping[str, str] = {},
+        headers: Mapping[str, str] = NOTHING,
         body: Any = None,
     ) -> tuple[int, str]:
         options: dict[str, Any] = {"headers": headers, "json": body}
@@ -207,12 +242,11 @@ async def test_neither_query_strings_nor_bodies_nor_unknown_addresses_are_told(
 ) -> None:
     for path in (f"/v1/jobs/job-1?ticket={SECRET}", f"/{SECRET}", f"/v1/jobs/{SECRET}%20!"):
         assert (await sidecar.asked("POST", path, body={"message": SECRET, SECRET: 1}))[0] >= 400
-    await sidecar.asked(SECRET.upper(), "/v1/stats")
+    await sidecar.asked("PROPFIND", f"/v1/stats?{SECRET}")
     await sidecar.asked("GET", "/v1/jobs")
     await receiver.named("GET /v1/jobs")
-    assert sorted(span.name for span in receiver.spans) == ["GET /v1/jobs", "HTTP /v1/stats", "POST", PUSH, PUSH]
+    assert sorted(span.name for span in receiver.spans) == ["GET /v1/jobs", "HTTP", "POST", PUSH, PUSH]
     assert SECRET.encode() not in receiver.raw
-    assert SECRET.upper().encode() not in receiver.raw
     refused = receiver.all_named(PUSH)[0]
     assert (refused.attributes["http.response.status_code"], refused.is_error) == (422, False)
 
@@ -238,8 +272,9 @@ async def test_both_stores_away_is_an_error_on_the_span(tmp_path: Path, receiver
     try:
         await valkey.ready()
         nowhere = f"postgresql://x@127.0.0.1:{free_port()}/x"
-        settings = {"redis_url": valkey.url, "database_url": nowhere}
-        async with Traced(tmp_path / "sidecar", receiver.endpoint, **settings) as sidecar:
+        async with Traced(
+            tmp_path / "sidecar", receiver.endpoint, redis_url=valkey.url, database_url=nowhere
+        ) as sidecar:
             valkey.kill()
             assert (await sidecar.asked("POST", "/v1/jobs/job-1", body={}))[0] == 503
             span = await receiver.named(PUSH)
@@ -294,9 +329,8 @@ async def test_an_endpoint_that_never_answers_delays_neither_pushes_nor_the_stop
 
 async def test_a_receiver_that_comes_back_gets_what_happens_then(tmp_path: Path) -> None:
     port = free_port()
-    sidecar = Traced(tmp_path / "sidecar", f"http://127.0.0.1:{port}")
-    sidecar._environment["OTEL_EXPORTER_OTLP_TIMEOUT"] = "0.2"
-    async with sidecar:
+    endpoint, impatient = f"http://127.0.0.1:{port}", {"OTEL_EXPORTER_OTLP_TIMEOUT": "0.2"}
+    async with Traced(tmp_path / "sidecar", endpoint, impatient) as sidecar:
         await sidecar.push("job-1", current=1)
         await _told(sidecar, "traces cannot be exported and are dropped")
         async with receiving(port) as receiver:
@@ -313,21 +347,9 @@ async def test_without_an_endpoint_there_is_no_exporter_and_no_thread(tmp_path: 
     async with Traced(tmp_path / "sidecar", None) as sidecar:
         await sidecar.push("job-1", TRACEPARENT, status="completed")
         assert not [name for name in sidecar.threads() if name.startswith("Otel")]
-    program = (
-        "import asyncio, pathlib, sys, threading\n"
-        "from sidecar.app import serving\n"
-        "from sidecar.settings import Settings\n"
-        "async def main():\n"
-        "    async with serving(Settings(listen_port=0, data_dir=pathlib.Path(sys.argv[1]))):\n"
-        "        print(any(name.startswith('opentelemetry.sdk') for name in sys.modules))\n"
-        "        print(any(thread.name.startswith('Otel') for thread in threading.enumerate()))\n"
-        "asyncio.run(main())\n"
-    )
-    assert await _said_by(program, tmp_path / "data") == ["False", "False"]
-    assert await _said_by(program, tmp_path / "data", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9") == [
-        "True",
-        "True",
-    ]
+    assert await _said_by(PROGRAM, tmp_path / "data") == ["False", "False"]
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    assert await _said_by(PROGRAM, tmp_path / "data", **endpoint) == ["True", "True"]
 
 
 async def _said_by(program: str, data_dir: Path, **variables: str) -> list[str]:
@@ -353,10 +375,162 @@ async def test_tracing_can_be_switched_off_beside_an_endpoint(
 
 
 async def test_a_variable_that_does_not_fit_is_named_and_nothing_starts(tmp_path: Path) -> None:
-    sidecar = Traced(tmp_path / "sidecar", "http://127.0.0.1:9")
-    sidecar._environment["OTEL_EXPORTER_OTLP_TIMEOUT"] = "soon"
+    sidecar = Traced(tmp_path / "sidecar", "http://127.0.0.1:9", {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "1000000"})
     sidecar.start()
     assert sidecar._running is not None
     assert await asyncio.to_thread(sidecar._running.wait, 30) == 1
     assert "OTEL_" in sidecar.last_words()
     assert "Traceback" not in sidecar.last_words()
+
+
+class Broken:
+    """A tracker with a mistake."""
+
+    async def push(self, update: Update, may: object) -> None:
+        del may
+        raise ValueError(f"{update.words} {SECRET}")
+
+
+@pytest.fixture
+async def broken(monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> AsyncIterator[str]:
+    """Yield the address of an API whose tracker has a mistake, and that exports."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{receiver.endpoint}/v1/traces")
+    metrics = PrometheusMetrics(CollectorRegistry())
+    gate = Gate((), is_token_required=False)
+    parts: dict[str, Any] = {"tracker": Broken(), **dict.fromkeys(("watched", "hub", "render"))}
+    services = Services(**parts, metrics=metrics, gate=gate, streams=Streams(Limits(1)), probes={}, version="1")
+    async with exporting("1") as exported, TestServer(routes.api(services, exported.tracer)) as server:
+        yield str(server.make_url(""))
+
+
+async def test_an_exception_is_told_by_its_type_and_place_and_not_by_its_words(
+    broken: str, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ClientSession() as client, client.post(f"{broken}/v1/jobs/job-1", json={"message": SECRET}) as answer:
+        assert answer.status == 500
+    assert "a request failed" in caplog.text
+    span = await receiver.named(PUSH)
+    assert (span.is_error, span.attributes["error.type"]) == (True, "builtins.ValueError")
+    assert span.events["exception"]["exception.type"] == "builtins.ValueError"
+    assert "in push" in span.events["exception"]["exception.stacktrace"]
+    assert SECRET.encode() not in receiver.raw
+
+
+STEPS = (
+    {"plan": (PlannedStage("a"), PlannedStage("b")), "stage": "a", "seq": 1},
+    {"stage": "b", "seq": 2},
+    {"stage": "a", "rewind": True, "seq": 3},
+    {"stage": "b", "seq": 4},
+    {"words": {"status": "completed"}, "seq": 5},
+)
+
+
+def spans_of(*steps: Mapping[str, Any], job_id: str = "job-1") -> list[FinishedSpan]:
+    """Return the spans that a job makes to which these updates come, one a second."""
+    made: list[FinishedSpan] = []
+    job: Job | None = None
+    for second, step in enumerate(steps):
+        update = Update(**{"job_id": job_id, "identity": f"i{second}", "writer": "w", "said": step, **step})
+        outcome = merge.apply(job, update, 1000.0 + second)
+        job = outcome.job
+        made += ended_with(outcome)
+    return made
+
+
+def test_each_time_that_a_stage_runs_is_a_span_of_its_own() -> None:
+    spans = [(span.name, span.started_at, span.finished_at) for span in spans_of(*STEPS)]
+    assert spans == [
+        ("stage a", 1000.0, 1001.0),
+        ("stage a", 1002.0, 1003.0),
+        ("stage b", 1003.0, 1004.0),
+        ("job default", 1000.0, 1004.0),
+    ]
+    assert len({span.span_id for span in spans_of(*STEPS)}) == 4
+
+
+def test_the_same_job_makes_the_same_spans_wherever_it_is_told_of() -> None:
+    assert spans_of(*STEPS) == spans_of(*STEPS)
+    others = spans_of(*STEPS, job_id="job-2")
+    assert not {span.span_id for span in spans_of(*STEPS)} & {span.span_id for span in others}
+
+
+def test_each_attempt_is_a_span_of_its_own_in_the_trace_of_the_job() -> None:
+    failed: dict[str, Any] = {"words": {"status": "failed"}}
+    first, second = spans_of({**failed, "attempt": 1}, {**failed, "attempt": 2})
+    assert first.trace_id == second.trace_id
+    assert first.span_id != second.span_id
+    assert (first.attributes["progress.job.attempt"], second.attributes["progress.job.attempt"]) == (1, 2)
+
+
+def test_an_end_that_is_told_twice_or_too_late_makes_no_second_span() -> None:
+    done: dict[str, Any] = {"words": {"status": "completed"}, "seq": 1}
+    assert len(spans_of(done, done, {"words": {"status": "failed"}, "seq": 2})) == 1
+
+
+def test_a_job_that_never_began_spans_the_time_in_which_it_waited() -> None:
+    [span] = spans_of({"words": {"status": "queued"}}, {"words": {"status": "cancelled"}})
+    assert (span.started_at, span.finished_at, span.is_error) == (1000.0, 1001.0, False)
+
+
+def test_the_time_in_the_queue_is_told_apart_from_the_work() -> None:
+    [span] = spans_of({"words": {"status": "queued"}}, {"current": 1}, {"words": {"status": "completed"}})
+    assert (span.started_at, span.attributes["progress.job.queued_seconds"]) == (1001.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "given", [None, "", "mine", "0" * 32, TRACE[:-1], f"ff-{TRACE}-{WORKER}-01", f"00-{'0' * 32}-{WORKER}-01", 7]
+)
+def test_a_trace_id_that_is_none_of_w3c_gives_way_to_the_hash_of_the_job(given: object) -> None:
+    [span] = spans_of({"facts": {"trace_id": given}, "words": {"status": "completed"}})
+    assert f"{span.trace_id:032x}" == sha256(b"job-1").hexdigest()[:32]
+    assert span.parent_id is None
+
+
+def test_a_trace_id_may_be_in_capitals() -> None:
+    [span] = spans_of({"facts": {"trace_id": TRACE.upper()}, "words": {"status": "completed"}})
+    assert f"{span.trace_id:032x}" == TRACE
+
+
+def test_an_exemplar_of_a_stage_leads_to_its_span() -> None:
+    outcome = merge.apply(
+        None, Update("job-1", "i", stage="a", words={"status": "completed"}, said={"stage": "a"}), 1.0
+    )
+    stage, job = ended_with(outcome)
+    assert stage_exemplar(outcome.view, outcome.ended[0]) == {
+        "trace_id": f"{stage.trace_id:032x}",
+        "span_id": f"{stage.span_id:016x}",
+    }
+    assert stage.parent_id == job.span_id
+
+
+def test_an_exemplar_is_at_most_what_openmetrics_allows() -> None:
+    assert exemplar(int(TRACE, 16), int(WORKER, 16)) == {"trace_id": TRACE, "span_id": WORKER}
+    assert exemplar(0, 1) is None
+    assert exemplar(1, 0) is None
+    assert exemplar(1 << 512, 1) is None
+
+
+def test_a_request_without_a_span_has_no_exemplar() -> None:
+    assert tracing.exemplar() is None
+
+
+def test_a_request_has_an_exemplar_if_its_span_is_kept() -> None:
+    for flags, expected in ((1, {"trace_id": TRACE, "span_id": WORKER}), (0, None)):
+        context = SpanContext(int(TRACE, 16), int(WORKER, 16), is_remote=False, trace_flags=TraceFlags(flags))
+        with trace.use_span(NonRecordingSpan(context)):
+            assert tracing.exemplar() == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (f"00-{TRACE}-{WORKER}-01", TRACE),
+        (f"00-{TRACE}-{WORKER}-00", None),
+        (f"00-{TRACE.upper()}-{WORKER}-01", None),
+        (f"00-{TRACE}-{WORKER}-01" + " " * 1000, None),
+        ("", None),
+    ],
+)
+def test_the_trace_of_a_request_is_the_one_that_its_sender_keeps(header: str, expected: str | None) -> None:
+    assert tracing.trace_id({"traceparent": header}) == expected
+    assert tracing.trace_id({}) is None

@@ -9,8 +9,8 @@ import asyncio
 import logging
 import threading
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -90,19 +90,20 @@ class TellingExporter(SpanExporter):
 @asynccontextmanager
 async def exporting(version: str) -> AsyncIterator[Tracing]:
     """Export while inside; at the end send what is queued, within `FLUSH_SECONDS`. Raises `StartError`."""
-    with _demoted(CHATTY):
-        try:
-            exporter = TellingExporter(OTLPSpanExporter())
-            processor = BatchSpanProcessor(exporter)
-        except ValueError as error:
-            raise StartError(f"the OTEL_ variables do not fit: {error}") from None
-        resource = _resource(version)
-        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        provider.add_span_processor(processor)
-        try:
-            yield Tracing(provider.get_tracer("sidecar.http", version), OtlpSpans(processor, resource, version))
-        finally:
-            await _flushed(provider, exporter)
+    for name in CHATTY:
+        logging.getLogger(name).addFilter(_at_debug)
+    try:
+        exporter = TellingExporter(OTLPSpanExporter())
+        processor = BatchSpanProcessor(exporter)
+    except ValueError as error:
+        raise StartError(f"the OTEL_ variables do not fit: {error}") from None
+    resource = _resource(version)
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    try:
+        yield Tracing(provider.get_tracer("sidecar.http", version), OtlpSpans(processor, resource, version))
+    finally:
+        await _flushed(provider, exporter)
 
 
 async def _flushed(provider: TracerProvider, exporter: SpanExporter) -> None:
@@ -111,7 +112,7 @@ async def _flushed(provider: TracerProvider, exporter: SpanExporter) -> None:
 
     def shut_down() -> None:
         provider.shutdown()
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop has ended meanwhile
             loop.call_soon_threadsafe(done.set)
 
     threading.Thread(target=shut_down, name="OtelShutdown", daemon=True).start()
@@ -128,19 +129,8 @@ def _resource(version: str) -> Resource:
     return Resource.create(ours).merge(OTELResourceDetector().detect())
 
 
-@contextmanager
-def _demoted(loggers: Sequence[str]) -> Iterator[None]:
-    """Let these loggers speak at debug only while inside, without tracebacks."""
-    for name in loggers:
-        logging.getLogger(name).addFilter(_at_debug)
-    try:
-        yield
-    finally:
-        for name in loggers:
-            logging.getLogger(name).removeFilter(_at_debug)
-
-
 def _at_debug(record: logging.LogRecord) -> bool:
+    """Make a line one for debugging, without a traceback, and tell whether anybody wants it."""
     record.levelno, record.levelname, record.exc_info = logging.DEBUG, "DEBUG", None
     return logger.isEnabledFor(logging.DEBUG)
 
