@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 import sidecar
 from sidecar import log
 from sidecar.adapters.prometheus import PrometheusMetrics, register_process
+from sidecar.background import measure_lag
 from sidecar.core.errors import StartError
 from sidecar.http import routes
 from sidecar.http.auth import Gate
@@ -48,7 +49,7 @@ GARBAGE_THRESHOLDS = (50_000, 20, 20)
 OTLP_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 """Where OpenTelemetry's own variables say that traces go; with neither there are none."""
 
-LOOPS = ("heartbeat", "hub", "streams", *STORAGE_LOOPS)
+LOOPS = ("heartbeat", "hub", "lag", "streams", *STORAGE_LOOPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
         register_process(registry, sidecar.__version__, os.environ.get("SOURCE_COMMIT", ""))
         tracing = await stack.enter_async_context(_tracing(os.environ))
         storage = await stack.enter_async_context(opened(settings, metrics))
-        metrics.attach(storage.surface("metrics"), storage.is_up)
+        limits_of = storage.job_types.limits
+        metrics.attach(storage.surface("metrics"), storage.is_up, limits_of, settings.job_series_limit)
+        metrics.allow_streams(settings.max_streams)
         reads = storage.surface("stream")
         hub = Hub(storage.broker, reads, reads, storage.stores.live, storage.redis_breaker)
         gate = Gate(
@@ -120,6 +123,7 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
         beating = partial(hub.beat, settings.heartbeat_seconds)
         await stack.enter_async_context(looping("heartbeat", beating, metrics))
         await stack.enter_async_context(looping("streams", open_streams.watch, metrics))
+        await stack.enter_async_context(looping("lag", partial(measure_lag, metrics), metrics))
         with suppress(TimeoutError):  # /readyz goes on telling
             await asyncio.wait_for(hub.until_listening(), LISTENING_SECONDS)
         ops_url = None

@@ -12,6 +12,9 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
+LAG_SECONDS = 0.5
+LAGS_A_NOTE = 10
+
 HEALTHY_SECONDS = 10.0
 """A loop that ran this long begins with the first pause again."""
 
@@ -41,6 +44,18 @@ async def supervise(
             pause = FIRST_PAUSE_SECONDS
         await sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
         pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
+
+
+async def measure_lag(metrics: Metrics, every_seconds: float = LAG_SECONDS) -> None:
+    """Note how late the event loop comes back from a sleep, the worst of each ten; for ever."""
+    clock = asyncio.get_running_loop().time
+    while True:
+        worst = 0.0
+        for _ in range(LAGS_A_NOTE):
+            due = clock() + every_seconds
+            await asyncio.sleep(every_seconds)
+            worst = max(worst, clock() - due)
+        metrics.loop_lagged(worst)
 
 
 def _told(error: Exception) -> str:

@@ -132,11 +132,23 @@ class LiveStore(Protocol):
         ...
 
 
-class Census(Protocol):
-    """Counts kept beside the jobs, so that nobody reads every job to count them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many jobs there are over all projects by (type, status), and of these the stuck ones by (type, reason)."""
 
-    async def counts(self) -> Mapping[tuple[str, str], int]:
-        """Return the number of jobs by (job_type, status) over all projects. Raises `StoreUnavailable`."""
+    jobs: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    stalled: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+class Census(Protocol):
+    """Counts kept beside the jobs, so that nobody reads every job to count them. Raises `StoreUnavailable`."""
+
+    async def counts(self) -> Counts:
+        """Return how many jobs there are."""
+        ...
+
+    async def outstanding(self, limit: int) -> list[View]:
+        """Return at most so many unfinished jobs: those that are stuck, then those longest without progress."""
         ...
 
 
@@ -248,8 +260,28 @@ class Metrics(Protocol):
         """Count a refused request: validation, auth, too_large, conflict or unavailable."""
         ...
 
+    def job_started(self, job_type: str) -> None:
+        """Count a job, or an attempt of one, whose work began."""
+        ...
+
+    def job_finished(self, job_type: str, outcome: str, seconds: float | None) -> None:
+        """Count an attempt that ended or was lost, and how long it took if it ever began."""
+        ...
+
+    def items_counted(self, job_type: str, item: str, number: float) -> None:
+        """Count items of a kind that were worked off."""
+        ...
+
     def stage_finished(self, job_type: str, stage: str, outcome: str, seconds: float) -> None:
         """Record how long a stage took."""
+        ...
+
+    def request_began(self) -> None:
+        """Count a request that is under way; streams are reported here too, until they begin."""
+        ...
+
+    def request_ended(self) -> None:
+        """Count it no more."""
         ...
 
     def request_finished(self, method: str, route: str, code: int, seconds: float) -> None:
@@ -260,8 +292,11 @@ class Metrics(Protocol):
         """Count a stream that opened (`sse` or `websocket`)."""
         ...
 
-    def stream_closed(self, transport: str, reason: str) -> None:
-        """Count a stream that ended: client, done, slow_consumer, lifetime, expired, shutdown or error."""
+    def stream_closed(self, transport: str, reason: str, seconds: float) -> None:
+        """Count a stream that ended, and how long it was open.
+
+        The reason is client, done, slow_consumer, lifetime, expired, shutdown or error.
+        """
         ...
 
     def stream_missed(self) -> None:
@@ -282,6 +317,18 @@ class Metrics(Protocol):
 
     def sample_dropped(self) -> None:
         """Count a progress sample that found no room in the outbox."""
+        ...
+
+    def store_answered(self, store: str, operation: str, seconds: float) -> None:
+        """Record how long a store (redis, sql) took to answer."""
+        ...
+
+    def store_failed(self, store: str, operation: str, kind: str) -> None:
+        """Count an operation that a store did not do: it was unavailable, or refused."""
+        ...
+
+    def loop_lagged(self, seconds: float) -> None:
+        """Note by how much the event loop was late lately, at worst."""
         ...
 
     def loop_crashed(self, loop: str) -> None:

@@ -9,7 +9,7 @@ from sidecar.core.merge import Outcome, lose
 from sidecar.core.silence import Patience, is_lost
 from sidecar.core.view import View, view
 from sidecar.history import Archive, Lease, Outbox, Standing, Sweep
-from sidecar.ports import LiveStore
+from sidecar.ports import LiveStore, Metrics, Written
 
 JOBS_A_TURN = 100
 FORGOTTEN_A_TURN = 500
@@ -36,6 +36,7 @@ class Retention:
         archive: Archive,
         lease: Lease,
         terms: Terms,
+        metrics: Metrics,
         clock: Callable[[], float],
     ) -> None:
         """Keep the ports; `clock` gives Unix seconds."""
@@ -45,6 +46,7 @@ class Retention:
         self._archive = archive
         self._lease = lease
         self._terms = terms
+        self._metrics = metrics
         self._clock = clock
         self._offsets: dict[str, int] = {}
 
@@ -89,7 +91,9 @@ class Retention:
         lost = [job for job in jobs if is_lost(view(job), self._clock(), self._terms.patience)]
         self._offsets[project] = offset + len(jobs) - len(lost) if len(jobs) == JOBS_A_TURN else 0
         if lost:
-            await self._live.update_many([(job.job_id, self._losing) for job in lost])
+            for answer in await self._live.update_many([(job.job_id, self._losing) for job in lost]):
+                if isinstance(answer, Written) and answer.outcome.events:
+                    self._metrics.job_finished(answer.outcome.job.job_type, "lost", None)
 
     def _losing(self, before: View | None) -> Outcome:
         """Mark a job as lost, unless it has spoken or was deleted meanwhile."""

@@ -246,6 +246,9 @@ class Settings(BaseModel):
         description="What may wait in Redis to be written to the history. At four fifths progress samples are left out"
         " of the timelines; at all of it updates that end a job or write to its timeline are answered 503.",
     )
+    job_series_limit: int = Field(
+        default=500, ge=0, le=100_000, description="Unfinished jobs that `/metrics` tells of one by one, at most."
+    )
     max_update_bytes: int = Field(
         default=65_536, ge=1024, le=16_777_216, description="Size of one update; a larger one is answered 413."
     )

@@ -91,7 +91,7 @@ class Storage:
         lease = RedisLease(self.link, "recorder")
         self.recorder = Recorder(outbox, live, live, self.archive, lease, metrics, clock)
         sweep, lease = RedisSweep(self.link, live.forget), RedisLease(self.link, "retention")
-        self.retention = Retention(outbox, sweep, live, self.archive, lease, _terms(settings), clock)
+        self.retention = Retention(outbox, sweep, live, self.archive, lease, _terms(settings), metrics, clock)
         agenda, lease = RedisAgenda(self.link), RedisLease(self.link, "watchdog")
         self.watchdog = Watchdog(agenda, live, lease, types.limits, clock, settings.watchdog_interval_seconds)
 

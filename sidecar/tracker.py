@@ -24,6 +24,8 @@ SPACING_SECONDS = 0.1
 BURST_SECONDS = 1.0
 JOBS_PACED = 10_000
 
+ENDS = frozenset({"completed", "failed", "cancelled"})
+
 MOST_WAITING = 10_000
 """Timeline lines of one job that are looked for among those that wait to be recorded."""
 
@@ -61,14 +63,16 @@ class Tracker:
 
     async def push(self, update: Update, may: MayUse) -> Pushed:
         """Report progress. Raises `InvalidUpdate`, `Conflict`, `Forbidden` or an `Unavailable`."""
-        return self._pushed(update, await self._live.update(update.job_id, self._change(update, may)))
+        change = self._change(update, may)
+        return self._pushed(change, await self._live.update(update.job_id, change))
 
     async def push_many(self, updates: Sequence[Update], may: MayUse) -> list[Pushed | Exception]:
         """Report the progress of many jobs: for each what `push` returns, or what it raises."""
-        changes = [(update.job_id, self._change(update, may)) for update in updates]
+        changes = [self._change(update, may) for update in updates]
+        answers = await self._live.update_many([(each.update.job_id, each) for each in changes])
         return [
-            self._pushed(update, written) if isinstance(written, Written) else written
-            for update, written in zip(updates, await self._live.update_many(changes), strict=True)
+            self._pushed(change, written) if isinstance(written, Written) else written
+            for change, written in zip(changes, answers, strict=True)
         ]
 
     async def get(self, job_id: str, may: MayUse) -> Stored:
@@ -139,14 +143,14 @@ class Tracker:
         if not await self._live.delete(job_id, check):
             raise UnknownJob(f"there is no job {job_id!r}")
 
-    def _change(self, update: Update, may: MayUse) -> ChangeJob:
+    def _change(self, update: Update, may: MayUse) -> "Change":
         def change(before: View | None) -> Outcome:
             project = before.job.project if before is not None else update.project or "default"
             if not may(project):
                 raise Forbidden(FORBIDDEN)
             return merge.applied(before, self._planned(update) if before is None else update, self._clock())
 
-        return change
+        return Change(update, change)
 
     def _planned(self, update: Update) -> Update:
         """Return the first update of a job, with the stages that are declared for its type unless it brings its own."""
@@ -154,14 +158,21 @@ class Tracker:
             return update
         return update._replace(plan=self._plan(update.job_type or "default"))
 
-    def _pushed(self, update: Update, written: Written) -> Pushed:
+    def _pushed(self, change: "Change", written: Written) -> Pushed:
         self._count(written.outcome)
+        for item, number in change.items_added(written.outcome):
+            self._metrics.items_counted(written.outcome.job.job_type, item, number)
         self._trace(written.outcome)
-        return Pushed(written, self._slow_down(update.job_id))
+        return Pushed(written, self._slow_down(change.update.job_id))
 
     def _count(self, outcome: Outcome) -> None:
         job_type = outcome.job.job_type
         self._metrics.pushed(job_type, outcome.reason)
+        for event in outcome.events:
+            if event.type == "started":
+                self._metrics.job_started(job_type)
+            elif event.type in ENDS:
+                self._metrics.job_finished(job_type, event.type, _duration(outcome.view))
         for stage in outcome.ended:
             seconds = (stage.finished_at or 0.0) - (stage.started_at or 0.0)
             self._metrics.stage_finished(job_type, stage.name, stage.status, seconds)
@@ -179,6 +190,40 @@ class Tracker:
         if len(self._due) > JOBS_PACED:
             self._due.popitem(last=False)
         return max(0.0, round(due - now - BURST_SECONDS, 3))
+
+
+class Change:
+    """The change that an update makes, and what it was last made upon: a store may have it decided more than once."""
+
+    __slots__ = ("_before", "_decide", "update")
+
+    def __init__(self, update: Update, decide: ChangeJob) -> None:
+        """Keep the parts."""
+        self.update = update
+        self._decide = decide
+        self._before: View | None = None
+
+    def __call__(self, before: View | None) -> Outcome:
+        """Decide; see `ChangeJob`."""
+        self._before = before
+        return self._decide(before)
+
+    def items_added(self, outcome: Outcome) -> Iterator[tuple[str, float]]:
+        """Yield by how much each kind of items has grown."""
+        if not outcome.applied or not (self.update.items or self.update.add_items):
+            return
+        before, after = self._before, outcome.view
+        is_same = before is not None and before.job.attempt.number == after.job.attempt.number
+        known = before.items if before is not None and is_same else {}
+        for item, number in after.items.items():
+            if number > known.get(item, 0):
+                yield item, number - known.get(item, 0)
+
+
+def _duration(shown: View) -> float | None:
+    """Return how long an attempt took, None if its work never began."""
+    started, finished = shown.job.attempt.started_at, shown.finished_at
+    return None if started is None or finished is None else finished - started
 
 
 def _former(events: Sequence[Event]) -> Iterator[Mapping[str, Json]]:

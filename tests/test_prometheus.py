@@ -12,7 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families as from_text
 from sidecar.adapters.prometheus import PrometheusMetrics, register_process
 from sidecar.core.errors import StoreRefused, StoreUnavailable
 from sidecar.core.job import Reason
-from sidecar.ports import Census, Metrics
+from sidecar.core.stalls import Limits
+from sidecar.core.view import View
+from sidecar.ports import Census, Counts, Metrics
+from tests.core.updates import NOON, update, view_of
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -23,11 +26,16 @@ METRICS_PAGE = Path(__file__).parent.parent / "docs" / "metrics.md"
 class Counted:
     """A census with these numbers."""
 
-    def __init__(self, counts: Mapping[tuple[str, str], int] | None = None) -> None:
+    def __init__(self, counts: Mapping[tuple[str, str], int] | None = None, *jobs: View) -> None:
         self.numbers = dict(counts or {})
+        self.stalled: dict[tuple[str, str], int] = {}
+        self.jobs = list(jobs)
 
-    async def counts(self) -> Mapping[tuple[str, str], int]:
-        return self.numbers
+    async def counts(self) -> Counts:
+        return Counts(jobs=self.numbers, stalled=self.stalled)
+
+    async def outstanding(self, limit: int) -> list[View]:
+        return self.jobs[:limit]
 
 
 class Failing:
@@ -36,16 +44,25 @@ class Failing:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    async def counts(self) -> Mapping[tuple[str, str], int]:
+    async def counts(self) -> Counts:
+        raise self.error
+
+    async def outstanding(self, limit: int) -> list[View]:
+        del limit
         raise self.error
 
 
 class Silent:
     """A census whose store never answers."""
 
-    async def counts(self) -> Mapping[tuple[str, str], int]:
+    async def counts(self) -> Counts:
         await asyncio.Event().wait()
-        return {}
+        return Counts()
+
+    async def outstanding(self, limit: int) -> list[View]:
+        del limit
+        await asyncio.Event().wait()
+        return []
 
 
 class Exposition:
@@ -95,13 +112,21 @@ def exercise(metrics: Metrics) -> None:
     metrics.stage_finished("import", "download", "completed", 2.0)
     metrics.request_finished("POST", "/v1/jobs/{job_id}", 200, 0.004)
     metrics.stream_opened("sse")
-    metrics.stream_closed("sse", "done")
+    metrics.stream_closed("sse", "done", 12.0)
     metrics.stream_missed()
     metrics.loop_crashed("hub")
     metrics.fell_back("get", "stream", "miss")
     metrics.recorded(3)
     metrics.outbox(5, 4_096, 65_536, 1_700_000_000.0)
     metrics.sample_dropped()
+    metrics.job_started("import")
+    metrics.job_finished("import", "completed", 3.0)
+    metrics.items_counted("import", "files", 2)
+    metrics.request_began()
+    metrics.request_ended()
+    metrics.store_answered("redis", "get", 0.001)
+    metrics.store_failed("redis", "get", "refused")
+    metrics.loop_lagged(0.01)
 
 
 @pytest.mark.parametrize("accept", ["", "application/openmetrics-text"])
@@ -123,7 +148,7 @@ async def test_every_known_label_set_begins_at_0() -> None:
         ["client", "done", "slow_consumer", "lifetime", "expired", "shutdown", "error"], 0
     )
     assert exposition.values("progress_loop_crashes_total", "loop") == {"hub": 0}
-    assert exposition.values("progress_label_overflow_total", "label") == {"job_type": 0, "stage": 0}
+    assert exposition.values("progress_label_overflow_total", "label") == {"job_type": 0, "stage": 0, "item": 0}
 
 
 async def test_the_first_update_of_a_type_brings_its_other_results_at_0() -> None:
@@ -138,7 +163,7 @@ async def test_streams_count_while_they_are_open() -> None:
     metrics = new_metrics()
     for _ in range(3):
         metrics.stream_opened("sse")
-    metrics.stream_closed("sse", "slow_consumer")
+    metrics.stream_closed("sse", "slow_consumer", 12.0)
     metrics.stream_missed()
     exposition = await scraped(metrics)
     assert exposition.value("progress_stream_connections", transport="sse") == 2
@@ -216,7 +241,7 @@ async def test_an_inventing_client_gets_50_types_and_30_stages_each_and_the_rest
     assert stages == {"other": 70 * 1_000, **{f"stage-{number}": 1_000 for number in range(30)}}
     assert len(exposition.values("progress_stage_duration_seconds_count", "job_type")) == 51
     overflow = exposition.values("progress_label_overflow_total", "label")
-    assert overflow == {"job_type": 950 * 101, "stage": 70 * 1_000}
+    assert overflow == {"job_type": 950 * 101, "stage": 70 * 1_000, "item": 0}
 
 
 async def test_declared_job_types_take_no_place_of_the_discovered() -> None:
@@ -341,6 +366,8 @@ async def test_the_process_the_interpreter_and_its_collector_are_told_of() -> No
 async def test_the_page_lists_exactly_the_families_there_are() -> None:
     metrics = new_metrics()
     exercise(metrics)
+    moving = view_of(update("w", 1, current=1, words={"total": 9}), update("w", 2, current=5))
+    metrics.attach(Counted({("default", "running"): 1}, moving), {"redis": lambda: True}, lambda _: Limits(), 10)
     exposition = await scraped(metrics, OPENMETRICS)
     assert documented() == {exposed(family) for family in exposition.families}
 
@@ -359,3 +386,74 @@ def documented() -> set[tuple[str, str, frozenset[str]]]:
         (name.strip(" `"), kind.strip(), frozenset(labels.replace("`", "").replace(",", " ").split()))
         for _, name, kind, labels, *_ in rows
     }
+
+
+async def test_outstanding_jobs_have_series_of_their_own_up_to_a_limit() -> None:
+    jobs = [view_of(update("w", 1, current=n, words={"total": 4})) for n in (1, 2, 3)]
+    paused = view_of(update("w", 1, words={"status": "paused"}))
+    metrics = new_metrics()
+    metrics.attach(Counted({("default", "running"): 9}, paused, *jobs), {}, lambda _: Limits(no_progress_seconds=7), 2)
+    exposition = await scraped(metrics)
+    assert exposition.value("progress_job_series_limit") == 2
+    assert exposition.value("progress_job_series_dropped") == 7
+    assert exposition.value("progress_stall_threshold_seconds", job_type="default") == 7
+    labels = {"job_id": "job-1", "job_type": "default"}
+    assert exposition.value("progress_job_last_advance_timestamp_seconds", **labels) == NOON
+    assert exposition.values("progress_job_info", "status") == {"paused": 1, "running": 1}
+
+
+@pytest.mark.parametrize(("status", "told"), [("running", 600.0), ("paused", float("inf")), ("queued", float("inf"))])
+async def test_job_whose_clocks_stand_has_no_threshold_in_force(status: str, told: float) -> None:
+    metrics = new_metrics()
+    metrics.attach(Counted({}, view_of(update("w", 1, words={"status": status}))), {}, lambda _: Limits(), 10)
+    exposition = await scraped(metrics)
+    threshold = exposition.value("progress_job_stall_threshold_seconds", job_id="job-1", job_type="default")
+    assert threshold == told
+
+
+async def test_stuck_jobs_are_told_by_type_and_reason() -> None:
+    census = Counted({("import", "running"): 5, ("import", "queued"): 2})
+    census.stalled = {("import", "silent"): 3}
+    exposition = await scraped(new_metrics(census))
+    assert exposition.value("progress_jobs_stalled", job_type="import", reason="silent") == 3
+    assert exposition.value("progress_jobs_stalled", job_type="import", reason="overdue") == 0
+    assert exposition.value("progress_jobs_queued", job_type="import") == 2
+
+
+async def test_begins_ends_items_and_stores_are_counted() -> None:
+    metrics = new_metrics()
+    metrics.job_started("default")
+    metrics.job_finished("default", "completed", 30.0)
+    metrics.job_finished("default", "cancelled", None)
+    metrics.items_counted("default", "files", 3)
+    metrics.request_began()
+    metrics.store_answered("redis", "get", 0.002)
+    metrics.store_failed("sql", "page", "unavailable")
+    metrics.loop_lagged(0.25)
+    metrics.allow_streams(9)
+    exposition = await scraped(metrics)
+    assert exposition.value("progress_jobs_started_total", job_type="default") == 1
+    assert exposition.value("progress_jobs_finished_total", job_type="default", outcome="cancelled") == 1
+    assert exposition.value("progress_job_duration_seconds_sum", job_type="default", outcome="completed") == 30
+    assert exposition.values("progress_job_duration_seconds_count", "outcome") == {"completed": 1}
+    assert exposition.value("progress_items_total", job_type="default", item="files") == 3
+    assert exposition.value("progress_http_requests_in_flight") == 1
+    assert exposition.value("progress_store_operation_duration_seconds_count", store="redis", operation="get") == 1
+    assert exposition.value("progress_store_errors_total", store="sql", operation="page", kind="unavailable") == 1
+    assert exposition.value("progress_event_loop_lag_seconds") == 0.25
+    assert exposition.value("progress_stream_connections_limit") == 9
+
+
+async def test_client_that_invents_items_gets_30_kinds_and_the_rest_is_other() -> None:
+    metrics = new_metrics()
+    for number in range(100):
+        metrics.items_counted("default", f"kind-{number}", 1)
+    exposition = await scraped(metrics)
+    assert exposition.values("progress_items_total", "item")["other"] == 70
+    assert exposition.value("progress_label_overflow_total", label="item") == 70
+
+
+async def test_scrape_that_cannot_read_the_stores_says_so() -> None:
+    exposition = await scraped(new_metrics(Failing(StoreUnavailable("away"))))
+    assert exposition.value("progress_collector_errors_total") == 1
+    assert exposition.value("progress_collector_snapshot_timestamp_seconds") == 0

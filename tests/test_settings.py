@@ -63,6 +63,7 @@ def test_every_variable_sets_its_field(tmp_path: Path) -> None:
         "SIDECAR_LOST_SECONDS": "600",
         "SIDECAR_ABANDONED_DAYS": "2",
         "SIDECAR_OUTBOX_BYTES": "1000000",
+        "SIDECAR_JOB_SERIES_LIMIT": "10",
         "SIDECAR_MAX_UPDATE_BYTES": "2048",
         "SIDECAR_LOG_LEVEL": "debug",
         "SIDECAR_LOG_FORMAT": "json",

@@ -3,11 +3,13 @@
 import asyncio
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from hashlib import sha256
+from itertools import permutations
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +20,7 @@ from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from prometheus_client import CollectorRegistry
 
+import sidecar as sidecar_package
 from sidecar.adapters.prometheus import PrometheusMetrics
 from sidecar.adapters.tracing import exporting
 from sidecar.app import serving
@@ -294,9 +297,10 @@ async def test_log_lines_of_a_request_carry_its_trace_and_span(tmp_path: Path, r
 
 
 async def test_what_is_queued_at_the_end_is_sent(tmp_path: Path, receiver: Receiver) -> None:
-    async with Traced(tmp_path / "sidecar", receiver.endpoint) as sidecar:
+    async with Traced(tmp_path / "sidecar", receiver.endpoint, {"OTEL_BSP_SCHEDULE_DELAY": "60000"}) as sidecar:
         for number in range(20):
             await sidecar.push(f"job-{number}", status="completed")
+        assert receiver.spans == []
         assert await sidecar.stopped() < STOP_SECONDS
     assert len(receiver.all_named("job default")) == 20
 
@@ -534,3 +538,35 @@ def test_a_request_has_an_exemplar_if_its_span_is_kept() -> None:
 def test_the_trace_of_a_request_is_the_one_that_its_sender_keeps(header: str, expected: str | None) -> None:
     assert tracing.trace_id({"traceparent": header}) == expected
     assert tracing.trace_id({}) is None
+
+
+def test_whatever_order_pushes_arrive_in_the_trace_of_the_first_is_that_of_the_job() -> None:
+    steps = [{"current": seq, "seq": seq, "trace_id": f"{seq + 1:032x}"} for seq in range(3)]
+    ended = {"words": {"status": "completed"}, "seq": 9}
+    for order in permutations(steps):
+        assert [span.trace_id for span in spans_of(*order, ended)] == [1]
+
+
+def test_a_trace_that_the_worker_names_stays_whatever_its_requests_belong_to() -> None:
+    named = {"facts": {"trace_id": TRACE}, "current": 1, "seq": 2}
+    other = {"trace_id": "a" * 32, "current": 2}
+    ended = {"words": {"status": "completed"}, "seq": 9}
+    for order in permutations([named, {**other, "seq": 1}, {**other, "seq": 3}]):
+        assert [f"{span.trace_id:032x}" for span in spans_of(*order, ended)] == [TRACE]
+
+
+def test_another_attempt_has_the_trace_of_its_own_first_push() -> None:
+    first = {"facts": {"trace_id": TRACE}, "attempt": 1, "words": {"status": "failed"}}
+    second = {"trace_id": "a" * 32, "attempt": 2, "current": 1}
+    spans = spans_of(first, second, {"words": {"status": "completed"}})
+    assert [f"{span.trace_id:032x}" for span in spans] == [TRACE, "a" * 32]
+
+
+def test_only_one_adapter_knows_what_exports() -> None:
+    package = Path(sidecar_package.__file__).parent
+    knowing = [
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if re.search(r"opentelemetry\.(sdk|exporter|proto)|opentelemetry import (sdk|exporter)", path.read_text())
+    ]
+    assert knowing == ["adapters/tracing.py"]

@@ -4,6 +4,7 @@ A call that Redis does not answer goes to SQL at once. What SQL takes is marked 
 when Redis is back. What this process was acknowledged by Redis and may not be recorded yet goes along.
 """
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
@@ -15,11 +16,11 @@ from sidecar.adapters.matching import is_of_unfinished
 from sidecar.adapters.paging import merged
 from sidecar.adapters.redis_live import Elsewhere, RedisLive
 from sidecar.adapters.sql.live import SqlLive
-from sidecar.core.errors import HistoryUnavailable, StoreUnavailable
+from sidecar.core.errors import HistoryUnavailable, StoreRefused, StoreUnavailable, Unavailable
 from sidecar.core.job import Event, Job
 from sidecar.core.merge import Outcome, fork, united
 from sidecar.core.view import View
-from sidecar.ports import ChangeJob, Metrics, Missed, Page, Query, Stored, Written
+from sidecar.ports import ChangeJob, Counts, Metrics, Missed, Page, Query, Stored, Written
 
 T = TypeVar("T")
 
@@ -97,7 +98,7 @@ class FallbackStore:
         was_away, error = self._is_away, AWAY
         if not was_away:
             try:
-                return await self._live.update(job_id, change)
+                return await self._timed("redis", "update", self._live.update(job_id, change))
             except HistoryUnavailable:
                 raise
             except StoreUnavailable as unavailable:
@@ -105,7 +106,9 @@ class FallbackStore:
         async with self._taken(was_away=was_away) as is_for_sql:
             if is_for_sql:
                 remembering = self._stores.with_memory(job_id, change)
-                written = await _or_both_away(lambda: self._sql.update(job_id, remembering), error)
+                written = await _or_both_away(
+                    lambda: self._timed("sql", "update", self._sql.update(job_id, remembering)), error
+                )
                 self._took(job_id)
                 return written
         return await self._live.update(job_id, change)
@@ -115,14 +118,15 @@ class FallbackStore:
         was_away = self._is_away
         answers: list[Written | Exception] = [AWAY] * len(changes)
         if not was_away:
-            answers = await self._live.update_many(changes)
+            answers = await self._timed("redis", "update_many", self._live.update_many(changes))
         missed = [index for index, answer in enumerate(answers) if _is_of_redis(answer)]
         if not missed:
             return answers
         async with self._taken(was_away=was_away) as is_for_sql:
             if is_for_sql:
                 remembering = [(changes[i][0], self._stores.with_memory(*changes[i])) for i in missed]
-                for index, answer in zip(missed, await self._sql.update_many(remembering), strict=True):
+                kept = await self._timed("sql", "update_many", self._sql.update_many(remembering))
+                for index, answer in zip(missed, kept, strict=True):
                     answers[index] = answer
                     if isinstance(answer, Written):
                         self._took(changes[index][0])
@@ -180,9 +184,15 @@ class FallbackStore:
         """Return every project; see `Feed`."""
         return await self._served("projects", self._live.projects, self._sql.projects)
 
-    async def counts(self) -> Mapping[tuple[str, str], int]:
-        """Return the number of jobs by type and status; see `Census`."""
+    async def counts(self) -> Counts:
+        """Return how many jobs there are; see `Census`."""
         return await self._served("counts", self._live.counts, self._sql.counts)
+
+    async def outstanding(self, limit: int) -> list[View]:
+        """Return unfinished jobs, the most pressing first; see `Census`."""
+        return await self._served(
+            "outstanding", lambda: self._live.outstanding(limit), lambda: self._sql.outstanding(limit)
+        )
 
     @property
     def _is_away(self) -> bool:
@@ -203,15 +213,28 @@ class FallbackStore:
         """Return Redis' answer, SQL's if Redis is away or gives none."""
         if not self._is_away:
             try:
-                return await live()
+                return await self._timed("redis", operation, live())
             except HistoryUnavailable:
                 raise
             except StoreUnavailable as error:
-                answer = await _or_both_away(sql, error)
+                away = error
         else:
-            answer = await _or_both_away(sql, AWAY)
+            away = AWAY
+        answer = await _or_both_away(lambda: self._timed("sql", operation, sql()), away)
         surface = INGEST if operation in WRITES else self._surface
         self._stores.metrics.fell_back(operation, surface, "unavailable")
+        return answer
+
+    async def _timed(self, store: str, operation: str, work: Awaitable[T]) -> T:
+        """Do some work of a store, and record how long it took or that it failed."""
+        began = time.perf_counter()
+        try:
+            answer = await work
+        except Unavailable as error:
+            kind = "refused" if isinstance(error, StoreRefused) else "unavailable"
+            self._stores.metrics.store_failed(store, operation, kind)
+            raise
+        self._stores.metrics.store_answered(store, operation, time.perf_counter() - began)
         return answer
 
     async def _get(self, job_id: str) -> Stored | None:

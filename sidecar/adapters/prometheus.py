@@ -3,36 +3,18 @@
 import asyncio
 import platform
 import time
-from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    GCCollector,
-    Histogram,
-    Info,
-    PlatformCollector,
-    ProcessCollector,
-)
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
+from prometheus_client import CollectorRegistry, GCCollector, Info, PlatformCollector, ProcessCollector
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
+from sidecar.adapters.metric_exposition import Scrape, negotiated
+from sidecar.adapters.metric_jobs import JobFamilies, LimitsOf
+from sidecar.adapters.metric_series import OTHER, Families, Names
 from sidecar.core.errors import Unavailable
-from sidecar.core.job import Reason, Status
+from sidecar.core.job import Reason
+from sidecar.core.stalls import DEFAULT
 from sidecar.ports import Census
-
-OTHER = "other"
-"""The label value of everything that has no series of its own."""
-
-MOST_JOB_TYPES = 50
-"""Job types that get series because they turned up; the declared ones come on top."""
-
-MOST_STAGES = 30
-"""Stages that get series, of each job type."""
 
 MOST_CENSUS_SECONDS = 1.0
 """How long a scrape waits for the live store; half of the scrape's own time-out if that is less."""
@@ -49,12 +31,12 @@ FALLBACKS = (
     ("update", "ingest", "miss"),
 )
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-UNFINISHED = frozenset(status for status in Status if not status.is_finished)
+OUTCOMES = ("completed", "failed", "cancelled", "lost")
+STORE_OPERATIONS = ("update", "update_many", "get", "page", "delete", "since", "timeline", "projects", "counts")
+LABELS = ("job_type", "stage", "item")
 
 REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-STAGE_BUCKETS = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400)
-
-Family = TypeVar("Family", Counter, Gauge, Histogram)
+JOB_BUCKETS = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400)
 
 
 def register_process(registry: CollectorRegistry, version: str, revision: str) -> None:
@@ -83,7 +65,9 @@ class PrometheusMetrics:
         self._registry = registry
         self._census: Census | None = None
         self._is_up: Mapping[str, Callable[[], bool]] = {}
-        make = _Families(registry)
+        self._most_job_series = 0
+        self._limits_of: LimitsOf = lambda _: DEFAULT
+        make = Families(registry)
         self._sse_connections = make.plain_counter("sse_connections_total", "Event streams opened.")
         self._sse_misses = make.plain_counter("sse_redis_misses_total", "Stream reads that Redis had nothing for.")
         self._fallback = make.plain_counter("db_fallback_total", "Operations that SQL served because Redis could not.")
@@ -105,8 +89,42 @@ class PrometheusMetrics:
         )
         self._updates = make.counter("progress_updates_total", "Updates by result.", "job_type", "result")
         self._rejections = make.counter("progress_updates_rejected_total", "Refused updates.", "reason")
+        self._started = make.counter("progress_jobs_started_total", "Attempts whose work began.", "job_type")
+        self._finished = make.counter(
+            "progress_jobs_finished_total", "Attempts that ended, or were lost.", "job_type", "outcome"
+        )
+        self._durations = make.histogram(
+            "progress_job_duration_seconds", "Time from begin to end.", JOB_BUCKETS, "job_type", "outcome"
+        )
+        self._items = make.counter("progress_items_total", "Items worked off, by kind.", "job_type", "item")
+        self._in_flight = make.plain_gauge("progress_http_requests_in_flight", "Requests under way.")
+        self._stream_seconds = make.histogram(
+            "progress_stream_connection_duration_seconds", "How long streams were open.", JOB_BUCKETS, "transport"
+        )
+        self._stream_limit = make.plain_gauge("progress_stream_connections_limit", "Streams that may be open.")
+        self._store_seconds = make.histogram(
+            "progress_store_operation_duration_seconds",
+            "Time that a store took to answer.",
+            REQUEST_BUCKETS,
+            *("store", "operation"),
+        )
+        self._store_errors = make.counter(
+            "progress_store_errors_total", "Operations that a store did not do.", "store", "operation", "kind"
+        )
+        self._lag = make.plain_gauge(
+            "progress_event_loop_lag_seconds", "How late the event loop was, at worst, in the last seconds."
+        )
+        self._collector_seconds = make.plain_gauge(
+            "progress_collector_duration_seconds", "How long the last reading of shared values took."
+        )
+        self._collector_errors = make.plain_counter(
+            "progress_collector_errors_total", "Readings of shared values that failed."
+        )
+        self._collector_at = make.plain_gauge(
+            "progress_collector_snapshot_timestamp_seconds", "When shared values were last read."
+        )
         self._stages = make.histogram(
-            "progress_stage_duration_seconds", "Time in a stage.", STAGE_BUCKETS, "job_type", "stage", "outcome"
+            "progress_stage_duration_seconds", "Time in a stage.", JOB_BUCKETS, "job_type", "stage", "outcome"
         )
         self._requests = make.histogram(
             "progress_http_request_duration_seconds",
@@ -120,23 +138,46 @@ class PrometheusMetrics:
         )
         self._crashes = make.counter("progress_loop_crashes_total", "Crashes of background loops.", "loop")
         self._overflow = make.counter("progress_label_overflow_total", "Values shown as other.", "label")
-        self._stages_by_type: dict[str, set[str]] = {}
-        self._begin(job_types, loops)
-        self._most_types = len(self._stages_by_type) + MOST_JOB_TYPES
+        self._names = Names(job_types, self._begin_type, lambda label: self._overflow.of(label).inc())
+        self._begin(loops)
 
     def pushed(self, job_type: str, result: str) -> None:
         """Count an update by what became of it."""
-        self._updates.of(self._shown_type(job_type), result).inc()
+        self._updates.of(self._names.job_type(job_type), result).inc()
 
     def rejected(self, reason: str) -> None:
         """Count a refused request."""
         self._rejections.of(reason).inc()
 
+    def job_started(self, job_type: str) -> None:
+        """Count an attempt whose work began."""
+        self._started.of(self._names.job_type(job_type)).inc()
+
+    def job_finished(self, job_type: str, outcome: str, seconds: float | None) -> None:
+        """Count an attempt that ended or was lost, and how long it took."""
+        shown_type = self._names.job_type(job_type)
+        self._finished.of(shown_type, outcome).inc()
+        if seconds is not None:
+            self._durations.of(shown_type, outcome).observe(max(0.0, seconds))
+
+    def items_counted(self, job_type: str, item: str, number: float) -> None:
+        """Count items of a kind that were worked off."""
+        shown_type = self._names.job_type(job_type)
+        self._items.of(shown_type, self._names.item(shown_type, item)).inc(number)
+
     def stage_finished(self, job_type: str, stage: str, outcome: str, seconds: float) -> None:
         """Record how long a stage took; a clock that was set back makes it 0."""
-        shown_type = self._shown_type(job_type)
-        shown_stage = self._shown_stage(shown_type, stage)
+        shown_type = self._names.job_type(job_type)
+        shown_stage = self._names.stage(shown_type, stage)
         self._stages.of(shown_type, shown_stage, outcome).observe(max(0.0, seconds))
+
+    def request_began(self) -> None:
+        """Count a request that is under way."""
+        self._in_flight.inc()
+
+    def request_ended(self) -> None:
+        """Count it no more."""
+        self._in_flight.dec()
 
     def request_finished(self, method: str, route: str, code: int, seconds: float) -> None:
         """Record a finished HTTP request."""
@@ -149,10 +190,11 @@ class PrometheusMetrics:
         if transport == "sse":
             self._sse_connections.inc()
 
-    def stream_closed(self, transport: str, reason: str) -> None:
-        """Count a stream that ended."""
+    def stream_closed(self, transport: str, reason: str, seconds: float) -> None:
+        """Count a stream that ended, and how long it was open."""
         self._streams.of(transport).dec()
         self._disconnects.of(transport, reason).inc()
+        self._stream_seconds.of(transport).observe(seconds)
 
     def stream_missed(self) -> None:
         """Count a stream read for which the live store held nothing."""
@@ -180,68 +222,74 @@ class PrometheusMetrics:
         """Count a progress sample that found no room in the outbox."""
         self._dropped.inc()
 
+    def store_answered(self, store: str, operation: str, seconds: float) -> None:
+        """Record how long a store took to answer."""
+        self._store_seconds.of(store, operation).observe(seconds)
+
+    def store_failed(self, store: str, operation: str, kind: str) -> None:
+        """Count an operation that a store did not do."""
+        self._store_errors.of(store, operation, kind).inc()
+
+    def loop_lagged(self, seconds: float) -> None:
+        """Note by how much the event loop was late lately, at worst."""
+        self._lag.set(seconds)
+
     def loop_crashed(self, loop: str) -> None:
         """Count the crash of a supervised loop."""
         self._crashes.of(loop).inc()
 
-    def attach(self, census: Census, is_up: Mapping[str, Callable[[], bool]]) -> None:
-        """Let scrapes tell what the census counts, and of each store by name whether it is there."""
+    def attach(
+        self,
+        census: Census,
+        is_up: Mapping[str, Callable[[], bool]],
+        limits_of: LimitsOf = lambda _: DEFAULT,
+        most_job_series: int = 0,
+    ) -> None:
+        """Let scrapes tell what the census counts and which stores are there, and of so many jobs how they stand."""
         self._census = census
         self._is_up = is_up
+        self._limits_of = limits_of
+        self._most_job_series = most_job_series
+
+    def allow_streams(self, most: int) -> None:
+        """Tell how many streams may be open."""
+        self._stream_limit.set(most)
 
     async def render(self, accept: str | None, timeout_seconds: float) -> tuple[bytes, str]:
         """Return the exposition and its content type, in the format that the `Accept` header asks for.
 
         Families read from the stores are left out when neither answers in time; everything else is there.
         """
-        encode, content_type = _negotiated(accept)
+        encode, content_type = negotiated(accept)
         shared = await self._shared(min(MOST_CENSUS_SECONDS, timeout_seconds / 2))
-        body = await asyncio.to_thread(encode, _Scrape(self._registry, shared))
+        body = await asyncio.to_thread(encode, Scrape(self._registry, shared))
         return body, content_type
 
-    def _begin(self, job_types: Sequence[str], loops: Sequence[str]) -> None:
-        for job_type in (*job_types, OTHER):
-            self._begin_type(job_type)
+    def _begin(self, loops: Sequence[str]) -> None:
         for reason in REJECTIONS:
             self._rejections.of(reason)
         for transport in TRANSPORTS:
             self._streams.of(transport)
+            self._stream_seconds.of(transport)
             for reason in DISCONNECTS:
                 self._disconnects.of(transport, reason)
         for loop in loops:
             self._crashes.of(loop)
         for operation, surface, reason in FALLBACKS:
             self._fallbacks.of(operation, surface, reason)
-        for label in ("job_type", "stage"):
+        for store in ("redis", "sql"):
+            for operation in STORE_OPERATIONS:
+                for kind in ("unavailable", "refused"):
+                    self._store_errors.of(store, operation, kind)
+        for label in LABELS:
             self._overflow.of(label)
 
     def _begin_type(self, job_type: str) -> None:
-        self._stages_by_type[job_type] = set()
+        self._started.of(job_type)
         for result in RESULTS:
             self._updates.of(job_type, result)
-
-    def _has_series(self, job_type: str) -> bool:
-        """Tell whether a job type is shown by its name; it is from now on if there was room."""
-        if job_type in self._stages_by_type:
-            return True
-        if len(self._stages_by_type) >= self._most_types:
-            return False
-        self._begin_type(job_type)
-        return True
-
-    def _shown_type(self, job_type: str) -> str:
-        if self._has_series(job_type):
-            return job_type
-        self._overflow.of("job_type").inc()
-        return OTHER
-
-    def _shown_stage(self, shown_type: str, stage: str) -> str:
-        known = self._stages_by_type[shown_type]
-        if stage not in known and len(known) >= MOST_STAGES:
-            self._overflow.of("stage").inc()
-            return OTHER
-        known.add(stage)
-        return stage
+        for outcome in OUTCOMES:
+            self._finished.of(job_type, outcome)
 
     async def _shared(self, timeout_seconds: float) -> list[Metric]:
         """Return which stores are there, and what every replica reads alike from them."""
@@ -250,92 +298,16 @@ class PrometheusMetrics:
             up.add_metric([store], int(is_up()))
         if self._census is None:
             return [up]
+        began = time.perf_counter()
         try:
             async with asyncio.timeout(timeout_seconds):
                 counts = await self._census.counts()
+                jobs = await self._census.outstanding(self._most_job_series) if self._most_job_series else []
         except (TimeoutError, Unavailable):
+            self._collector_errors.inc()
             return [up]
-        return [up, self._active(counts)]
-
-    def _active(self, counts: Mapping[tuple[str, str], int]) -> Metric:
-        """Return the unfinished jobs by type; where room is short, the types with most of them come first."""
-        unfinished: Tally[str] = Tally()
-        for (job_type, status), number in counts.items():
-            if status in UNFINISHED:
-                unfinished[job_type] += number
-        shown = Tally[str]()
-        for job_type, number in sorted(unfinished.items(), key=lambda entry: (-entry[1], entry[0])):
-            shown[job_type if self._has_series(job_type) else OTHER] += number
-        family = GaugeMetricFamily("progress_jobs_active", "Jobs that are not finished.", labels=["job_type"])
-        for job_type in self._stages_by_type:
-            family.add_metric([job_type], shown[job_type])
-        return family
-
-
-class _Series(Generic[Family]):
-    """A family's series by label values: one dict look-up, where the library takes a lock and builds strings."""
-
-    def __init__(self, family: Family) -> None:
-        self._family: Family = family
-        self._by_labels: dict[tuple[str, ...], Family] = {}
-
-    def of(self, *labels: str) -> Family:
-        """Return the series with these label values, a new one at 0."""
-        series = self._by_labels.get(labels)
-        if series is None:
-            series = self._by_labels[labels] = self._family.labels(*map(_encodable, labels))
-        return series
-
-
-class _Families:
-    """Makes families in one registry."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-
-    def plain_counter(self, name: str, text: str) -> Counter:
-        return Counter(name, text, registry=self._registry)
-
-    def plain_gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(name, text, registry=self._registry)
-
-    def counter(self, name: str, text: str, *labels: str) -> _Series[Counter]:
-        return _Series(Counter(name, text, labels, registry=self._registry))
-
-    def gauge(self, name: str, text: str, *labels: str) -> _Series[Gauge]:
-        return _Series(Gauge(name, text, labels, registry=self._registry))
-
-    def histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> _Series[Histogram]:
-        return _Series(Histogram(name, text, labels, buckets=buckets, registry=self._registry))
-
-
-class _Scrape:
-    """All families of one answer: those of the registry, and those read from the store for this answer alone."""
-
-    def __init__(self, registry: CollectorRegistry, shared: Iterable[Metric]) -> None:
-        self._registry = registry
-        self._shared = shared
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the families, without the `_created` series that the library can only switch off process-wide."""
-        for family in self._registry.collect():
-            if family.type in ("counter", "histogram"):
-                family.samples = [each for each in family.samples if not each.name.endswith("_created")]
-            yield family
-        yield from self._shared
-
-
-def _negotiated(accept: str | None) -> tuple[Callable[[Collector], bytes], str]:
-    """Return the encoder and its content type; the library trips over versions such as `abc` and echoes others."""
-    try:
-        encode, content_type = choose_encoder(accept or "")
-    except (TypeError, ValueError):
-        return generate_latest, CONTENT_TYPE_PLAIN_0_0_4
-    if content_type.isascii() and content_type.isprintable():
-        return encode, content_type
-    return generate_latest, CONTENT_TYPE_PLAIN_0_0_4
-
-
-def _encodable(label: str) -> str:
-    """Return the text without lone surrogates, which would fail every scrape."""
-    return label.encode(errors="replace").decode()
+        finally:
+            self._collector_seconds.set(time.perf_counter() - began)
+        self._collector_at.set_to_current_time()
+        families = JobFamilies(self._names, self._limits_of, self._most_job_series)
+        return [up, *families.of_types(counts), *families.of_jobs(jobs, counts)]

@@ -10,6 +10,7 @@ from sidecar.adapters.decision import Admit
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.lineage import fresh_lineage
 from sidecar.adapters.pending import CHANGES_A_CALL, MovedError
+from sidecar.adapters.redis_census import read_counts, read_outstanding
 from sidecar.adapters.redis_combiner import Combiner, admit_all
 from sidecar.adapters.redis_documents import DueAt, Held, Recent, count_field, never, read, read_changes
 from sidecar.adapters.redis_link import RedisLink, Script
@@ -17,8 +18,8 @@ from sidecar.adapters.redis_listing import read_page
 from sidecar.core.errors import SidecarError, Unavailable
 from sidecar.core.job import Event, Job
 from sidecar.core.merge import fork, united
-from sidecar.core.view import view
-from sidecar.ports import ChangeJob, Missed, Page, Query, Stored, Written
+from sidecar.core.view import View, view
+from sidecar.ports import ChangeJob, Counts, Missed, Page, Query, Stored, Written
 
 PROJECTS_CACHED = 16_384
 OUTBOX_CHUNK = 1_000
@@ -260,20 +261,15 @@ class RedisLive:
                     return True
         return False
 
-    async def counts(self) -> Mapping[tuple[str, str], int]:
-        """Return the number of jobs by type and status over all projects."""
-        totals: dict[tuple[str, str], int] = {}
+    async def counts(self) -> Counts:
+        """Return how many jobs there are; see `Census`."""
         async with self._link.deadline():
-            projects = [project.decode() for project in await self._redis.smembers(keys.PROJECTS)]
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for project in projects:
-                    pipe.hgetall(ProjectKeys(project).index("counts"))
-                answers = await pipe.execute()
-        for answer in answers:
-            for field, number in answer.items():
-                job_type, status, *_ = field.decode().split("|")
-                totals[job_type, status] = totals.get((job_type, status), 0) + int(number)
-        return totals
+            return await read_counts(self._redis)
+
+    async def outstanding(self, limit: int) -> list[View]:
+        """Return unfinished jobs, the most pressing first; see `Census`."""
+        async with self._link.deadline():
+            return await read_outstanding(self._link, limit)
 
     async def _claim(self, job_id: str, project: str) -> str:
         """Enter a new id for a project and return it, or the project that somebody else was faster to enter."""

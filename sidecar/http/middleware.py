@@ -40,8 +40,12 @@ async def answered(request: web.Request, handler: Handler) -> web.StreamResponse
     began = clock()
     given = request.headers.get("X-Request-Id", "")
     request_id = request[REQUEST_ID] = given if SANE_ID.fullmatch(given) else updates.identity()
-    with log.bound(request_id=request_id):
-        response = await _response(request, handler)
+    services.metrics.request_began()
+    try:
+        with log.bound(request_id=request_id):
+            response = await _response(request, handler)
+    finally:
+        services.metrics.request_ended()
     if response.content_type != "text/event-stream" and response.status != HTTPStatus.SWITCHING_PROTOCOLS:
         seconds = clock() - began
         services.metrics.request_finished(request.method, route(request), response.status, seconds)

@@ -34,12 +34,13 @@ class FullError(Exception):
 class Stream:
     """One that is open, while inside of it; whoever serves it lets itself be told when it has to end."""
 
-    __slots__ = ("_ends", "_reason", "_streams", "_woken", "address", "ends_at", "principal")
+    __slots__ = ("_ends", "_reason", "_streams", "_woken", "address", "began_at", "ends_at", "principal")
 
-    def __init__(self, streams: "Streams", principal: Principal, address: str, ends_at: float) -> None:
+    def __init__(self, streams: "Streams", principal: Principal, address: str, began_at: float, ends_at: float) -> None:
         """Begin; the right that let it in is that of `principal`."""
         self.principal = principal
         self.address = address
+        self.began_at = began_at
         self.ends_at = ends_at
         self._streams = streams
         self._reason: str | None = None
@@ -124,7 +125,12 @@ class Streams:
         """Return a new one, to be counted while inside. Raises `FullError`."""
         if self.is_full(principal, address):
             raise FullError
-        return Stream(self, principal, address, self._clock() + self._lifetime())
+        now = self._clock()
+        return Stream(self, principal, address, now, now + self._lifetime())
+
+    def age_seconds(self, stream: Stream) -> float:
+        """Return for how long a stream has been open."""
+        return self._clock() - stream.began_at
 
     def add(self, stream: Stream) -> None:
         """Count one that begins."""

@@ -361,7 +361,7 @@ async def test_job_that_redis_lost_and_has_again_is_counted_once(storage: Storag
     await storage.recorder.record_all()
     await lose_key(storage)
     await viewed(store)
-    assert await store.counts() == {("default", "running"): 1}
+    assert (await store.counts()).jobs == {("default", "running"): 1}
 
 
 async def test_job_that_redis_lost_may_end_with_the_push_that_puts_it_back(
@@ -371,10 +371,10 @@ async def test_job_that_redis_lost_may_end_with_the_push_that_puts_it_back(
     await storage.recorder.record_all()
     await lose_key(storage)
     await store.update("job-1", finish(now=NOON + 1))
-    assert await store.counts() == {("default", "completed"): 1}
+    assert (await store.counts()).jobs == {("default", "completed"): 1}
     clock.now = NOON + 2 * HOUR
     await swept(storage)
-    assert await live.counts() == {}
+    assert (await live.counts()).jobs == {}
     place = ProjectKeys("default")
     for index in ("created", "updated", "active", "idle", "finished"):
         assert await storage.link.commands.zcard(place.index(index)) == 0, index
@@ -440,7 +440,7 @@ async def test_next_attempt_of_a_past_job_counts_on_from_it(
     written = await store.update("job-1", push(given, clock.now))
     assert (written.outcome.job.attempt.number, written.outcome.view.current) == (2, 1)
     assert written.outcome.job.version == past.job.version + 1
-    assert await live.counts() == {("default", "running"): 1}
+    assert (await live.counts()).jobs == {("default", "running"): 1}
     assert ids((await store.page(query(active=True))).jobs) == ["job-1"]
     assert (await store.page(query(active=False))).jobs == ()
     told = await timeline(storage)
@@ -532,7 +532,7 @@ async def test_sql_answers_everything_while_redis_is_stopped_and_that_is_counted
         assert ids((await store.page(query())).jobs) == ["job-2", "job-1"]
         missed = await store.since("default", 0, 10)
         assert written.cursor == missed.cursor == missed.changes[-1].cursor
-        assert await store.counts() == {("default", "running"): 2}
+        assert (await store.counts()).jobs == {("default", "running"): 2}
         assert [event.type for event in await store.timeline("job-2", 0, 10)] == ["created", "started"]
         assert await store.delete("job-2", lambda _: None)
     assert storage.redis_breaker.is_away
@@ -663,7 +663,7 @@ async def test_end_that_sql_took_is_one_in_every_index_of_redis(
     before = (await live.since("default", 0, 10)).cursor
     await storage.restoration.prepare()
     assert (await viewed(live)).status is Status.FAILED
-    assert await live.counts() == {("default", "failed"): 1}
+    assert (await live.counts()).jobs == {("default", "failed"): 1}
     assert (await live.page(query(active=True))).jobs == ()
     missed = await live.since("default", before.rev, 10)
     assert [change.view.status for change in missed.changes if isinstance(change, Stored)] == [Status.FAILED]
@@ -707,7 +707,7 @@ async def test_server_that_comes_back_empty_is_filled_from_sql(
     assert (await viewed(live, "running")).current == 6
     assert (await viewed(live, "done")).status is Status.COMPLETED
     assert await live.get("gone") is None
-    assert await live.counts() == {("default", "running"): 1, ("default", "completed"): 1}
+    assert (await live.counts()).jobs == {("default", "running"): 1, ("default", "completed"): 1}
     after = await store.update("running", push(update("running", writer="w", seq=3, add_current=1), NOON + 4))
     assert after.outcome.view.current == 7
     assert after.cursor.epoch != before.cursor.epoch

@@ -340,7 +340,7 @@ async def test_job_that_ended_on_both_sides_has_one_end_in_both(storage: Storage
         await tell_ahead(storage.archive, live, time.time)
     redis, sql = await jobs_in(storage, ["job-1"])
     assert [view(side["job-1"]).status for side in (redis, sql)] == [Status.FAILED] * 2
-    assert await live.counts() == {("default", "failed"): 1}
+    assert (await live.counts()).jobs == {("default", "failed"): 1}
 
 
 async def test_deletion_in_sql_reaches_redis_but_not_a_later_job_of_that_id(storage: Storage, live: RedisLive) -> None:

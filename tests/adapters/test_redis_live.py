@@ -56,7 +56,7 @@ async def test_counts_follow_types_and_statuses(store: RedisLive) -> None:
     await store.update("b", finish("b", Status.FAILED))
     await store.update("c", push(update("c", job_type="y")))
     await store.delete("c", lambda _: None)
-    assert await store.counts() == {("x", "running"): 1, ("x", "failed"): 1}
+    assert (await store.counts()).jobs == {("x", "running"): 1, ("x", "failed"): 1}
 
 
 async def test_all_keys_of_a_project_share_a_hash_tag(store: RedisLive, link: RedisLink) -> None:

@@ -171,7 +171,7 @@ async def test_many_finished_jobs_leave_in_one_sweep(storage: Storage, live: Red
     clock.now = NOON + 9 * HOUR
     await recorded_and_swept(storage)
     assert (await live.page(query())).jobs == ()
-    assert await live.counts() == {}
+    assert (await live.counts()).jobs == {}
 
 
 async def test_jobs_that_the_history_has_forgotten_do_not_keep_others_in_redis(
@@ -286,7 +286,7 @@ async def test_job_is_found_lost_although_it_was_never_recorded(
     await live.update("job-1", push(update(current=1)))
     clock.now = NOON + 11 * HOUR
     await sweep(storage)
-    assert await live.counts() == {("default", "lost"): 1}
+    assert (await live.counts()).jobs == {("default", "lost"): 1}
 
 
 @pytest.mark.parametrize("status", ["paused", "blocked"])
@@ -331,7 +331,7 @@ async def test_those_who_still_speak_do_not_hide_who_is_silent(storage: Storage,
     for _ in range(3):
         await sweep(storage)
     assert (await viewed(live, "silent")).status is Status.LOST
-    assert (await live.counts())["default", "running"] == len(names)
+    assert (await live.counts()).jobs["default", "running"] == len(names)
 
 
 async def test_job_that_was_deleted_meanwhile_does_not_rise_as_lost(
@@ -343,7 +343,7 @@ async def test_job_that_was_deleted_meanwhile_does_not_rise_as_lost(
     late.live = live
     lease = RedisLease(storage.link, "retention")
     terms = _terms(SETTINGS)
-    retention = Retention(storage.outbox, late, live, storage.archive, lease, terms, clock)
+    retention = Retention(storage.outbox, late, live, storage.archive, lease, terms, Counted(), clock)
     clock.now = NOON + 11 * HOUR
     await retention.sweep("default", (await storage.outbox.standings())["default"])
     assert await live.get("job-1") is None
@@ -378,7 +378,7 @@ async def test_lost_job_that_left_redis_runs_again_when_it_reports(
         "lost",
         "returned",
     ]
-    assert await live.counts() == {("default", "running"): 1}
+    assert (await live.counts()).jobs == {("default", "running"): 1}
 
 
 async def test_history_forgets_after_its_days(storage: Storage, store: FallbackStore, clock: Clock) -> None:

@@ -81,7 +81,7 @@ async def test_job_counts_as_stalled_when_it_looks_so_twice_in_a_row(place: Depl
     await place.evaluate(305)
     assert await place.reason() == "silent"
     assert await place.stalled() == {"j"}
-    assert (await place.live.counts())["default", "running"] == 1
+    assert (await place.live.counts()).jobs["default", "running"] == 1
     events = await place.live.timeline("j", 0, 100)
     assert [event.type for event in events] == ["created", "started", "stalled"]
 

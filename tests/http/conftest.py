@@ -68,7 +68,8 @@ class Counted:
     def stream_opened(self, transport: str) -> None:
         self._count("stream_opened", transport)
 
-    def stream_closed(self, transport: str, reason: str) -> None:
+    def stream_closed(self, transport: str, reason: str, seconds: float) -> None:
+        assert seconds >= 0
         self._count("stream_closed", transport, reason)
 
     def stream_missed(self) -> None:
@@ -85,6 +86,32 @@ class Counted:
 
     def sample_dropped(self) -> None:
         self._count("sample_dropped")
+
+    def job_started(self, job_type: str) -> None:
+        self._count("job_started", job_type)
+
+    def job_finished(self, job_type: str, outcome: str, seconds: float | None) -> None:
+        self._count("job_finished", job_type, outcome, seconds is not None)
+
+    def items_counted(self, job_type: str, item: str, number: float) -> None:
+        self._count("items_counted", job_type, item, number)
+
+    def request_began(self) -> None:
+        self._count("request_began")
+
+    def request_ended(self) -> None:
+        self._count("request_ended")
+
+    def store_answered(self, store: str, operation: str, seconds: float) -> None:
+        assert seconds >= 0
+        self._count("store_answered", store, operation)
+
+    def store_failed(self, store: str, operation: str, kind: str) -> None:
+        self._count("store_failed", store, operation, kind)
+
+    def loop_lagged(self, seconds: float) -> None:
+        assert seconds >= -1
+        self._count("loop_lagged")
 
     def loop_crashed(self, loop: str) -> None:
         self._count("loop_crashed", loop)

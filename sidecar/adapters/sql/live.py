@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from sidecar.adapters.codec import decode_job
 from sidecar.adapters.decision import Decision, decided
 from sidecar.adapters.flush_queue import FlushQueue
 from sidecar.adapters.pending import Change
@@ -28,7 +29,7 @@ from sidecar.adapters.sql.writes import (
 from sidecar.core.job import Event, Job
 from sidecar.core.merge import fork
 from sidecar.core.view import View, view
-from sidecar.ports import ChangeJob, Cursor, Gone, Missed, Page, Query, Stored, Written
+from sidecar.ports import ChangeJob, Counts, Cursor, Gone, Missed, Page, Query, Stored, Written
 
 FLUSH_SECONDS_A_CALL = 2.0
 """Deadline of a transaction, in multiples of that of a single call: it may carry a hundred jobs."""
@@ -129,12 +130,18 @@ class SqlLive:
         async with self._database.reading() as connection:
             return await timeline(connection, job_id, after, limit)
 
-    async def counts(self) -> Mapping[tuple[str, str], int]:
-        """Return the number of unfinished jobs by type and status over all projects."""
+    async def counts(self) -> Counts:
+        """Return the number of unfinished jobs; which of them are stuck is known to Redis alone."""
         kinds = (JOBS.c.job_type, JOBS.c.status)
         asked = select(*kinds, func.count()).where(JOBS.c.finished_at.is_(None)).group_by(*kinds)
         async with self._database.reading() as connection:
-            return {(kind, status): number for kind, status, number in await connection.execute(asked)}
+            return Counts(jobs={(kind, status): number for kind, status, number in await connection.execute(asked)})
+
+    async def outstanding(self, limit: int) -> list[View]:
+        """Return unfinished jobs that have not changed for the longest; see `Census`."""
+        asked = select(JOBS.c.document).where(JOBS.c.finished_at.is_(None)).order_by(JOBS.c.updated_at).limit(limit)
+        async with self._database.reading() as connection:
+            return [view(decode_job(document)) for (document,) in await connection.execute(asked)]
 
     async def _flush(self, batch: list[Change]) -> None:
         """Decide and write one batch in one transaction, then answer."""

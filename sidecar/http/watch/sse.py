@@ -97,7 +97,7 @@ class EventStream(web.StreamResponse):
             reason = "error"
             raise
         finally:
-            services.metrics.stream_closed("sse", reason)
+            services.metrics.stream_closed("sse", reason, services.streams.age_seconds(stream))
         if reason in ("client", "slow_consumer"):
             if request.transport is not None:
                 request.transport.abort()  # what it does not read is worth nothing, and would be kept

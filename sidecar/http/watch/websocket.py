@@ -52,14 +52,14 @@ async def watch(request: web.Request) -> web.WebSocketResponse:
     await socket.prepare(request)
     try:
         with services.streams.opened(request[PRINCIPAL], request.remote or "") as stream:
-            await _counted(services, Socket(request, socket, stream))
+            await _counted(services, Socket(request, socket, stream), stream)
     except FullError:
         await socket.send_str(json.dumps({"event": "overloaded", "cursor": None, "data": {}}))
         await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
     return socket
 
 
-async def _counted(services: Services, socket: "Socket") -> None:
+async def _counted(services: Services, socket: "Socket", stream: Stream) -> None:
     """Serve a socket to its end, close it, and count how it ended."""
     services.metrics.stream_opened("websocket")
     reason = "shutdown"
@@ -71,7 +71,7 @@ async def _counted(services: Services, socket: "Socket") -> None:
         reason = "error"
         raise
     finally:
-        services.metrics.stream_closed("websocket", reason)
+        services.metrics.stream_closed("websocket", reason, services.streams.age_seconds(stream))
 
 
 class Socket:

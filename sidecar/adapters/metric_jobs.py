@@ -1,0 +1,130 @@
+"""What a scrape tells of jobs as the stores have them: by type of all, and of some one by one."""
+
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import inf
+
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+
+from sidecar.adapters.metric_series import OTHER, Names, encodable
+from sidecar.core.job import StallReason, Status
+from sidecar.core.stalls import Limits, threshold
+from sidecar.core.view import View
+from sidecar.ports import Counts
+
+UNFINISHED = frozenset(status for status in Status if not status.is_finished)
+
+LimitsOf = Callable[[str], Limits]
+"""Gives the limits of a job type."""
+
+BY_JOB = ["job_id", "job_type"]
+
+
+class JobFamilies:
+    """Makes the families of one scrape."""
+
+    def __init__(self, names: Names, limits_of: LimitsOf, most_jobs: int) -> None:
+        """Keep which types have series, their limits, and of how many jobs it is told one by one."""
+        self._names = names
+        self._limits_of = limits_of
+        self._most_jobs = most_jobs
+
+    def of_types(self, counts: Counts) -> Iterator[Metric]:
+        """Yield what is told of each job type, over all of its jobs."""
+        active = {key: number for key, number in counts.jobs.items() if key[1] in UNFINISHED}
+        queued = {key: number for key, number in counts.jobs.items() if key[1] == Status.QUEUED}
+        for name, text, numbers in (
+            ("progress_jobs_active", "Jobs that are not finished.", active),
+            ("progress_jobs_queued", "Jobs that nobody has begun.", queued),
+        ):
+            family = GaugeMetricFamily(name, text, labels=["job_type"])
+            for job_type, number in self._by_type(numbers).items():
+                family.add_metric([job_type], number)
+            yield family
+        yield self._stalled(counts.stalled)
+        yield from self._limits()
+
+    def of_jobs(self, jobs: Sequence[View], counts: Counts) -> Iterator[Metric]:
+        """Yield what is told of unfinished jobs one by one, and how many are left out."""
+        total = sum(number for (_, status), number in counts.jobs.items() if status in UNFINISHED)
+        yield _plain("progress_job_series_limit", "Jobs that may have series of their own.", self._most_jobs)
+        yield _plain("progress_job_series_dropped", "Unfinished jobs without.", max(0, total - len(jobs)))
+        info = GaugeMetricFamily("progress_job_info", "Always 1; what the job is.", labels=[*BY_JOB, *WORDS])
+        for job in jobs:
+            words = (job.job.project, job.stage or "", job.status.value)
+            info.add_metric([*self._labels(job), *map(encodable, words)], 1)
+        yield info
+        for name, text, value in PER_JOB:
+            family = GaugeMetricFamily(name, text, labels=BY_JOB)
+            for job in jobs:
+                found = value(job, self._limits_of(job.job.job_type))
+                if found is not None:
+                    family.add_metric(self._labels(job), found)
+            yield family
+
+    def _labels(self, job: View) -> list[str]:
+        shown = job.job.job_type if self._names.has_series(job.job.job_type) else OTHER
+        return [job.job.job_id, encodable(shown)]
+
+    def _by_type(self, numbers: Mapping[tuple[str, str], int]) -> Mapping[str, int]:
+        """Return numbers by shown type; where room is short, the types with most of them come first."""
+        by_type: Tally[str] = Tally()
+        for (job_type, _), number in numbers.items():
+            by_type[job_type] += number
+        shown = Tally[str]()
+        for job_type, number in sorted(by_type.items(), key=lambda entry: (-entry[1], entry[0])):
+            shown[job_type if self._names.has_series(job_type) else OTHER] += number
+        return {job_type: shown[job_type] for job_type in self._names.job_types}
+
+    def _stalled(self, stalled: Mapping[tuple[str, str], int]) -> Metric:
+        family = GaugeMetricFamily("progress_jobs_stalled", "Jobs that are stuck.", labels=["job_type", "reason"])
+        for reason in StallReason:
+            numbers = self._by_type({key: number for key, number in stalled.items() if key[1] == reason})
+            for job_type, number in numbers.items():
+                family.add_metric([job_type, reason.value], number)
+        return family
+
+    def _limits(self) -> Iterator[Metric]:
+        moves = GaugeMetricFamily(
+            "progress_stall_threshold_seconds", "How long jobs may make no progress.", labels=["job_type"]
+        )
+        speaks = GaugeMetricFamily(
+            "progress_heartbeat_threshold_seconds", "How long jobs may say nothing.", labels=["job_type"]
+        )
+        for job_type in self._names.job_types:
+            limits = self._limits_of(job_type)
+            moves.add_metric([job_type], limits.no_progress_seconds)
+            speaks.add_metric([job_type], limits.silent_seconds)
+        yield from (moves, speaks)
+
+
+def _plain(name: str, text: str, value: float) -> Metric:
+    family = GaugeMetricFamily(name, text)
+    family.add_metric([], value)
+    return family
+
+
+def _in_force(job: View, limits: Limits) -> float:
+    found = threshold(job, limits)
+    return inf if found is None else found
+
+
+def _estimated_end(job: View, _: Limits) -> float | None:
+    eta = job.eta
+    return None if eta is None else eta.finish_at
+
+
+WORDS = ("project", "stage", "status")
+
+PER_JOB: Iterable[tuple[str, str, Callable[[View, Limits], float | None]]] = (
+    ("progress_job_completion_ratio", "Share done, 0 to 1.", lambda job, _: job.percent / 100),
+    ("progress_job_started_timestamp_seconds", "When its work began.", lambda job, _: job.job.attempt.started_at),
+    (
+        "progress_job_last_update_timestamp_seconds",
+        "When it was last heard of.",
+        lambda job, _: job.job.last_contact_at,
+    ),
+    ("progress_job_last_advance_timestamp_seconds", "When it last got on.", lambda job, _: job.job.last_progress_at),
+    ("progress_job_estimated_end_timestamp_seconds", "When it may end.", _estimated_end),
+    ("progress_job_stall_threshold_seconds", "How long it may make no progress now; +Inf: for ever.", _in_force),
+)
