@@ -249,6 +249,10 @@ class Switch(Protocol):
         ...
 
 
+Exemplar = Mapping[str, str] | None
+"""The ids that lead from an observation to its span, None if there is none."""
+
+
 class Metrics(Protocol):
     """What is counted, as verbs. Cheap, never raises, never blocks."""
 
@@ -272,7 +276,9 @@ class Metrics(Protocol):
         """Count items of a kind that were worked off."""
         ...
 
-    def stage_finished(self, job_type: str, stage: str, outcome: str, seconds: float) -> None:
+    def stage_finished(
+        self, job_type: str, stage: str, outcome: str, seconds: float, exemplar: Exemplar = None
+    ) -> None:
         """Record how long a stage took."""
         ...
 
@@ -284,7 +290,7 @@ class Metrics(Protocol):
         """Count it no more."""
         ...
 
-    def request_finished(self, method: str, route: str, code: int, seconds: float) -> None:
+    def request_finished(self, method: str, route: str, code: int, seconds: float, exemplar: Exemplar = None) -> None:
         """Record a finished HTTP request by its route template; streams are not reported here."""
         ...
 

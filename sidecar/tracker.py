@@ -12,7 +12,7 @@ from sidecar.core.merge import Outcome
 from sidecar.core.view import View, view
 from sidecar.history import History, StatsQuery, TypeStats
 from sidecar.ports import ChangeJob, Feed, LiveStore, Metrics, Page, Query, Stored, Written
-from sidecar.spans import Spans, ended_with
+from sidecar.spans import Spans, ended_with, stage_exemplar
 
 MayUse = Callable[[str], bool]
 Plan = Callable[[str], tuple[PlannedStage, ...] | None]
@@ -175,7 +175,8 @@ class Tracker:
                 self._metrics.job_finished(job_type, event.type, _duration(outcome.view))
         for stage in outcome.ended:
             seconds = (stage.finished_at or 0.0) - (stage.started_at or 0.0)
-            self._metrics.stage_finished(job_type, stage.name, stage.status, seconds)
+            exemplar = None if self._spans is None else stage_exemplar(outcome.view, stage)
+            self._metrics.stage_finished(job_type, stage.name, stage.status, seconds, exemplar)
 
     def _trace(self, outcome: Outcome) -> None:
         if self._spans is not None:

@@ -457,3 +457,13 @@ async def test_scrape_that_cannot_read_the_stores_says_so() -> None:
     exposition = await scraped(new_metrics(Failing(StoreUnavailable("away"))))
     assert exposition.value("progress_collector_errors_total") == 1
     assert exposition.value("progress_collector_snapshot_timestamp_seconds") == 0
+
+
+async def test_exemplars_lead_to_the_spans_of_requests_and_stages() -> None:
+    metrics = new_metrics()
+    ids = {"trace_id": "a" * 32, "span_id": "b" * 16}
+    metrics.request_finished("GET", "/v1/jobs", 200, 0.2, ids)
+    metrics.stage_finished("default", "read", "completed", 3.0, ids)
+    exposition = await scraped(metrics, OPENMETRICS)
+    told = {family.name: s.exemplar.labels for family in exposition.families for s in family.samples if s.exemplar}
+    assert told == dict.fromkeys(["progress_http_request_duration_seconds", "progress_stage_duration_seconds"], ids)

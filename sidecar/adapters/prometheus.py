@@ -14,7 +14,7 @@ from sidecar.adapters.metric_series import OTHER, Families, Names
 from sidecar.core.errors import Unavailable
 from sidecar.core.job import Reason
 from sidecar.core.stalls import DEFAULT
-from sidecar.ports import Census
+from sidecar.ports import Census, Exemplar
 
 MOST_CENSUS_SECONDS = 1.0
 """How long a scrape waits for the live store; half of the scrape's own time-out if that is less."""
@@ -165,11 +165,13 @@ class PrometheusMetrics:
         shown_type = self._names.job_type(job_type)
         self._items.of(shown_type, self._names.item(shown_type, item)).inc(number)
 
-    def stage_finished(self, job_type: str, stage: str, outcome: str, seconds: float) -> None:
+    def stage_finished(
+        self, job_type: str, stage: str, outcome: str, seconds: float, exemplar: Exemplar = None
+    ) -> None:
         """Record how long a stage took; a clock that was set back makes it 0."""
         shown_type = self._names.job_type(job_type)
         shown_stage = self._names.stage(shown_type, stage)
-        self._stages.of(shown_type, shown_stage, outcome).observe(max(0.0, seconds))
+        self._stages.of(shown_type, shown_stage, outcome).observe(max(0.0, seconds), _labels(exemplar))
 
     def request_began(self) -> None:
         """Count a request that is under way."""
@@ -179,10 +181,10 @@ class PrometheusMetrics:
         """Count it no more."""
         self._in_flight.dec()
 
-    def request_finished(self, method: str, route: str, code: int, seconds: float) -> None:
+    def request_finished(self, method: str, route: str, code: int, seconds: float, exemplar: Exemplar = None) -> None:
         """Record a finished HTTP request."""
         known = method if method in METHODS else OTHER
-        self._requests.of(known, route, str(code)).observe(max(0.0, seconds))
+        self._requests.of(known, route, str(code)).observe(max(0.0, seconds), _labels(exemplar))
 
     def stream_opened(self, transport: str) -> None:
         """Count a stream that opened."""
@@ -311,3 +313,7 @@ class PrometheusMetrics:
         self._collector_at.set_to_current_time()
         families = JobFamilies(self._names, self._limits_of, self._most_job_series)
         return [up, *families.of_types(counts), *families.of_jobs(jobs, counts)]
+
+
+def _labels(exemplar: Exemplar) -> dict[str, str] | None:
+    return None if exemplar is None else dict(exemplar)

@@ -77,6 +77,7 @@ class Update(NamedTuple):
     that outlive an attempt (`unit`, `labels`, `resume`, `parent_id`, `trace_id`, `interval_seconds`,
     `deadline_at`, `max_runtime_seconds`); a given null is a word too. `said` is all that was
     given beyond who reports (empty for a heartbeat): it goes on the timeline when it comes too late to count.
+    `trace_id` is the trace that the request belonged to, which is the job's unless its worker names another.
     """
 
     job_id: str
@@ -103,6 +104,7 @@ class Update(NamedTuple):
     metadata: Mapping[str, Json] = NOTHING
     event: "WorkerEvent | None" = None
     said: Mapping[str, Json] = NOTHING
+    trace_id: str | None = None
 
     @property
     def is_heartbeat(self) -> bool:

@@ -44,7 +44,7 @@ def told(job: Job, update: Update, now: float) -> Job:
         limits.check_metadata(job.metadata, metadata)
     return job._replace(
         attempt=_attempt(receipted(job, update, now, stage), update, rank, stage, now),
-        facts=_registered(job.facts, rank, update.facts),
+        facts=_registered(_traced(job.facts, rank, update), rank, update.facts),
         metadata=metadata,
         plan=stages.newest(job.plan, Register(rank, update.plan)) if update.plan else job.plan,
         last_contact_at=max(job.last_contact_at, now),
@@ -142,6 +142,14 @@ def _registered(known: Registers, rank: Rank, given: Mapping[str, Json]) -> Regi
         name: Register(rank, value) for name, value in given.items() if name not in known or known[name].rank < rank
     }
     return {**known, **newer}
+
+
+def _traced(facts: Registers, rank: Rank, update: Update) -> Registers:
+    """Return the facts with the trace of a request: below every word of the worker, and the first one stays."""
+    if update.trace_id is None:
+        return facts
+    first = Rank(rank.attempt, -2 - rank.seq, -rank.tick, rank.writer)
+    return _registered(facts, first, {"trace_id": update.trace_id})
 
 
 def _amounts(update: Update, stage: str) -> dict[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 
 from sidecar.core.job import Event, Request
-from sidecar.http import answers, bodies, queries, updates
+from sidecar.http import answers, bodies, queries, tracing, updates
 from sidecar.http.auth import Right
 from sidecar.http.batch import Batch
 from sidecar.http.problem import FieldError, InvalidRequest
@@ -194,7 +194,7 @@ async def _report(request: web.Request) -> Report:
 
 
 async def _push(request: web.Request, report: Report, job_id: str) -> Pushed:
-    update = updates.update(report, job_id=job_id, key=_key(request))
+    update = updates.update(report, job_id=job_id, key=_key(request), trace_id=tracing.trace_id(request.headers))
     return await request.app[SERVICES].tracker.push(update, _may(request, Right.PUSH))
 
 

@@ -48,7 +48,8 @@ async def answered(request: web.Request, handler: Handler) -> web.StreamResponse
         services.metrics.request_ended()
     if response.content_type != "text/event-stream" and response.status != HTTPStatus.SWITCHING_PROTOCOLS:
         seconds = clock() - began
-        services.metrics.request_finished(request.method, route(request), response.status, seconds)
+        name = route(request)
+        services.metrics.request_finished(request.method, name, response.status, seconds, tracing.exemplar())
     return response
 
 

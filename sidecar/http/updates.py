@@ -31,8 +31,11 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
-def update(report: Report, *, job_id: str, key: str | None = None) -> Update:
-    """Return what a report says of one job; `key` is its idempotency key. Raises `InvalidUpdate`."""
+def update(report: Report, *, job_id: str, key: str | None = None, trace_id: str | None = None) -> Update:
+    """Return what a report says of one job; `key` is its idempotency key, `trace_id` the trace of its request.
+
+    Raises `InvalidUpdate`.
+    """
     said = _said(report)
     _check_together(report, said, key)
     add, event = said.get("add", {}), said.get("event")
@@ -61,6 +64,7 @@ def update(report: Report, *, job_id: str, key: str | None = None) -> Update:
         metadata=said.get("metadata", {}),
         event=WorkerEvent(event["type"], event.get("details", {})) if event else None,
         said=said,
+        trace_id=trace_id,
     )
 
 

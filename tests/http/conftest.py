@@ -31,6 +31,7 @@ from sidecar.http.server_log import server_logger
 from sidecar.http.services import Services, StreamTimes
 from sidecar.http.streams import Limits, Streams
 from sidecar.hub import Hub
+from sidecar.ports import Exemplar
 from sidecar.tokens import Token
 from sidecar.tracker import Plan, Tracker
 
@@ -58,10 +59,14 @@ class Counted:
     def rejected(self, reason: str) -> None:
         self._count("rejected", reason)
 
-    def stage_finished(self, job_type: str, stage: str, outcome: str, seconds: float) -> None:
+    def stage_finished(
+        self, job_type: str, stage: str, outcome: str, seconds: float, exemplar: Exemplar = None
+    ) -> None:
+        del exemplar
         self._count("stage_finished", job_type, stage, outcome, seconds >= 0)
 
-    def request_finished(self, method: str, route: str, code: int, seconds: float) -> None:
+    def request_finished(self, method: str, route: str, code: int, seconds: float, exemplar: Exemplar = None) -> None:
+        del exemplar
         assert seconds >= 0
         self._count("request_finished", method, route, code)
 
