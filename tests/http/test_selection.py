@@ -35,7 +35,7 @@ async def test_every_project_is_pinged_once_a_heartbeat_however_many_there_are(s
 
 async def test_no_end_is_missed_by_who_watches_a_status_while_others_come_and_go(start: Starter) -> None:
     """What newcomers read of a job must not count as told to those who were there before."""
-    sidecar = await start(most_streams=10_000)
+    sidecar = await start(most_streams=10_000, store_timeout_seconds=10.0)
 
     async def follow(stream: EventStream) -> set[str]:
         ends: set[str] = set()
