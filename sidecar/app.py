@@ -32,7 +32,7 @@ from sidecar.ports import Metrics
 from sidecar.settings import BadSettings, Settings, tokens_in_force
 from sidecar.spans import Spans, Tracing
 from sidecar.storage import LOOPS as STORAGE_LOOPS
-from sidecar.storage import Storage, looping, opened
+from sidecar.storage import Storage, looping, opened, patient
 from sidecar.tasks import ended
 from sidecar.tracker import Tracker
 
@@ -119,7 +119,7 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
             max_update_bytes=settings.max_update_bytes,
             times=times or StreamTimes(heartbeat=settings.heartbeat_seconds),
         )
-        await stack.enter_async_context(looping("hub", hub.run, metrics))
+        await stack.enter_async_context(looping("hub", partial(patient, hub.run), metrics))
         beating = partial(hub.beat, settings.heartbeat_seconds)
         await stack.enter_async_context(looping("heartbeat", beating, metrics))
         await stack.enter_async_context(looping("streams", open_streams.watch, metrics))

@@ -116,12 +116,12 @@ class Storage:
         return {
             "redis": partial(self.redis_breaker.watch, self.restoration.probe, self.restoration.prepare),
             "sql": partial(self.sql_breaker.watch, self.database.revive, self.sql_breaker.pass_by),
-            "spill": partial(_patient, self.restoration.spill, self.sql_breaker),
-            "restoration": partial(_patient, self.restoration.run, *both),
-            "recorder": partial(_patient, self.recorder.run, *both),
-            "retention": partial(_patient, self.retention.run, *both),
-            "watchdog": partial(_patient, self.watchdog.run, self.redis_breaker),
-            "outbox": partial(_patient, self.outbox_bound.watch, self.redis_breaker),
+            "spill": partial(patient, self.restoration.spill, self.sql_breaker),
+            "restoration": partial(patient, self.restoration.run, *both),
+            "recorder": partial(patient, self.recorder.run, *both),
+            "retention": partial(patient, self.retention.run, *both),
+            "watchdog": partial(patient, self.watchdog.run, self.redis_breaker),
+            "outbox": partial(patient, self.outbox_bound.watch, self.redis_breaker),
         }
 
     async def start(self) -> None:
@@ -188,7 +188,7 @@ async def looping(name: str, loop: Loop, metrics: Metrics) -> AsyncIterator[None
         await ended(task)
 
 
-async def _patient(loop: Loop, *breakers: Breaker) -> None:
+async def patient(loop: Loop, *breakers: Breaker) -> None:
     """Run a loop while the stores are there that it needs; that one goes away is no crash."""
     while True:
         for breaker in breakers:
