@@ -13,7 +13,8 @@ import click
 
 from sidecar import __version__, app, backup, log
 from sidecar.core.errors import SidecarError
-from sidecar.settings import VARIABLES, BadSettings, Settings, load, tokens_in_force
+from sidecar.environment import VARIABLES, load
+from sidecar.settings import BadSettings, Settings, tokens_in_force
 
 HEALTHCHECK_TIMEOUT_SECONDS = 3
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to find what listens everywhere

@@ -1,34 +1,19 @@
 """Settings: what each one means, and how the environment becomes a checked `Settings`."""
 
-import difflib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from sidecar.addresses import database_url, host, is_loopback, origins, redis_url
 from sidecar.core.errors import SidecarError
 from sidecar.core.stalls import Limits
 from sidecar.job_types import JobTypes
 from sidecar.job_types import read as read_job_types
 from sidecar.tokens import Token, check_secret, parse_list, read_file, united
-
-PREFIX = "SIDECAR_"
-
-OF_CLIENTS = frozenset({"SIDECAR_URL", "SIDECAR_TOKEN"})
-"""What workers read, which may share an environment with the sidecar."""
-
-INJECTED = re.compile(r"SIDECAR_(PORT_\d+_(TCP|UDP|SCTP)(_\w+)?|SERVICE_HOST|SERVICE_PORT(_\w+)?)")
-"""What Kubernetes sets in every pod beside a service called `sidecar`; SIDECAR_PORT, which it makes a URL, is apart."""
-
-
-ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 
 
 class BadSettings(SidecarError):
@@ -56,26 +41,6 @@ class Said:
     is_secret: bool = False
 
 
-def _host(text: str) -> str:
-    if re.search(r"[\s/\[\]]", text) or (":" in text and not _is_address(text)):
-        raise ValueError("must be a host name or an IP address, without port or brackets")
-    return text
-
-
-def _redis_url(text: str) -> str:
-    if not _is_redis_url(text):
-        raise ValueError("must be redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH, a password %-encoded")
-    return text
-
-
-def _database_url(text: str) -> str:
-    if not _is_database_url(text):
-        raise ValueError(
-            "must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:////PATH, a password %-encoded"
-        )
-    return text
-
-
 def _methods(given: str | frozenset[Auth]) -> str | frozenset[str]:
     return frozenset(part.strip() for part in given.split(",")) if isinstance(given, str) else given
 
@@ -84,17 +49,10 @@ def _tokens(given: str | tuple[Token, ...]) -> tuple[Token, ...]:
     return parse_list(given) if isinstance(given, str) else given
 
 
-def _origins(given: str | tuple[str, ...]) -> tuple[str, ...]:
-    origins = tuple(part.strip() for part in given.split(",")) if isinstance(given, str) else given
-    if not all(ORIGIN.fullmatch(origin) for origin in origins):
-        raise ValueError("must be origins such as https://app.example, without a path, joined by commas")
-    return origins
-
-
-Host = Annotated[str, AfterValidator(_host), Said(allowed="host name or IP address")]
+Host = Annotated[str, AfterValidator(host), Said(allowed="host name or IP address")]
 Port = Annotated[int, Field(ge=0, le=65535)]
-DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
-RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+DatabaseUrl = Annotated[str, AfterValidator(database_url)]
+RedisUrl = Annotated[str, AfterValidator(redis_url)]
 Secret = Annotated[str, AfterValidator(check_secret)]
 
 
@@ -163,7 +121,7 @@ class Settings(BaseModel):
         )
     )
     cors_origins: Annotated[
-        tuple[str, ...], BeforeValidator(_origins), Said("none", "origins such as `https://app.example`")
+        tuple[str, ...], BeforeValidator(origins), Said("none", "origins such as `https://app.example`")
     ] = Field(
         default=(),
         description="Origins, joined by commas, whose pages may ask the sidecar, watch jobs and frame an embed.",
@@ -276,29 +234,6 @@ class Settings(BaseModel):
         return self
 
 
-VARIABLES = {PREFIX + field.upper(): field for field in Settings.model_fields}
-"""Every variable, and the field that it sets."""
-
-
-def load(environ: Mapping[str, str]) -> Settings:
-    """Return the settings of an environment; an empty variable counts as unset. Raises `BadSettings`."""
-    given = {name: text for name, text in sorted(environ.items()) if name.startswith(PREFIX) and text}
-    known = {VARIABLES[name]: text for name, text in given.items() if name in VARIABLES}
-    problems = [_unknown(name) for name, text in given.items() if not _is_expected(name, text)]
-    try:
-        settings = Settings.model_validate(known)
-        tokens_in_force(settings)
-        job_types_in(settings)
-    except ValidationError as error:
-        problems += [_told(details, given) for details in error.errors()]
-    except BadSettings as error:
-        problems += error.problems
-    else:
-        if not problems:
-            return settings
-    raise BadSettings(*problems)
-
-
 def tokens_in_force(settings: Settings) -> tuple[Token, ...]:
     """Return the valid tokens, with the file as it is now. Raises `BadSettings`; then the old ones should stay."""
     if settings.tokens_file is None:
@@ -333,7 +268,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "SIDECAR_AUTH: none contradicts tokens; take one of them away"
     elif Auth.TOKENS in settings.auth and not settings.has_tokens:
         yield "SIDECAR_AUTH: tokens needs SIDECAR_TOKENS or SIDECAR_TOKENS_FILE"
-    if not settings.is_token_required and not _is_loopback(settings.listen_host):
+    if not settings.is_token_required and not is_loopback(settings.listen_host):
         yield (
             f"SIDECAR_LISTEN_HOST: {settings.listen_host!r} can be reached from other machines, and without tokens"
             " anyone there could do everything; set SIDECAR_TOKENS, or listen on 127.0.0.1, ::1 or localhost"
@@ -344,60 +279,3 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "SIDECAR_OPS_HOST: needs SIDECAR_OPS_PORT"
     if settings.ops_port == settings.listen_port != 0 and settings.ops_host == settings.listen_host:
         yield "SIDECAR_OPS_PORT: must not be SIDECAR_LISTEN_PORT on the same host"
-
-
-def _is_expected(name: str, text: str) -> bool:
-    return (
-        name in VARIABLES
-        or name in OF_CLIENTS
-        or bool(INJECTED.fullmatch(name))
-        or (name == "SIDECAR_PORT" and "://" in text)
-    )
-
-
-def _unknown(name: str) -> str:
-    field = name.removeprefix(PREFIX).lower()
-    longer = [known for known in Settings.model_fields if field in known]
-    nearest = longer or difflib.get_close_matches(field, Settings.model_fields)
-    return f"{name}: is no setting" + (f"; did you mean {PREFIX}{nearest[0].upper()}?" if nearest else "")
-
-
-def _told(details: ErrorDetails, given: Mapping[str, str]) -> str:
-    field = str(details["loc"][0])
-    variable = PREFIX + field.upper()
-    said = [item for item in Settings.model_fields[field].metadata if isinstance(item, Said)]
-    value = "" if any(item.is_secret for item in said) else f" (it is {given[variable]!r})"
-    message = details["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    return f"{variable}: {message}{value}"
-
-
-def _is_redis_url(text: str) -> bool:
-    try:
-        url = urlsplit(text)
-        if url.scheme == "unix":
-            return bool(url.path)
-        return url.scheme in {"redis", "rediss"} and bool(url.hostname) and url.port != 0
-    except ValueError:
-        return False
-
-
-def _is_database_url(text: str) -> bool:
-    try:
-        url = urlsplit(text)
-        if url.scheme == "sqlite":
-            return not url.netloc and len(url.path) > 1
-        return url.scheme == "postgresql" and bool(url.hostname) and url.port != 0 and len(url.path) > 1
-    except ValueError:
-        return False
-
-
-def _is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_address(host) and ip_address(host).is_loopback)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

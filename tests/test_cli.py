@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from sidecar import __version__
 from sidecar.cli import main
-from sidecar.settings import VARIABLES
+from sidecar.environment import VARIABLES
 
 SECRET = "0123456789abcdef"
 

@@ -6,8 +6,9 @@ import pytest
 
 from sidecar.core.job import PlannedStage
 from sidecar.core.stalls import Limits
+from sidecar.environment import load
 from sidecar.job_types import JobTypes, read
-from sidecar.settings import BadSettings, Settings, job_types_in, load
+from sidecar.settings import BadSettings, Settings, job_types_in
 
 FILE = """
 [job_types.timetable]

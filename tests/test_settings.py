@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.settings import VARIABLES, BadSettings, Settings, load, tokens_in_force
+from sidecar.environment import VARIABLES, load
+from sidecar.settings import BadSettings, Settings, tokens_in_force
 from sidecar.tokens import Role, digest
 
 ROOT = Path(__file__).parent.parent

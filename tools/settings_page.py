@@ -6,7 +6,8 @@ from typing import Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from sidecar.settings import VARIABLES, Said, Settings
+from sidecar.environment import VARIABLES
+from sidecar.settings import Said, Settings
 
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 
