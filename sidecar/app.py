@@ -90,7 +90,7 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
         register_process(registry, sidecar.__version__, os.environ.get("SOURCE_COMMIT", ""))
         tracing = await stack.enter_async_context(_tracing(os.environ))
         storage = await stack.enter_async_context(opened(settings, metrics))
-        limits_of = storage.job_types.limits
+        limits_of = storage.baselines.limits
         metrics.attach(storage.surface("metrics"), storage.is_up, limits_of, settings.job_series_limit)
         metrics.allow_streams(settings.max_streams)
         reads = storage.surface("stream")

@@ -189,6 +189,13 @@ class Settings(BaseModel):
     cancel_stuck_seconds: float = Field(
         default=300, gt=0, le=31_536_000, description="How long a job may run on after it was asked to stop."
     )
+    overdue_factor: float = Field(
+        default=1.5,
+        ge=1,
+        le=1000,
+        description="A job is overdue after this many times the 95th percentile of the last 50 successes of its type,"
+        " once there are 10.",
+    )
     watchdog_interval_seconds: float = Field(
         default=5, gt=0, le=3600, description="How often it is looked for stalled jobs; it takes two looks to say so."
     )

@@ -25,6 +25,7 @@ from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.history import SqlHistory
 from sidecar.adapters.sql.live import SqlLive
 from sidecar.background import supervise
+from sidecar.baselines import Baselines
 from sidecar.core.errors import HistoryUnavailable, StartError, StoreUnavailable
 from sidecar.core.silence import Patience
 from sidecar.core.stalls import due_at
@@ -47,7 +48,7 @@ PUSH_MISS = ("update", "ingest", "miss")
 LATE_SECONDS = 30.0
 """A recorder that has not been round for so long is late."""
 
-LOOPS = ("outbox", "recorder", "redis", "restoration", "retention", "spill", "sql", "valkey", "watchdog")
+LOOPS = ("baselines", "outbox", "recorder", "redis", "restoration", "retention", "spill", "sql", "valkey", "watchdog")
 
 Loop = Callable[[], Awaitable[None]]
 Probe = Callable[[], Awaitable[bool]]
@@ -74,18 +75,19 @@ class Storage:
         self.outbox = outbox = RedisOutbox(self.link)
         sql = SqlLive(self.database, clock, settings.finished_ttl_seconds)
         self.outbox_bound = OutboxBound(outbox, metrics, settings.outbox_bytes)
+        self.history = SqlHistory(self.database)
         self.job_types = types = job_types_in(settings)
+        self.baselines = Baselines(self.history, types.limits, settings.overdue_factor)
         live = RedisLive(
             self.link,
             clock,
             finding(sql),
             self.outbox_bound.admit,
             partial(metrics.fell_back, *PUSH_MISS),
-            lambda shown: due_at(shown, types.limits(shown.job.job_type)),
+            lambda shown: due_at(shown, self.baselines.limits(shown.job.job_type)),
         )
         self.stores = Stores(live, sql, self.redis_breaker, metrics, clock)
         self.broker = RedisBroker(self.link)
-        self.history = SqlHistory(self.database)
         self.archive = SqlArchive(self.database, clock)
         self.restoration = Restoration(self.stores, self.link, self.own_link, self.archive, self.sql_breaker)
         lease = RedisLease(self.link, "recorder")
@@ -93,7 +95,7 @@ class Storage:
         sweep, lease = RedisSweep(self.link, live.forget), RedisLease(self.link, "retention")
         self.retention = Retention(outbox, sweep, live, self.archive, lease, _terms(settings), metrics, clock)
         agenda, lease = RedisAgenda(self.link), RedisLease(self.link, "watchdog")
-        self.watchdog = Watchdog(agenda, live, lease, types.limits, clock, settings.watchdog_interval_seconds)
+        self.watchdog = Watchdog(agenda, live, lease, self.baselines.limits, clock, settings.watchdog_interval_seconds)
 
     def surface(self, name: str) -> FallbackStore:
         """Return the one store that serves a surface: rest, stream, ingest or metrics."""
@@ -120,6 +122,7 @@ class Storage:
             "restoration": partial(patient, self.restoration.run, *both),
             "recorder": partial(patient, self.recorder.run, *both),
             "retention": partial(patient, self.retention.run, *both),
+            "baselines": partial(patient, self.baselines.run, self.sql_breaker),
             "watchdog": partial(patient, self.watchdog.run, self.redis_breaker),
             "outbox": partial(patient, self.outbox_bound.watch, self.redis_breaker),
         }

@@ -45,6 +45,7 @@ def test_every_variable_sets_its_field(tmp_path: Path) -> None:
         "SIDECAR_NO_PROGRESS_SECONDS": "200",
         "SIDECAR_NOT_STARTED_SECONDS": "20",
         "SIDECAR_CANCEL_STUCK_SECONDS": "30",
+        "SIDECAR_OVERDUE_FACTOR": "3",
         "SIDECAR_WATCHDOG_INTERVAL_SECONDS": "1",
         "SIDECAR_METRICS_TOKEN": "scrape-scrape-scrape",
         "SIDECAR_SECRET_KEY": "sign-sign-sign-sign",

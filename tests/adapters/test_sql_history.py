@@ -314,3 +314,16 @@ async def test_lost_job_counts_as_finished_and_not_as_completed(database: Databa
     await keep(database, merge.lose(running.job, NOON + 1_000).view)
     (told,) = await history.stats(anything, StatsQuery())
     assert (told.finished, told.completed, told.duration) == (1, 0, None)
+
+
+async def test_what_jobs_usually_take_is_told_by_the_last_that_completed(
+    database: Database, history: SqlHistory
+) -> None:
+    runs = runs_of(7)
+    await keep(database, *map(viewed, runs))
+    expected_of: dict[str, object] = {}
+    for kind in ("x", "y", "z"):
+        mine = sorted((r for r in runs if r.job_type == kind and r.is_completed), key=lambda run: -run.finished_at)
+        expected_of[kind] = _near(durations([run.seconds for run in mine[:12]]))
+    recent = await history.recent(12)
+    assert {kind: (told.count, [told.p50, told.p95, told.p99]) for kind, told in recent.items()} == expected_of

@@ -44,6 +44,18 @@ class SqlHistory:
         async with self._database.reading() as connection:
             return [summary_of(row) for row in await connection.execute(mine)]
 
+    async def recent(self, successes: int) -> Mapping[str, Durations]:
+        """Return how long the last successes of each type took; see `Past`."""
+        completed = (JOBS.c.status == Status.COMPLETED.value, JOBS.c.started_at.is_not(None))
+        seconds = (JOBS.c.finished_at - JOBS.c.started_at).label("seconds")
+        newest = JOBS.c.finished_at.desc()
+        age = func.row_number().over(partition_by=JOBS.c.job_type, order_by=newest).label("age")
+        aged = select(JOBS.c.job_type, seconds, age).where(*completed).subquery()
+        last = select(aged.c.job_type, aged.c.seconds).where(aged.c.age <= successes).subquery()
+        async with self._database.reading(STATS_SECONDS) as connection:
+            rows = await connection.execute(_percentiles(last, "job_type"))
+            return {row.job_type: _durations(row) for row in rows}
+
     async def stats(self, may_see: Callable[[str], bool], asked: StatsQuery) -> list[TypeStats]:
         """Return statistics of the finished jobs of every type, by name; percentiles by the nearest rank."""
         async with self._database.reading(STATS_SECONDS) as connection:
