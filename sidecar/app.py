@@ -91,7 +91,9 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
         tracing = await stack.enter_async_context(_tracing(os.environ))
         storage = await stack.enter_async_context(opened(settings, metrics))
         limits_of = storage.baselines.limits
-        metrics.attach(storage.surface("metrics"), storage.is_up, limits_of, settings.job_series_limit)
+        metrics.attach(
+            storage.surface("metrics"), storage.is_up, limits_of, settings.job_series_limit, storage.baselines
+        )
         metrics.allow_streams(settings.max_streams)
         reads = storage.surface("stream")
         hub = Hub(storage.broker, reads, reads, storage.stores.live, storage.redis_breaker)

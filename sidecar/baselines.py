@@ -1,9 +1,10 @@
-"""What jobs of a type usually take, and so when one of them is overdue."""
+"""What jobs of a type usually take, and so when one of them is overdue; and when one last got through."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
+from sidecar.core.job import NOTHING
 from sidecar.core.stalls import Limits
 from sidecar.history import Durations
 
@@ -23,12 +24,32 @@ class Past(Protocol):
         """Return how long the last successes of each type took, so many of each."""
         ...
 
+    async def last_successes(self) -> Mapping[str, float]:
+        """Return when a job of each type last completed (Unix seconds)."""
+        ...
+
+    async def oldest_queued(self) -> Mapping[str, float]:
+        """Return when the oldest job of each type was made that nobody has begun (Unix seconds)."""
+        ...
+
 
 class Baselines:
     """The limits of each job type, with what its past adds to what is declared."""
 
-    def __init__(self, past: Past, declared: Callable[[str], Limits], factor: float) -> None:
-        """Keep the parts; a job is overdue after `factor` times the 95th percentile."""
+    def __init__(
+        self,
+        past: Past,
+        declared: Callable[[str], Limits],
+        factor: float,
+        expected: Mapping[str, float] = NOTHING,
+    ) -> None:
+        """Keep the parts; a job is overdue after `factor` times the 95th percentile.
+
+        `expected` is how many seconds it may be between two successes of a type.
+        """
+        self.expected = expected
+        self.succeeded: Mapping[str, float] = NOTHING
+        self.queued: Mapping[str, float] = NOTHING
         self._past = past
         self._declared = declared
         self._factor = factor
@@ -47,6 +68,8 @@ class Baselines:
 
     async def refresh(self) -> None:
         """Look at the past."""
+        self.succeeded = await self._past.last_successes()
+        self.queued = await self._past.oldest_queued()
         found = await self._past.recent(SUCCESSES)
         self._overdue = {
             job_type: self._factor * took.p95 for job_type, took in found.items() if took.count >= LEAST_SUCCESSES

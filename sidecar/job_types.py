@@ -39,6 +39,7 @@ class DeclaredType(Declared):
     no_progress_seconds: Seconds | None = None
     not_started_seconds: Seconds | None = None
     cancel_stuck_seconds: Seconds | None = None
+    expected_success_interval_seconds: Seconds | None = None
 
     @model_validator(mode="after")
     def _has_different_stages(self) -> "DeclaredType":
@@ -66,6 +67,12 @@ class JobTypes:
     def limits(self, job_type: str) -> Limits:
         """Return how long the clocks of a type may run."""
         return self._limits.get(job_type, self._default)
+
+    @property
+    def expected_intervals(self) -> Mapping[str, float]:
+        """How many seconds it may be between two successes of a type, where that is declared."""
+        found = ((name, each.expected_success_interval_seconds) for name, each in self.declared.items())
+        return {name: seconds for name, seconds in found if seconds is not None}
 
     def plan(self, job_type: str) -> tuple[PlannedStage, ...] | None:
         """Return the declared stages of a type, None if there are none."""

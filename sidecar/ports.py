@@ -134,10 +134,14 @@ class LiveStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How many jobs there are over all projects by (type, status), and of these the stuck ones by (type, reason)."""
+    """How many jobs there are over all projects by (type, status), and of these the stuck ones by (type, reason).
+
+    Until `settling_until` (Unix seconds) none is said to be stuck, as the watchdog was away.
+    """
 
     jobs: Mapping[tuple[str, str], int] = field(default_factory=dict)
     stalled: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    settling_until: float = 0.0
 
 
 class Census(Protocol):

@@ -20,6 +20,12 @@ class Past:
         self.asked.append(successes)
         return self.found
 
+    async def last_successes(self) -> Mapping[str, float]:
+        return {"import": 5.0}
+
+    async def oldest_queued(self) -> Mapping[str, float]:
+        return {"crawl": 6.0}
+
 
 def declared(job_type: str) -> Limits:
     return Limits(silent_seconds=7.0 if job_type == "import" else 8.0)
@@ -37,6 +43,7 @@ async def test_type_with_enough_successes_is_overdue_after_a_multiple_of_what_mo
     assert baselines.limits("import") == Limits(silent_seconds=7.0, overdue_seconds=150.0)
     assert baselines.limits("crawl") == Limits(silent_seconds=8.0)
     assert past.asked == [SUCCESSES]
+    assert (baselines.succeeded, baselines.queued) == ({"import": 5.0}, {"crawl": 6.0})
 
 
 async def test_past_is_looked_at_again_and_again() -> None:

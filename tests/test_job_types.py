@@ -20,6 +20,7 @@ stages = [
 
 [job_types.crawl]
 silent_seconds = 30.5
+expected_success_interval_seconds = 3600
 """
 
 
@@ -35,6 +36,7 @@ def test_declared_stages_and_limits_hold_for_their_type_alone(file: Path) -> Non
     assert types.plan("timetable") == (PlannedStage("prepare", 15, "Preparing"), PlannedStage("solving", 60))
     assert types.limits("timetable") == Limits(100.0, no_progress_seconds=900.0, stages={"solving": 1800.0})
     assert (types.plan("crawl"), types.limits("crawl").silent_seconds) == (None, 30.5)
+    assert types.expected_intervals == {"crawl": 3600.0}
     assert (types.plan("other"), types.limits("other")) == (None, Limits(silent_seconds=100.0))
 
 

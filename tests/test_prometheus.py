@@ -1,6 +1,7 @@
 """The metrics, judged by what a scrape of them says."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as from_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as from_text
 
+from sidecar.adapters.metric_jobs import NoPast
 from sidecar.adapters.prometheus import PrometheusMetrics, register_process
 from sidecar.core.errors import StoreRefused, StoreUnavailable
 from sidecar.core.job import Reason
@@ -29,10 +31,11 @@ class Counted:
     def __init__(self, counts: Mapping[tuple[str, str], int] | None = None, *jobs: View) -> None:
         self.numbers = dict(counts or {})
         self.stalled: dict[tuple[str, str], int] = {}
+        self.settling_until = 0.0
         self.jobs = list(jobs)
 
     async def counts(self) -> Counts:
-        return Counts(jobs=self.numbers, stalled=self.stalled)
+        return Counts(jobs=self.numbers, stalled=self.stalled, settling_until=self.settling_until)
 
     async def outstanding(self, limit: int) -> list[View]:
         return self.jobs[:limit]
@@ -367,7 +370,9 @@ async def test_the_page_lists_exactly_the_families_there_are() -> None:
     metrics = new_metrics()
     exercise(metrics)
     moving = view_of(update("w", 1, current=1, words={"total": 9}), update("w", 2, current=5))
-    metrics.attach(Counted({("default", "running"): 1}, moving), {"redis": lambda: True}, lambda _: Limits(), 10)
+    census = Counted({("default", "running"): 1}, moving)
+    past = NoPast({"default": 1.0}, {"default": 2.0}, {"default": 3.0})
+    metrics.attach(census, {"redis": lambda: True}, lambda _: Limits(), 10, past)
     exposition = await scraped(metrics, OPENMETRICS)
     assert documented() == {exposed(family) for family in exposition.families}
 
@@ -467,3 +472,22 @@ async def test_exemplars_lead_to_the_spans_of_requests_and_stages() -> None:
     exposition = await scraped(metrics, OPENMETRICS)
     told = {family.name: s.exemplar.labels for family in exposition.families for s in family.samples if s.exemplar}
     assert told == dict.fromkeys(["progress_http_request_duration_seconds", "progress_stage_duration_seconds"], ids)
+
+
+async def test_no_threshold_is_in_force_while_things_settle() -> None:
+    census = Counted({}, view_of(update("w", 1, current=1)))
+    census.settling_until = time.time() + 60
+    metrics = new_metrics()
+    metrics.attach(census, {}, lambda _: Limits(), 10)
+    exposition = await scraped(metrics)
+    threshold = exposition.value("progress_job_stall_threshold_seconds", job_id="job-1", job_type="default")
+    assert threshold == float("inf")
+
+
+async def test_since_when_jobs_wait_and_when_one_got_through_is_told() -> None:
+    metrics = new_metrics()
+    metrics.attach(Counted({}), {}, past=NoPast({"default": 5.0}, {"default": 7.0}, {"default": 60.0}))
+    exposition = await scraped(metrics)
+    assert exposition.value("progress_jobs_queued_oldest_timestamp_seconds", job_type="default") == 5
+    assert exposition.value("progress_last_success_timestamp_seconds", job_type="default") == 7
+    assert exposition.value("progress_expected_success_interval_seconds", job_type="default") == 60

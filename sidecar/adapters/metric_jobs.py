@@ -3,11 +3,12 @@
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf
+from typing import NamedTuple, Protocol
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from sidecar.adapters.metric_series import OTHER, Names, encodable
-from sidecar.core.job import StallReason, Status
+from sidecar.core.job import NOTHING, StallReason, Status
 from sidecar.core.stalls import Limits, threshold
 from sidecar.core.view import View
 from sidecar.ports import Counts
@@ -17,14 +18,46 @@ UNFINISHED = frozenset(status for status in Status if not status.is_finished)
 LimitsOf = Callable[[str], Limits]
 """Gives the limits of a job type."""
 
+NO_LIMITS = Limits(no_progress_seconds=inf)
+
+
+class PastTimes(Protocol):
+    """What has been, by job type (Unix seconds): the oldest job in the queue, the last success; how often is enough."""
+
+    @property
+    def queued(self) -> Mapping[str, float]:
+        """When the oldest job that nobody has begun was made."""
+        ...
+
+    @property
+    def succeeded(self) -> Mapping[str, float]:
+        """When a job last completed."""
+        ...
+
+    @property
+    def expected(self) -> Mapping[str, float]:
+        """How many seconds it may be between two that complete."""
+        ...
+
+
+class NoPast(NamedTuple):
+    """Nothing has been."""
+
+    queued: Mapping[str, float] = NOTHING
+    succeeded: Mapping[str, float] = NOTHING
+    expected: Mapping[str, float] = NOTHING
+
+
 BY_JOB = ["job_id", "job_type"]
 
 
 class JobFamilies:
     """Makes the families of one scrape."""
 
-    def __init__(self, names: Names, limits_of: LimitsOf, most_jobs: int) -> None:
-        """Keep which types have series, their limits, and of how many jobs it is told one by one."""
+    def __init__(self, names: Names, limits_of: LimitsOf, most_jobs: int, past: PastTimes, now: float) -> None:
+        """Keep which types have series, their limits, of how many jobs it is told one by one, and what has been."""
+        self._past = past
+        self._now = now
         self._names = names
         self._limits_of = limits_of
         self._most_jobs = most_jobs
@@ -43,6 +76,7 @@ class JobFamilies:
             yield family
         yield self._stalled(counts.stalled)
         yield from self._limits()
+        yield from self._times()
 
     def of_jobs(self, jobs: Sequence[View], counts: Counts) -> Iterator[Metric]:
         """Yield what is told of unfinished jobs one by one, and how many are left out."""
@@ -54,12 +88,30 @@ class JobFamilies:
             words = (job.job.project, job.stage or "", job.status.value)
             info.add_metric([*self._labels(job), *map(encodable, words)], 1)
         yield info
+        is_settling = counts.settling_until > self._now
         for name, text, value in PER_JOB:
             family = GaugeMetricFamily(name, text, labels=BY_JOB)
             for job in jobs:
-                found = value(job, self._limits_of(job.job.job_type))
+                found = value(job, NO_LIMITS if is_settling else self._limits_of(job.job.job_type))
                 if found is not None:
                     family.add_metric(self._labels(job), found)
+            yield family
+
+    def _times(self) -> Iterator[Metric]:
+        """Yield since when jobs wait, and when one last completed: seconds of the past, absent where there is none."""
+        for name, text, times in (
+            ("progress_jobs_queued_oldest_timestamp_seconds", "When the oldest of them was made.", self._past.queued),
+            ("progress_last_success_timestamp_seconds", "When a job last completed.", self._past.succeeded),
+            (
+                "progress_expected_success_interval_seconds",
+                "How long it may be between two that complete.",
+                self._past.expected,
+            ),
+        ):
+            family = GaugeMetricFamily(name, text, labels=["job_type"])
+            for job_type, value in times.items():
+                if self._names.has_series(job_type):
+                    family.add_metric([encodable(job_type)], value)
             yield family
 
     def _labels(self, job: View) -> list[str]:

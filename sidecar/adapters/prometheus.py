@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, GCCollector, Info, PlatformColl
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from sidecar.adapters.metric_exposition import Scrape, negotiated
-from sidecar.adapters.metric_jobs import JobFamilies, LimitsOf
+from sidecar.adapters.metric_jobs import JobFamilies, LimitsOf, NoPast, PastTimes
 from sidecar.adapters.metric_series import OTHER, Families, Names
 from sidecar.core.errors import Unavailable
 from sidecar.core.job import Reason
@@ -67,6 +67,7 @@ class PrometheusMetrics:
         self._is_up: Mapping[str, Callable[[], bool]] = {}
         self._most_job_series = 0
         self._limits_of: LimitsOf = lambda _: DEFAULT
+        self._past: PastTimes = NoPast()
         make = Families(registry)
         self._sse_connections = make.plain_counter("sse_connections_total", "Event streams opened.")
         self._sse_misses = make.plain_counter("sse_redis_misses_total", "Stream reads that Redis had nothing for.")
@@ -246,12 +247,14 @@ class PrometheusMetrics:
         is_up: Mapping[str, Callable[[], bool]],
         limits_of: LimitsOf = lambda _: DEFAULT,
         most_job_series: int = 0,
+        past: PastTimes | None = None,
     ) -> None:
         """Let scrapes tell what the census counts and which stores are there, and of so many jobs how they stand."""
         self._census = census
         self._is_up = is_up
         self._limits_of = limits_of
         self._most_job_series = most_job_series
+        self._past = past or NoPast()
 
     def allow_streams(self, most: int) -> None:
         """Tell how many streams may be open."""
@@ -311,7 +314,7 @@ class PrometheusMetrics:
         finally:
             self._collector_seconds.set(time.perf_counter() - began)
         self._collector_at.set_to_current_time()
-        families = JobFamilies(self._names, self._limits_of, self._most_job_series)
+        families = JobFamilies(self._names, self._limits_of, self._most_job_series, self._past, time.time())
         return [up, *families.of_types(counts), *families.of_jobs(jobs, counts)]
 
 

@@ -21,14 +21,15 @@ async def read_counts(redis: Client) -> Counts:
     async with redis.pipeline(transaction=False) as pipe:
         for project in projects:
             pipe.hgetall(ProjectKeys(project).index("counts"))
-        answers = await pipe.execute()
+        pipe.hget(keys.WATCHDOG, "settling")
+        *answers, settling = await pipe.execute()
     for answer in answers:
         for field, number in answer.items():
             job_type, status, *reason = field.decode().split("|")
             jobs[job_type, status] = jobs.get((job_type, status), 0) + int(number)
             if reason:
                 stalled[job_type, reason[0]] = stalled.get((job_type, reason[0]), 0) + int(number)
-    return Counts(jobs=jobs, stalled=stalled)
+    return Counts(jobs=jobs, stalled=stalled, settling_until=float(settling or 0.0))
 
 
 async def read_outstanding(link: RedisLink, limit: int) -> list[View]:

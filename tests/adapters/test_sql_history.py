@@ -327,3 +327,17 @@ async def test_what_jobs_usually_take_is_told_by_the_last_that_completed(
         expected_of[kind] = _near(durations([run.seconds for run in mine[:12]]))
     recent = await history.recent(12)
     assert {kind: (told.count, [told.p50, told.p95, told.p99]) for kind, told in recent.items()} == expected_of
+
+
+async def test_last_success_and_oldest_in_the_queue_are_told_by_type(database: Database, history: SqlHistory) -> None:
+    runs = runs_of(8)
+    waiting = [
+        view(merge.apply(None, update(f"q{n}", job_type="x", words={"status": "queued"}), NOON + n).job) for n in (5, 3)
+    ]
+    await keep(database, *map(viewed, runs), *waiting)
+    completed = {run.job_type: 0.0 for run in runs if run.is_completed}
+    for run in runs:
+        if run.is_completed:
+            completed[run.job_type] = max(completed[run.job_type], run.finished_at)
+    assert await history.last_successes() == pytest.approx(completed)
+    assert await history.oldest_queued() == {"x": NOON + 3}

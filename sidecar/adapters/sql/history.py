@@ -56,6 +56,20 @@ class SqlHistory:
             rows = await connection.execute(_percentiles(last, "job_type"))
             return {row.job_type: _durations(row) for row in rows}
 
+    async def last_successes(self) -> Mapping[str, float]:
+        """Return when a job of each type last completed; see `Past`."""
+        asked = select(JOBS.c.job_type, func.max(JOBS.c.finished_at)).group_by(JOBS.c.job_type)
+        completed = asked.where(JOBS.c.status == Status.COMPLETED.value, JOBS.c.finished_at.is_not(None))
+        async with self._database.reading(STATS_SECONDS) as connection:
+            return {kind: float(at) for kind, at in await connection.execute(completed)}
+
+    async def oldest_queued(self) -> Mapping[str, float]:
+        """Return when the oldest job of each type was made that nobody has begun; see `Past`."""
+        asked = select(JOBS.c.job_type, func.min(JOBS.c.created_at)).group_by(JOBS.c.job_type)
+        async with self._database.reading(STATS_SECONDS) as connection:
+            rows = await connection.execute(asked.where(JOBS.c.status == Status.QUEUED.value))
+            return {kind: float(at) for kind, at in rows}
+
     async def stats(self, may_see: Callable[[str], bool], asked: StatsQuery) -> list[TypeStats]:
         """Return statistics of the finished jobs of every type, by name; percentiles by the nearest rank."""
         async with self._database.reading(STATS_SECONDS) as connection:
