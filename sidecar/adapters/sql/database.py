@@ -18,6 +18,9 @@ from sidecar.adapters.sql.tables import RECORDED
 from sidecar.core.errors import HistoryUnavailable, StartError, StoreUnavailable
 
 CONNECTIONS = 5
+LOCKED = "database is locked"
+AGAIN_SECONDS = 0.05
+
 MIGRATION_SECONDS = 60.0
 MIGRATION_LOCK = 0x5EC0DE
 """Taken in PostgreSQL while migrating, so that of two sidecars that start at once one waits for the other."""
@@ -47,8 +50,20 @@ class Database:
         return self._engine.dialect.name == "postgresql"
 
     async def open(self) -> None:
-        """Create or migrate what has to be; raises `StoreUnavailable`."""
-        await self._migrated(MIGRATION_SECONDS)
+        """Create or migrate what has to be; raises `StoreUnavailable`.
+
+        Several that open a new SQLite at once get in each other's way when they switch it to WAL, for which it waits
+        for nobody: those try again.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self.timeout_seconds
+        while True:
+            try:
+                return await self._migrated(MIGRATION_SECONDS)
+            except HistoryUnavailable as error:
+                if LOCKED not in str(error) or clock() > deadline:
+                    raise
+            await asyncio.sleep(AGAIN_SECONDS)
 
     async def _migrated(self, seconds: float) -> None:
         async with self._connected(seconds, is_reading=False) as connection:
