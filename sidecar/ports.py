@@ -309,6 +309,13 @@ class Metrics(Protocol):
         """
         ...
 
+    def stream_resumed(self, result: str) -> None:
+        """Count how a watch began: it was `replayed` what it had missed, or given the state.
+
+        That is a `snapshot` for who has heard nothing, `unknown_cursor` for who has, of which we know nothing.
+        """
+        ...
+
     def stream_missed(self) -> None:
         """Count a stream read for which the live store held nothing."""
         ...

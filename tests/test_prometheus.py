@@ -116,6 +116,7 @@ def exercise(metrics: Metrics) -> None:
     metrics.request_finished("POST", "/v1/jobs/{job_id}", 200, 0.004)
     metrics.stream_opened("sse")
     metrics.stream_closed("sse", "done", 12.0)
+    metrics.stream_resumed("replayed")
     metrics.stream_missed()
     metrics.loop_crashed("hub")
     metrics.fell_back("get", "stream", "miss")

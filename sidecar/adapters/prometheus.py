@@ -21,6 +21,7 @@ MOST_CENSUS_SECONDS = 1.0
 
 RESULTS = (*Reason, "rejected")
 REJECTIONS = ("validation", "auth", "too_large", "conflict", "unavailable")
+RESUMES = ("replayed", "snapshot", "unknown_cursor")
 TRANSPORTS = ("sse", "websocket")
 DISCONNECTS = ("client", "done", "slow_consumer", "lifetime", "expired", "shutdown", "error")
 FALLBACKS = (
@@ -134,6 +135,7 @@ class PrometheusMetrics:
             *("method", "route", "code"),
         )
         self._streams = make.gauge("progress_stream_connections", "Streams now open.", "transport")
+        self._resumes = make.counter("progress_stream_resumes_total", "Watches that began, by how.", "result")
         self._disconnects = make.counter(
             "progress_stream_disconnects_total", "Streams that ended.", "transport", "reason"
         )
@@ -198,6 +200,10 @@ class PrometheusMetrics:
         self._streams.of(transport).dec()
         self._disconnects.of(transport, reason).inc()
         self._stream_seconds.of(transport).observe(seconds)
+
+    def stream_resumed(self, result: str) -> None:
+        """Count how a watch began."""
+        self._resumes.of(result).inc()
 
     def stream_missed(self) -> None:
         """Count a stream read for which the live store held nothing."""
@@ -278,6 +284,8 @@ class PrometheusMetrics:
             self._stream_seconds.of(transport)
             for reason in DISCONNECTS:
                 self._disconnects.of(transport, reason)
+        for result in RESUMES:
+            self._resumes.of(result)
         for loop in loops:
             self._crashes.of(loop)
         for operation, surface, reason in FALLBACKS:

@@ -77,6 +77,9 @@ class Counted:
         assert seconds >= 0
         self._count("stream_closed", transport, reason)
 
+    def stream_resumed(self, result: str) -> None:
+        self._count("stream_resumed", result)
+
     def stream_missed(self) -> None:
         self._count("stream_missed")
 

@@ -246,3 +246,13 @@ async def test_who_may_not_see_a_project_is_told_so(start: Starter) -> None:
 async def test_a_head_request_gets_the_headers_alone(sidecar: Sidecar) -> None:
     async with sidecar.client.head("/v1/events?project=default") as response:
         assert (response.status, response.content_type) == (200, "text/event-stream")
+
+
+async def test_how_a_watch_begins_is_counted(sidecar: Sidecar) -> None:
+    answer = await sidecar.push("j", current=1)
+    for path in ("/v1/events?project=default", "/v1/jobs/j/events"):
+        for heard in ("", answer["cursor"], "elsewhere-3"):
+            async with sidecar.client.get(path, headers={"Last-Event-ID": heard}) as response:
+                await EventStream(response.content).next("connected")
+    for result in ("snapshot", "replayed", "unknown_cursor"):
+        await sidecar.metrics.until("stream_resumed", result, times=2)

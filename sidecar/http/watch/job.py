@@ -73,6 +73,13 @@ class Found:
     is_news: bool
 
 
+def result_of(heard: object, *, is_recovered: bool) -> str:
+    """Return how a watch began, as it is counted."""
+    if is_recovered:
+        return "replayed"
+    return "unknown_cursor" if heard else "snapshot"
+
+
 class JobWatch:
     """A client that watches one job."""
 
@@ -126,6 +133,8 @@ class JobWatch:
             "server_time": rfc3339(self._services.clock()),
         }
         await self._client.say("connected", data)
+        is_recovered = found is not None and found.is_recovered
+        self._services.metrics.stream_resumed(result_of(self._wanted.heard, is_recovered=is_recovered))
 
     async def _is_all(self, found: Found) -> bool:
         """Tell the job as it is, if that is news; true if nothing can follow."""

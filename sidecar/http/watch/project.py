@@ -12,7 +12,7 @@ from sidecar.core.job import Json
 from sidecar.http.services import Services
 from sidecar.http.streams import Stream
 from sidecar.http.watch.client import Client
-from sidecar.http.watch.job import nothing
+from sidecar.http.watch.job import nothing, result_of
 from sidecar.hub import END_OF_TIME
 from sidecar.ports import Cursor
 from sidecar.selection import Selection
@@ -103,6 +103,7 @@ class ProjectWatch:
             first = beginning.result() if beginning.done() else None
             is_recovered = first is not None and heard is not None and _is_joined_by(heard, first)
             await self._connect(first, is_recovered=is_recovered)
+            self._services.metrics.stream_resumed(result_of(self._wanted.heard, is_recovered=is_recovered))
             backlog = await self._client.kept_alive(beginning, self._times.heartbeat)
         finally:
             await ended(beginning)
