@@ -4,6 +4,7 @@ import asyncio
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 
 from prometheus_client import CollectorRegistry, GCCollector, Info, PlatformCollector, ProcessCollector
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -34,6 +35,8 @@ FALLBACKS = (
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OUTCOMES = ("completed", "failed", "cancelled", "lost")
 STORE_OPERATIONS = ("update", "update_many", "get", "page", "delete", "since", "timeline", "projects", "counts")
+STORES = ("redis", "sql")
+STORE_FAILURES = ("unavailable", "refused")
 LABELS = ("job_type", "stage", "item")
 
 REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -277,25 +280,24 @@ class PrometheusMetrics:
         return body, content_type
 
     def _begin(self, loops: Sequence[str]) -> None:
-        for reason in REJECTIONS:
-            self._rejections.of(reason)
+        plain = (
+            (self._rejections, REJECTIONS),
+            (self._resumes, RESUMES),
+            (self._crashes, loops),
+            (self._overflow, LABELS),
+        )
+        for family, values in plain:
+            for value in values:
+                family.of(value)
         for transport in TRANSPORTS:
             self._streams.of(transport)
             self._stream_seconds.of(transport)
-            for reason in DISCONNECTS:
-                self._disconnects.of(transport, reason)
-        for result in RESUMES:
-            self._resumes.of(result)
-        for loop in loops:
-            self._crashes.of(loop)
-        for operation, surface, reason in FALLBACKS:
-            self._fallbacks.of(operation, surface, reason)
-        for store in ("redis", "sql"):
-            for operation in STORE_OPERATIONS:
-                for kind in ("unavailable", "refused"):
-                    self._store_errors.of(store, operation, kind)
-        for label in LABELS:
-            self._overflow.of(label)
+        for transport, reason in product(TRANSPORTS, DISCONNECTS):
+            self._disconnects.of(transport, reason)
+        for failure in product(STORES, STORE_OPERATIONS, STORE_FAILURES):
+            self._store_errors.of(*failure)
+        for fallback in FALLBACKS:
+            self._fallbacks.of(*fallback)
 
     def _begin_type(self, job_type: str) -> None:
         self._started.of(job_type)
