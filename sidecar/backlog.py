@@ -13,6 +13,9 @@ from sidecar.selection import Selection
 from sidecar.watcher import Broadcast, Form
 
 JOBS_A_READ = 200
+WHOLE_JOBS_A_READ = 4
+"""Of whole jobs, which may be 100 KB each: what is read for a client is held until it has taken it."""
+
 PIECE_BYTES = 64 * 1024
 """What is written to a client before it is waited for: one that reads nothing must not make us keep all of it."""
 
@@ -73,8 +76,8 @@ def _concerns(change: Broadcast, selection: Selection, opened_at: int | None) ->
     return change.view is not None and not change.view.is_finished and selection.has(change)
 
 
-Asked = tuple[str, int]
-"""A project, and the rev after which changes are asked for."""
+Asked = tuple[str, int, int]
+"""A project, the rev after which changes are asked for, and how many at a time."""
 
 
 class Backlogs:
@@ -87,9 +90,9 @@ class Backlogs:
         self._waiting: dict[Asked, list[asyncio.Future[Backlog]]] = {}
         self._reads: set[asyncio.Task[None]] = set()
 
-    async def after(self, project: str, rev: int) -> Backlog:
+    async def after(self, project: str, rev: int, *, is_whole: bool = False) -> Backlog:
         """Return what changed after a rev, as of now or later. Raises `StoreUnavailable`."""
-        asked = (project, rev)
+        asked = (project, rev, WHOLE_JOBS_A_READ if is_whole else JOBS_A_READ)
         if asked not in self._waiting:
             self._waiting[asked] = []
             reading = asyncio.create_task(self._read_for_all(asked), name=f"backlog-{project}")
@@ -114,8 +117,8 @@ class Backlogs:
         finally:
             _fail([*answers, *self._waiting.pop(asked)], StoreUnavailable("the read broke off"))
 
-    async def _read(self, project: str, rev: int) -> Backlog:
-        missed = await self._feed.since(project, rev, JOBS_A_READ)
+    async def _read(self, project: str, rev: int, limit: int) -> Backlog:
+        missed = await self._feed.since(project, rev, limit)
         changes = [Broadcast.of(each) for each in missed.changes]
         self._show(project, changes)
         return Backlog(changes, missed.cursor, is_more=missed.is_more, cut=missed.cut)

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from sidecar.core.document import rfc3339
-from sidecar.http import wire
+from sidecar.http import cross_origin, wire
 from sidecar.http.auth import RIGHTS, Right
 from sidecar.http.passes import SESSION_SECONDS
 from sidecar.http.problem import Unauthorized
@@ -44,8 +44,9 @@ async def sign_out(request: web.Request) -> web.Response:
 async def session(request: web.Request) -> web.Response:
     """GET /v1/session: whether a token is needed, and what this client may do."""
     gate = request.app[SERVICES].gate
+    cookie = None if cross_origin.is_allowed(request) else request.cookies.get(COOKIE)
     try:
-        principal = gate.principal(request.headers.get("Authorization"), cookie=request.cookies.get(COOKIE))
+        principal = gate.principal(request.headers.get("Authorization"), cookie=cookie)
     except Unauthorized:
         principal = None
     return json_answer(

@@ -171,7 +171,7 @@ class ProjectWatch:
         """Read what changed after a rev, again and again while the store is away."""
         while True:
             with suppress(Unavailable):
-                return await self._services.hub.backlogs.after(self._wanted.project, rev)
+                return await self._services.hub.backlogs.after(self._wanted.project, rev, is_whole=self._form.is_whole)
             await self._stream.pause(self._times.poll)
 
     async def _connect(self, first: Backlog | None, *, is_recovered: bool) -> None:

@@ -54,6 +54,7 @@ async def watch(request: web.Request) -> web.WebSocketResponse:
         with services.streams.opened(request[PRINCIPAL], request.remote or "") as stream:
             await _counted(services, Socket(request, socket, stream), stream)
     except FullError:
+        services.gate.give_back(request.query.get("ticket", ""))
         await socket.send_str(json.dumps({"event": "overloaded", "cursor": None, "data": {}}))
         await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
     return socket
