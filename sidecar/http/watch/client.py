@@ -10,6 +10,7 @@ from aiohttp import web
 from sidecar.core.job import Json
 from sidecar.http.watch import events
 from sidecar.http.watch.events import Dialect
+from sidecar.tasks import unheeded
 from sidecar.watcher import EndedError, Form
 
 HIGH_WATER_BYTES = 64 * 1024
@@ -24,7 +25,7 @@ T = TypeVar("T")
 class Client:
     """The `Outlet` of a client's watchers, and what is said to this client alone."""
 
-    __slots__ = ("_clock", "_dialect", "_request", "_transport", "_write_seconds", "_written_at")
+    __slots__ = ("_clock", "_dialect", "_draining", "_request", "_transport", "_write_seconds", "_written_at")
 
     def __init__(self, request: web.Request, dialect: Dialect, write_seconds: float) -> None:
         """Keep the parts of a request whose response has begun; no write takes longer than `write_seconds`."""
@@ -32,6 +33,7 @@ class Client:
         if not isinstance(transport, asyncio.Transport):
             raise ConnectionResetError("the client has gone")
         self._request = request
+        self._draining: asyncio.Task[None] | None = None
         self._dialect = dialect
         self._write_seconds = write_seconds
         self._transport = transport
@@ -57,9 +59,15 @@ class Client:
         return self._transport.get_write_buffer_size() <= HIGH_WATER_BYTES
 
     async def drain(self) -> None:
-        """Wait until the client has taken what is kept; see `Outlet`."""
+        """Wait until the client has taken what is kept; see `Outlet`.
+
+        Several may wait at once: aiohttp has one future for all of them, and who gives up would cancel it for the rest.
+        """
+        if self._draining is None or self._draining.done():
+            self._draining = asyncio.create_task(self._request.writer.drain(), name="drain-client")
+            self._draining.add_done_callback(unheeded)
         async with asyncio.timeout(self._write_seconds):
-            await self._request.writer.drain()
+            await asyncio.shield(self._draining)
 
     @property
     def is_closed(self) -> bool:
