@@ -4,6 +4,7 @@ import json
 from collections import OrderedDict
 from typing import NamedTuple
 
+from sidecar.ports import Cursor
 from sidecar.watcher import Broadcast
 
 JOBS_REMEMBERED = 20_000
@@ -16,6 +17,16 @@ class Reached(NamedTuple):
     percent: float
 
 
+class Mark(NamedTuple):
+    """What is kept of a change: no whole job, of which 20,000 would take a gigabyte."""
+
+    cursor: Cursor
+    version: int
+    is_end: bool
+    reached: Reached | None
+    row: bytes | None
+
+
 class Told:
     """The last change told of each job of a project, and what was shown of it in snapshots, as far as remembered.
 
@@ -26,8 +37,8 @@ class Told:
 
     def __init__(self) -> None:
         """Begin with nothing told."""
-        self._told: OrderedDict[str, Broadcast] = OrderedDict()
-        self._shown: OrderedDict[str, Broadcast] = OrderedDict()
+        self._told: OrderedDict[str, Mark] = OrderedDict()
+        self._shown: OrderedDict[str, Mark] = OrderedDict()
 
     def note(self, change: Broadcast) -> None:
         """Remember a change that all watchers were told."""
@@ -47,32 +58,35 @@ class Told:
         return any(_is_behind(change, each) for each in (told, shown) if each is not None)
 
 
-def _put(known: OrderedDict[str, Broadcast], change: Broadcast) -> None:
+def _put(known: OrderedDict[str, Mark], change: Broadcast) -> None:
     known.pop(change.job_id, None)
     if not change.is_gone:
-        known[change.job_id] = change
+        known[change.job_id] = _mark(change)
         if len(known) > JOBS_REMEMBERED:
             known.popitem(last=False)
 
 
-def _is_behind(change: Broadcast, known: Broadcast) -> bool:
+def _mark(change: Broadcast) -> Mark:
+    reached = None if change.view is None else Reached(change.view.job.attempt.number, change.view.percent)
+    return Mark(change.cursor, change.version, change.is_end, reached, change.row)
+
+
+def _is_behind(change: Broadcast, known: Mark) -> bool:
     """Whether a change is older than what is known of another epoch."""
     if known.cursor.epoch == change.cursor.epoch or change.is_gone:
         return False
     return change.version <= known.version or _goes_back(known, change)
 
 
-def _goes_back(last: Broadcast, change: Broadcast) -> bool:
+def _goes_back(last: Mark, change: Broadcast) -> bool:
     if change.view is None or change.view.job.attempt.rewound is not None:
         return False
-    reached = _reached(last)
+    reached = last.reached or _reached(last.row)
     if reached.attempt != change.view.job.attempt.number:
         return False
     return change.view.percent < reached.percent or (last.is_end and not change.is_end)
 
 
-def _reached(change: Broadcast) -> Reached:
-    if change.view is not None:
-        return Reached(change.view.job.attempt.number, change.view.percent)
-    row = json.loads(change.row or b"{}")
-    return Reached(row.get("attempt", 0), row.get("percent", 0.0))
+def _reached(row: bytes | None) -> Reached:
+    told = json.loads(row or b"{}")
+    return Reached(told.get("attempt", 0), told.get("percent", 0.0))

@@ -57,6 +57,11 @@ class Stream:
         self._ends = ()
         self._streams.remove(self)
 
+    @property
+    def reason(self) -> str | None:
+        """Why it has to end, None while it need not."""
+        return self._reason
+
     def end(self, reason: str) -> None:
         """End it; the first reason counts."""
         if self._reason is None:

@@ -25,7 +25,10 @@ T = TypeVar("T")
 class Client:
     """The `Outlet` of a client's watchers, and what is said to this client alone."""
 
-    __slots__ = ("_clock", "_dialect", "_draining", "_request", "_transport", "_write_seconds", "_written_at")
+    __slots__ = (
+        *("_clock", "_dialect", "_draining", "_is_let_go"),
+        *("_request", "_transport", "_write_seconds", "_written_at"),
+    )
 
     def __init__(self, request: web.Request, dialect: Dialect, write_seconds: float) -> None:
         """Keep the parts of a request whose response has begun; no write takes longer than `write_seconds`."""
@@ -34,6 +37,7 @@ class Client:
             raise ConnectionResetError("the client has gone")
         self._request = request
         self._draining: asyncio.Task[None] | None = None
+        self._is_let_go = False
         self._dialect = dialect
         self._write_seconds = write_seconds
         self._transport = transport
@@ -63,6 +67,9 @@ class Client:
 
         Several may wait at once: aiohttp has one future for all of them, and who gives up would cancel it for the rest.
         """
+        if self._is_let_go:
+            self.abort()
+            raise ConnectionResetError("the stream has to end")
         if self._draining is None or self._draining.done():
             self._draining = asyncio.create_task(self._request.writer.drain(), name="drain-client")
             self._draining.add_done_callback(unheeded)
@@ -104,6 +111,12 @@ class Client:
             if not task.done():
                 await self.pass_on(self.form("brief").ping)
         return task.result()
+
+    def let_go(self, _: str) -> None:
+        """Wait for the client no more: drop the connection if it has yet to take what was written."""
+        self._is_let_go = True
+        if self._draining is not None and not self._draining.done():
+            self.abort()
 
     def abort(self) -> None:
         """Drop the connection: what the client does not read is worth nothing, and would be kept."""

@@ -1,5 +1,6 @@
 """Server-Sent Events: what every stream is opened with, and how it ends."""
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 
@@ -87,18 +88,20 @@ class EventStream(web.StreamResponse):
         try:
             await self.write(events.opening())
             with stream:
-                await self._begin(Client(request, self._dialect(), services.times.write), stream).run()
+                client = Client(request, self._dialect(), services.times.write)
+                stream.on_end(client.let_go)
+                await self._begin(client, stream).run()
             reason = "done"
         except EndedError as error:
             reason = error.reason
         except ConnectionError:
-            reason = "client"
+            reason = stream.reason or "client"
         except Exception:
             reason = "error"
             raise
         finally:
             services.metrics.stream_closed("sse", reason, services.streams.age_seconds(stream))
-        if reason in ("client", "slow_consumer"):
+        if reason in ("client", "slow_consumer") or (reason != "done" and _is_behind(request)):
             if request.transport is not None:
                 request.transport.abort()  # what it does not read is worth nothing, and would be kept
             raise ConnectionResetError(reason)
@@ -107,6 +110,14 @@ class EventStream(web.StreamResponse):
     def _dialect(self) -> Dialect:
         is_chunked = self.headers.get("Transfer-Encoding") == "chunked"
         return events.server_sent(is_chunked=is_chunked, has_pings=self._has_pings)
+
+
+def _is_behind(request: web.Request) -> bool:
+    """Whether a client has gone, or has yet to take what was written: it comes again, and misses nothing."""
+    transport = request.transport
+    return (
+        not isinstance(transport, asyncio.Transport) or transport.is_closing() or transport.get_write_buffer_size() > 0
+    )
 
 
 def _heard(request: web.Request) -> str:

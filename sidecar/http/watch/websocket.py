@@ -67,7 +67,7 @@ async def _counted(services: Services, socket: "Socket", stream: Stream) -> None
     try:
         reason = await socket.run()
     except ConnectionError:
-        reason = "client"
+        reason = stream.reason or "client"
     except Exception:
         reason = "error"
         raise
@@ -87,6 +87,7 @@ class Socket:
         self._stream = stream
         self._client = Client(request, events.websocket(), services.times.write)
         self._watches: dict[str, asyncio.Task[None]] = {}
+        stream.on_end(self._client.let_go)
 
     async def run(self) -> str:
         """Serve until the client leaves, or the stream has to end; return why."""
