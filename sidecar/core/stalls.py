@@ -4,7 +4,7 @@ Judged by the server's clock only, by when it was told: workers' own clocks are 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from sidecar.core.job import NOTHING, Json, Stall, StallReason, Status
 from sidecar.core.silence import WAITING
@@ -75,6 +75,8 @@ def is_settled(before: View, after: View, *, has_moved: bool) -> bool:
             return after.status is not Status.QUEUED
         case StallReason.OVERDUE | StallReason.DEADLINE | StallReason.CANCEL_STUCK:
             return False
+        case _:
+            assert_never(stall.reason)
 
 
 def _clocks(shown: View, limits: Limits) -> Iterator[Stall]:
