@@ -18,9 +18,10 @@ from prometheus_client import CollectorRegistry
 
 import sidecar
 from sidecar import log
-from sidecar.adapters.prometheus import PrometheusMetrics, register_process
+from sidecar.adapters.prometheus import TRANSPORTS, PrometheusMetrics, register_process
 from sidecar.background import measure_lag
 from sidecar.core.errors import StartError
+from sidecar.foresight import Foresight
 from sidecar.http import routes
 from sidecar.http.auth import Gate
 from sidecar.http.passes import Passes
@@ -35,6 +36,7 @@ from sidecar.storage import LOOPS as STORAGE_LOOPS
 from sidecar.storage import Storage, looping, opened, patient
 from sidecar.tasks import ended
 from sidecar.tracker import Tracker
+from sidecar.traffic import Traffic
 
 logger = logging.getLogger(__name__)
 
@@ -90,9 +92,10 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
         register_process(registry, sidecar.__version__, os.environ.get("SOURCE_COMMIT", ""))
         tracing = await stack.enter_async_context(_tracing(os.environ))
         storage = await stack.enter_async_context(opened(settings, metrics))
-        limits_of = storage.baselines.limits
+        traffic = {transport: Traffic() for transport in TRANSPORTS}
         metrics.attach(
-            storage.surface("metrics"), storage.is_up, limits_of, settings.job_series_limit, storage.baselines
+            *(storage.surface("metrics"), storage.is_up, storage.baselines.limits, settings.job_series_limit),
+            *(storage.baselines, traffic),
         )
         metrics.allow_streams(settings.max_streams)
         reads = storage.surface("stream")
@@ -106,9 +109,10 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
         )
         limits = Limits(settings.max_streams, settings.max_streams_per_token, settings.max_streams_per_address)
         open_streams = Streams(limits, settings.stream_lifetime_seconds)
+        foresight = Foresight(storage.job_types, storage.baselines)
         services = Services(
-            tracker=_tracker(storage, metrics, "rest", tracing.spans),
-            watched=_tracker(storage, metrics, "stream"),
+            tracker=_tracker(storage, metrics, "rest", foresight, tracing.spans),
+            watched=_tracker(storage, metrics, "stream", foresight),
             hub=hub,
             metrics=metrics,
             gate=gate,
@@ -116,9 +120,10 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
             render=metrics.render,
             probes={**storage.probes, "listener": _is_listening(hub), "accepting": _is_accepting(open_streams)},
             is_ready=_can_take_work,
-            job_types=storage.job_types,
+            known_types=foresight.known_types,
             version=sidecar.__version__,
             max_update_bytes=settings.max_update_bytes,
+            traffic=traffic,
             times=times or StreamTimes(heartbeat=settings.heartbeat_seconds),
         )
         await stack.enter_async_context(looping("hub", partial(patient, hub.run), metrics))
@@ -154,9 +159,11 @@ def _is_tracing_wanted(environment: Mapping[str, str]) -> bool:
     return not is_off and any(environment.get(name, "").strip() for name in OTLP_ENDPOINTS)
 
 
-def _tracker(storage: Storage, metrics: Metrics, surface: str, spans: Spans | None = None) -> Tracker:
+def _tracker(
+    storage: Storage, metrics: Metrics, surface: str, foresight: Foresight, spans: Spans | None = None
+) -> Tracker:
     store = storage.surface(surface)
-    return Tracker(store, store, storage.history, metrics, time.time, storage.job_types.plan, spans)
+    return Tracker(store, store, storage.history, metrics, time.time, foresight.informed, spans)
 
 
 async def _serve_until_stopped(settings: Settings) -> None:

@@ -1,27 +1,28 @@
-"""What jobs of a type usually take, and so when one of them is overdue; and when one last got through."""
+"""What jobs of a type usually take, and so when one of them ends or is overdue; and when one last got through."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from math import ceil
 from typing import Protocol
 
-from sidecar.core.job import NOTHING
+from sidecar.core.job import NOTHING, Usual
 from sidecar.core.stalls import Limits
-from sidecar.history import Durations
+from sidecar.core.usual import LEAST_RUNS, Run, learnt
 
 SUCCESSES = 50
 """How many of the last successes of a type are looked at."""
 
-LEAST_SUCCESSES = 10
-"""With fewer nobody can say what is usual."""
+MOST_TYPES = 200
+"""Of so many types, those in which something completed last."""
 
 REFRESH_SECONDS = 60.0
 
 
 class Past(Protocol):
-    """How long jobs took that have completed. Raises `StoreUnavailable`."""
+    """How jobs went that have completed. Raises `StoreUnavailable`."""
 
-    async def recent(self, successes: int) -> Mapping[str, Durations]:
-        """Return how long the last successes of each type took, so many of each."""
+    async def recent(self, job_type: str, successes: int) -> list[Run]:
+        """Return how so many of the last successes of a type went."""
         ...
 
     async def last_successes(self) -> Mapping[str, float]:
@@ -34,7 +35,7 @@ class Past(Protocol):
 
 
 class Baselines:
-    """The limits of each job type, with what its past adds to what is declared."""
+    """The limits of each job type, with what its past adds to what is declared; and what is usual of it."""
 
     def __init__(
         self,
@@ -53,12 +54,17 @@ class Baselines:
         self._past = past
         self._declared = declared
         self._factor = factor
-        self._overdue: dict[str, float] = {}
+        self._overdue: Mapping[str, float] = NOTHING
+        self._usual: Mapping[str, tuple[Usual, ...]] = NOTHING
 
     def limits(self, job_type: str) -> Limits:
         """Return how long the clocks of a type may run."""
         limits, overdue = self._declared(job_type), self._overdue.get(job_type)
         return limits if overdue is None else limits._replace(overdue_seconds=overdue)
+
+    def usual(self, job_type: str) -> tuple[Usual, ...]:
+        """Return what jobs of a type usually take, nothing while too little is known."""
+        return self._usual.get(job_type, ())
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Look at the past now and then, for ever; raises `StoreUnavailable`."""
@@ -68,9 +74,22 @@ class Baselines:
 
     async def refresh(self) -> None:
         """Look at the past."""
-        self.succeeded = await self._past.last_successes()
-        self.queued = await self._past.oldest_queued()
-        found = await self._past.recent(SUCCESSES)
-        self._overdue = {
-            job_type: self._factor * took.p95 for job_type, took in found.items() if took.count >= LEAST_SUCCESSES
-        }
+        succeeded, queued = await self._past.last_successes(), await self._past.oldest_queued()
+        overdue: dict[str, float] = {}
+        usual: dict[str, tuple[Usual, ...]] = {}
+        for job_type in _latest(succeeded):
+            runs = await self._past.recent(job_type, SUCCESSES)
+            if len(runs) >= LEAST_RUNS:
+                overdue[job_type] = self._factor * _p95(run.seconds for run in runs)
+                usual[job_type] = learnt(runs)
+        self.succeeded, self.queued, self._overdue, self._usual = succeeded, queued, overdue, usual
+
+
+def _latest(succeeded: Mapping[str, float]) -> list[str]:
+    return sorted(succeeded, key=lambda job_type: -succeeded[job_type])[:MOST_TYPES]
+
+
+def _p95(seconds: Iterable[float]) -> float:
+    """Return the smallest value that 95 percent do not exceed."""
+    ordered = sorted(seconds)
+    return ordered[ceil(0.95 * len(ordered)) - 1]

@@ -1,6 +1,7 @@
 """Who watches a project, what they were told, and how all of them are told of a change."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sidecar.ports import Cursor, Stored
@@ -121,6 +122,12 @@ class Channel:
         for topic in self.topics.values():
             yield from topic.watchers()
 
+    def skip(self, job_id: str) -> None:
+        """Count a change that nobody is told of, as a newer one of its job has come already."""
+        for topic in self._topics_of(job_id):
+            for watchers in topic.by_form.values():
+                next(iter(watchers)).traffic.coalesced += len(watchers)
+
     def floors(self) -> Iterator[Cursor]:
         """Yield where the snapshots stood that the watchers were given."""
         for watcher in self.watchers():
@@ -186,8 +193,10 @@ async def _spread(topic: Topic, rows: Sequence[Broadcast], wholes: Sequence[Broa
         changes = wholes if form.is_whole else rows
         if not changes:
             continue
-        data = form.framed(changes)
-        for number, watcher in enumerate(list(watchers), 1):
+        data, told = form.framed(changes), list(watchers)
+        for number, watcher in enumerate(told, 1):
             watcher.tell(data, changes)
             if number % WATCHERS_A_TURN == 0:
                 await asyncio.sleep(0)
+        if (changed_at := changes[-1].changed_at) is not None:  # those of one form are of one transport
+            told[0].traffic.delivered(time.time() - changed_at, len(told))

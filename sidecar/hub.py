@@ -6,7 +6,7 @@ to each watcher. The more there is to tell, the more is joined.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 
 from sidecar.backlog import JOBS_A_READ, Backlogs
@@ -172,7 +172,7 @@ class Hub:
         for project, told in by_project.items():
             channel = self._channels.get(project)
             if channel is not None:
-                await self._tell(channel, _newest(told))
+                await self._tell(channel, _newest(told, channel.skip))
 
     async def _tell(self, channel: Channel, notices: list[Notice]) -> None:
         """Tell the watchers of a project of changes, those who want whole jobs as they are now."""
@@ -268,10 +268,11 @@ async def _unless(turned: Coroutine[None, None, None], work: Coroutine[None, Non
             await asyncio.wait(tasks, timeout=CANCEL_AGAIN_SECONDS)
 
 
-def _newest(notices: list[Notice]) -> list[Notice]:
-    """Return the last notice of each job and every one of an end, in ascending rev."""
+def _newest(notices: list[Notice], skip: Callable[[str], None]) -> list[Notice]:
+    """Return the last notice of each job and every one of an end, in ascending rev; `skip` hears of the others."""
     newest: dict[tuple[str, int], Notice] = {}
     for notice in notices:
-        newest.pop((notice.job_id, 0), None)
+        if newest.pop((notice.job_id, 0), None) is not None:
+            skip(notice.job_id)
         newest[notice.job_id, notice.cursor.rev if notice.is_end else 0] = notice
     return list(newest.values())

@@ -26,7 +26,7 @@ class DeclaredStage(Declared):
     """A stage of a type."""
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
-    weight: Annotated[float, Field(ge=0)] = 1.0
+    weight: Annotated[float, Field(ge=0)] | None = None
     label: Annotated[str, Field(max_length=128)] | None = None
     no_progress_seconds: Seconds | None = None
 
@@ -78,6 +78,16 @@ class JobTypes:
         """Return the declared stages of a type, None if there are none."""
         return self._plans.get(job_type)
 
+    @property
+    def names(self) -> set[str]:
+        """The declared types, and the one of jobs that name none."""
+        return {"default", *self.declared}
+
+    def is_weighed(self, job_type: str) -> bool:
+        """Whether the declared stages of a type have weights; else they weigh as much as they usually take."""
+        declared = self.declared.get(job_type)
+        return declared is not None and any(stage.weight is not None for stage in declared.stages)
+
 
 def read(path: Path) -> Mapping[str, DeclaredType]:
     """Return what a TOML file declares. Raises `ValueError`, which says what is wrong and where."""
@@ -109,4 +119,6 @@ def _limits(declared: DeclaredType, default: Limits) -> Limits:
 
 
 def _plan(declared: DeclaredType) -> tuple[PlannedStage, ...]:
-    return tuple(PlannedStage(each.name, each.weight, each.label) for each in declared.stages)
+    return tuple(
+        PlannedStage(each.name, 1.0 if each.weight is None else each.weight, each.label) for each in declared.stages
+    )

@@ -276,6 +276,10 @@ class Metrics(Protocol):
         """Count an attempt that ended or was lost, and how long it took if it ever began."""
         ...
 
+    def eta_missed(self, job_type: str, ratio: float) -> None:
+        """Record how far the ETA that a job gave half way was from the truth, as a multiple of what was left."""
+        ...
+
     def items_counted(self, job_type: str, item: str, number: float) -> None:
         """Count items of a kind that were worked off."""
         ...

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sidecar.core import merge
 from sidecar.core.changes import summary
 from sidecar.core.errors import Conflict, Forbidden, UnknownJob
-from sidecar.core.job import Event, Job, Json, PlannedStage, Request, Update
+from sidecar.core.job import Event, Job, Json, Request, Update
 from sidecar.core.merge import Outcome
 from sidecar.core.view import View, view
 from sidecar.history import History, StatsQuery, TypeStats
@@ -15,8 +15,8 @@ from sidecar.ports import ChangeJob, Feed, LiveStore, Metrics, Page, Query, Stor
 from sidecar.spans import Spans, ended_with, stage_exemplar
 
 MayUse = Callable[[str], bool]
-Plan = Callable[[str], tuple[PlannedStage, ...] | None]
 Clock = Callable[[], float]
+Informed = Callable[[Update, View | None], Update]
 
 FORBIDDEN = "the token does not reach this project"
 
@@ -48,12 +48,12 @@ class Tracker:
         history: History,
         metrics: Metrics,
         clock: Clock,
-        plan: Plan = lambda _: None,
+        informed: Informed = lambda update, _: update,
         spans: Spans | None = None,
     ) -> None:
-        """Keep the ports; `clock` gives Unix seconds, `plan` the declared stages of a job type."""
+        """Keep the ports; `clock` gives Unix seconds, `informed` an update with what it need not say."""
         self._spans = spans
-        self._plan = plan
+        self._informed = informed
         self._live = live
         self._feed = feed
         self._history = history
@@ -148,15 +148,9 @@ class Tracker:
             project = before.job.project if before is not None else update.project or "default"
             if not may(project):
                 raise Forbidden(FORBIDDEN)
-            return merge.applied(before, self._planned(update) if before is None else update, self._clock())
+            return merge.applied(before, self._informed(update, before), self._clock())
 
         return Change(update, change)
-
-    def _planned(self, update: Update) -> Update:
-        """Return the first update of a job, with the stages that are declared for its type unless it brings its own."""
-        if update.plan is not None:
-            return update
-        return update._replace(plan=self._plan(update.job_type or "default"))
 
     def _pushed(self, change: "Change", written: Written) -> Pushed:
         self._count(written.outcome)
@@ -173,6 +167,8 @@ class Tracker:
                 self._metrics.job_started(job_type)
             elif event.type in ENDS:
                 self._metrics.job_finished(job_type, event.type, _duration(outcome.view))
+                if (ratio := outcome.view.eta_error_ratio) is not None:
+                    self._metrics.eta_missed(job_type, ratio)
         for stage in outcome.ended:
             seconds = (stage.finished_at or 0.0) - (stage.started_at or 0.0)
             exemplar = None if self._spans is None else stage_exemplar(outcome.view, stage)

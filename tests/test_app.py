@@ -6,11 +6,11 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from aiohttp import ClientConnectionError, ClientSession
@@ -24,6 +24,8 @@ from sidecar.adapters.sql.history import SqlHistory
 from sidecar.app import serving
 from sidecar.settings import Settings
 from tests.servers.postgres import Postgres
+
+T = TypeVar("T")
 
 DEADLINE_SECONDS = 30.0
 ENDING = ("stage_completed", "progress", "completed")
@@ -310,6 +312,48 @@ async def test_two_sidecars_share_a_redis(tmp_path: Path, client: ClientSession)
             assert (await next_event(stream.content))["job"]["percent"] == 100
     await valkey.stop()
     directory.release()
+
+
+async def test_what_ten_jobs_took_is_what_the_next_one_is_told_by(tmp_path: Path, client: ClientSession) -> None:
+    settings = Settings(data_dir=tmp_path, listen_port=0)
+    async with serving(settings) as served:
+        for number in range(10):
+            job = f"{served.url}/v1/jobs/j{number}"
+            for fields in ({"stage": "load"}, {"stage": "solve"}, {"status": "completed"}):
+                async with client.post(job, json={"job_type": "night", **fields}) as response:
+                    assert response.status == 200
+                await asyncio.sleep(0.005)  # how long a stage takes
+        await eventually(lambda: recorded(client, served.url), lambda jobs: jobs == 10)
+    async with serving(settings) as served:
+        known = await eventually(lambda: job_types(client, served.url), lambda found: "night" in found)
+        assert [stage["name"] for stage in known["night"]["stages"]] == ["load", "solve"]
+        assert known["night"]["usual_seconds"] > 0
+        async with client.post(f"{served.url}/v1/jobs/next", json={"job_type": "night", "stage": "load"}) as response:
+            assert response.status == 200
+        async with client.get(f"{served.url}/v1/jobs/next") as response:
+            shown = await response.json()
+        assert [stage["name"] for stage in shown["stages"]] == ["load", "solve"]
+        assert shown["eta"]["seconds"] == pytest.approx(known["night"]["usual_seconds"], abs=0.02)
+
+
+async def eventually(ask: Callable[[], Awaitable[T]], is_enough: Callable[[T], bool]) -> T:
+    """Ask until the answer will do, and return it."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not is_enough(answer := await ask()):
+            await asyncio.sleep(0.05)
+    return answer
+
+
+async def recorded(client: ClientSession, url: str) -> int:
+    """Return how many finished jobs the history knows."""
+    async with client.get(f"{url}/v1/stats") as response:
+        return sum(each["finished"] for each in (await response.json())["job_types"])
+
+
+async def job_types(client: ClientSession, url: str) -> dict[str, Any]:
+    """Return what is known of job types, by name."""
+    async with client.get(f"{url}/v1/job-types") as response:
+        return {each["job_type"]: each for each in (await response.json())["job_types"]}
 
 
 async def next_event(content: asyncio.StreamReader | Any) -> dict[str, Any]:

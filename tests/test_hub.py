@@ -12,6 +12,7 @@ from sidecar.core.view import view
 from sidecar.hub import Hub
 from sidecar.ports import ChangeJob, Cursor, Gone, Listening, Missed, Notice, Page, Query, Stored, Written
 from sidecar.selection import EVERYTHING, Selection, only
+from sidecar.traffic import Traffic
 from sidecar.watcher import MAILBOX_BYTES, Broadcast, EndedError, Form, Watcher
 from tests.adapters.updates import finish, push, update
 
@@ -155,6 +156,7 @@ class Client:
         self.told: list[bytes] = []
         self.is_closed = False
         self.written_at = 0.0
+        self.traffic = Traffic()
         self.is_reading = asyncio.Event()
         self.is_reading.set()
         self.watcher = Watcher(form, self, ends_with_job=ends_with_job)
@@ -285,6 +287,7 @@ async def test_changes_that_arrive_together_leave_in_one_write_the_newest_of_eac
             notices.append(hand.notice(job_id))
         hand.notices.put_nowait(notices)
         assert await client.until(1) == [b"<1/2 2/3 >"]
+    assert (client.traffic.sent, client.traffic.coalesced) == (2, 1)
 
 
 async def test_no_end_of_an_attempt_is_joined_away(hub: Hub, hand: Hand) -> None:
@@ -310,6 +313,8 @@ async def test_watcher_that_is_behind_gets_the_newest_only(hub: Hub, hand: Hand)
         assert await slow.until(2) == [b"<1/1 >", b"<5/5 >"]
         hand.change(push(update(current=6)))
         assert await slow.until(3) == [b"<1/1 >", b"<5/5 >", b"<6/6 >"]
+    assert (slow.traffic.sent, slow.traffic.coalesced) == (3, 3)
+    assert (quick.traffic.sent, quick.traffic.coalesced) == (6, 0)
 
 
 async def test_watcher_that_is_behind_hears_of_every_end_in_ascending_rev(hub: Hub, hand: Hand) -> None:

@@ -17,6 +17,7 @@ from sidecar.core.job import Reason
 from sidecar.core.stalls import Limits
 from sidecar.core.view import View
 from sidecar.ports import Census, Counts, Metrics
+from sidecar.traffic import Traffic
 from tests.core.updates import NOON, update, view_of
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -125,6 +126,7 @@ def exercise(metrics: Metrics) -> None:
     metrics.sample_dropped()
     metrics.job_started("import")
     metrics.job_finished("import", "completed", 3.0)
+    metrics.eta_missed("import", 0.1)
     metrics.items_counted("import", "files", 2)
     metrics.request_began()
     metrics.request_ended()
@@ -367,13 +369,33 @@ async def test_the_process_the_interpreter_and_its_collector_are_told_of() -> No
     assert names > {"process_resident_memory_bytes", "python_info", "python_gc_collections"}
 
 
+async def test_what_is_sent_to_watchers_is_told_by_transport() -> None:
+    metrics, traffic = new_metrics(), Traffic()
+    traffic.sent, traffic.coalesced = 7, 3
+    for seconds in (-1.0, 0.002, 0.0025, 99.0):
+        traffic.delivered(seconds, watchers=2)
+    metrics.attach(Counted(), {}, traffic={"sse": traffic})
+    exposition = await scraped(metrics)
+    assert exposition.values("progress_stream_events_sent_total", "transport") == {"sse": 7}
+    assert exposition.values("progress_stream_events_coalesced_total", "transport") == {"sse": 3}
+    buckets = exposition.values("progress_stream_delivery_seconds_bucket", "le")
+    assert {le: buckets[le] for le in ("0.001", "0.0025", "30.0", "+Inf")} == {
+        "0.001": 2,
+        "0.0025": 6,
+        "30.0": 6,
+        "+Inf": 8,
+    }
+    spent = exposition.value("progress_stream_delivery_seconds_sum", transport="sse")
+    assert spent == pytest.approx(2 * (0.002 + 0.0025 + 99))
+
+
 async def test_the_page_lists_exactly_the_families_there_are() -> None:
     metrics = new_metrics()
     exercise(metrics)
     moving = view_of(update("w", 1, current=1, words={"total": 9}), update("w", 2, current=5))
     census = Counted({("default", "running"): 1}, moving)
     past = NoPast({"default": 1.0}, {"default": 2.0}, {"default": 3.0})
-    metrics.attach(census, {"redis": lambda: True}, lambda _: Limits(), 10, past)
+    metrics.attach(census, {"redis": lambda: True}, lambda _: Limits(), 10, past, {"sse": Traffic()})
     exposition = await scraped(metrics, OPENMETRICS)
     assert documented() == {exposed(family) for family in exposition.families}
 

@@ -9,6 +9,7 @@ import pytest
 from sidecar.channel import Channel
 from sidecar.ports import Cursor
 from sidecar.selection import EVERYTHING, JOBS_REMEMBERED, Membership, Selection, only
+from sidecar.traffic import Traffic
 from sidecar.watcher import Broadcast, Form, Watcher
 
 RUNNING = Selection(statuses=frozenset({"running"}))
@@ -34,6 +35,7 @@ class Page:
 
     def __init__(self) -> None:
         self.read = b""
+        self.traffic = Traffic()
 
     def write(self, data: bytes) -> bool:
         self.read += data

@@ -20,6 +20,7 @@ from sidecar.core.job import (
     Json,
     PlannedStage,
     Point,
+    Promise,
     Register,
     Registers,
     Shown,
@@ -27,6 +28,7 @@ from sidecar.core.job import (
     Stall,
     StallReason,
     Status,
+    Usual,
 )
 from sidecar.core.ledger import EMPTY, Folded, Ledger
 from sidecar.core.peaks import Peaks, Rank
@@ -135,6 +137,8 @@ def _attempt_in(stored: dict[str, Any], receipts: str) -> Attempt:
         resumed_at=stored.get("resumed_at"),
         cancel_asked_at=stored.get("cancel_asked_at"),
         stall=_stall_in(stored.get("stall")),
+        usual=tuple(Usual(*each) for each in stored.get("usual", ())),
+        halfway=None if stored.get("halfway") is None else Promise(*stored["halfway"]),
         unknown=_unknown(stored, ATTEMPT_FIELDS),
     )
 

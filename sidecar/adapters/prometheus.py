@@ -12,10 +12,12 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from sidecar.adapters.metric_exposition import Scrape, negotiated
 from sidecar.adapters.metric_jobs import JobFamilies, LimitsOf, NoPast, PastTimes
 from sidecar.adapters.metric_series import OTHER, Families, Names
+from sidecar.adapters.metric_streams import families_of
 from sidecar.core.errors import Unavailable
-from sidecar.core.job import Reason
+from sidecar.core.job import NOTHING, Reason
 from sidecar.core.stalls import DEFAULT
 from sidecar.ports import Census, Exemplar
+from sidecar.traffic import Traffic
 
 MOST_CENSUS_SECONDS = 1.0
 """How long a scrape waits for the live store; half of the scrape's own time-out if that is less."""
@@ -40,6 +42,7 @@ STORE_FAILURES = ("unavailable", "refused")
 LABELS = ("job_type", "stage", "item")
 
 REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+ERROR_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10)
 JOB_BUCKETS = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400)
 
 
@@ -70,6 +73,7 @@ class PrometheusMetrics:
         self._census: Census | None = None
         self._is_up: Mapping[str, Callable[[], bool]] = {}
         self._most_job_series = 0
+        self._traffic: Mapping[str, Traffic] = NOTHING
         self._limits_of: LimitsOf = lambda _: DEFAULT
         self._past: PastTimes = NoPast()
         make = Families(registry)
@@ -100,6 +104,9 @@ class PrometheusMetrics:
         )
         self._durations = make.histogram(
             "progress_job_duration_seconds", "Time from begin to end.", JOB_BUCKETS, "job_type", "outcome"
+        )
+        self._eta_errors = make.histogram(
+            "progress_eta_error_ratio", "How wrong the ETA given half way was.", ERROR_BUCKETS, "job_type"
         )
         self._items = make.counter("progress_items_total", "Items worked off, by kind.", "job_type", "item")
         self._in_flight = make.plain_gauge("progress_http_requests_in_flight", "Requests under way.")
@@ -165,6 +172,10 @@ class PrometheusMetrics:
         self._finished.of(shown_type, outcome).inc()
         if seconds is not None:
             self._durations.of(shown_type, outcome).observe(max(0.0, seconds))
+
+    def eta_missed(self, job_type: str, ratio: float) -> None:
+        """Record how far the ETA that a job gave half way was from the truth."""
+        self._eta_errors.of(self._names.job_type(job_type)).observe(ratio)
 
     def items_counted(self, job_type: str, item: str, number: float) -> None:
         """Count items of a kind that were worked off."""
@@ -250,15 +261,20 @@ class PrometheusMetrics:
         """Count the crash of a supervised loop."""
         self._crashes.of(loop).inc()
 
-    def attach(
+    def attach(  # noqa: PLR0913, PLR0917 - what a scrape reads
         self,
         census: Census,
         is_up: Mapping[str, Callable[[], bool]],
         limits_of: LimitsOf = lambda _: DEFAULT,
         most_job_series: int = 0,
         past: PastTimes | None = None,
+        traffic: Mapping[str, Traffic] = NOTHING,
     ) -> None:
-        """Let scrapes tell what the census counts and which stores are there, and of so many jobs how they stand."""
+        """Let scrapes tell what the census counts and which stores are there, and of so many jobs how they stand.
+
+        `traffic` is what is sent to watchers, by transport.
+        """
+        self._traffic = traffic
         self._census = census
         self._is_up = is_up
         self._limits_of = limits_of
@@ -276,7 +292,7 @@ class PrometheusMetrics:
         """
         encode, content_type = negotiated(accept)
         shared = await self._shared(min(MOST_CENSUS_SECONDS, timeout_seconds / 2))
-        body = await asyncio.to_thread(encode, Scrape(self._registry, shared))
+        body = await asyncio.to_thread(encode, Scrape(self._registry, [*families_of(self._traffic), *shared]))
         return body, content_type
 
     def _begin(self, loops: Sequence[str]) -> None:
@@ -301,6 +317,7 @@ class PrometheusMetrics:
 
     def _begin_type(self, job_type: str) -> None:
         self._started.of(job_type)
+        self._eta_errors.of(job_type)
         for result in RESULTS:
             self._updates.of(job_type, result)
         for outcome in OUTCOMES:

@@ -48,6 +48,8 @@ def joined(a: Attempt, b: Attempt) -> Attempt:
         resumed_at=stages.latest(a.resumed_at, b.resumed_at),
         cancel_asked_at=stages.earliest(a.cancel_asked_at, b.cancel_asked_at),
         stall=None if final is not None else max(filter(None, (a.stall, b.stall)), key=lambda x: x[1:], default=None),
+        usual=max(a.usual, b.usual),
+        halfway=min(filter(None, (a.halfway, b.halfway)), default=None),
         unknown=stages.either(a.unknown, b.unknown),
     )
 

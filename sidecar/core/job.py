@@ -77,7 +77,8 @@ class Update(NamedTuple):
     that outlive an attempt (`unit`, `labels`, `resume`, `parent_id`, `trace_id`, `interval_seconds`,
     `deadline_at`, `max_runtime_seconds`); a given null is a word too. `said` is all that was
     given beyond who reports (empty for a heartbeat): it goes on the timeline when it comes too late to count.
-    `trace_id` is the trace that the request belonged to, which is the job's unless its worker names another.
+    `trace_id` is the trace that the request belonged to, which is the job's unless its worker names another;
+    `usual` is what the attempt keeps of its type's past if this update begins it. `is_weighed`: the plan gives weights.
     """
 
     job_id: str
@@ -90,6 +91,7 @@ class Update(NamedTuple):
     job_type: str | None = None
     attempt: int | None = None
     plan: tuple[PlannedStage, ...] | None = None
+    is_weighed: bool = True
     stage: str | None = None
     stage_completed: bool = False
     rewind: bool = False
@@ -105,6 +107,7 @@ class Update(NamedTuple):
     event: "WorkerEvent | None" = None
     said: Mapping[str, Json] = NOTHING
     trace_id: str | None = None
+    usual: tuple["Usual", ...] = ()
 
     @property
     def is_heartbeat(self) -> bool:
@@ -200,6 +203,34 @@ class Stall(NamedTuple):
     threshold_seconds: float
 
 
+class Usual(NamedTuple):
+    """How long (seconds) a stage usually takes, as its type's last runs were when the attempt began.
+
+    `stage` "" stands for the whole job. `until_seconds` is the time from the begin of the job to the end of the
+    stage, `after_seconds` that from there to the end of the job, which is multiplied by the power `slope` of how much
+    longer than usual it took until then. `low` and `high`, of either, are the first and the last decile as multiples.
+    A share of it is done in that share's power `curve` of its time.
+    """
+
+    stage: str
+    seconds: float
+    low: float
+    high: float
+    until_seconds: float
+    after_seconds: float = 0.0
+    slope: float = 0.0
+    after_low: float = 1.0
+    after_high: float = 1.0
+    curve: float = 1.0
+
+
+class Promise(NamedTuple):
+    """What was said of the end at a moment (Unix seconds): in how many seconds it would come."""
+
+    at: float
+    seconds: float
+
+
 class Attempt(NamedTuple):
     """One try at the job: all that starts again when the work does."""
 
@@ -226,6 +257,8 @@ class Attempt(NamedTuple):
     resumed_at: float | None = None
     cancel_asked_at: float | None = None
     stall: Stall | None = None
+    usual: tuple[Usual, ...] = ()
+    halfway: Promise | None = None
     unknown: Mapping[str, Json] = NOTHING
 
 

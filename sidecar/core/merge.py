@@ -45,7 +45,7 @@ def applied(before: View | None, update: Update, now: float) -> Outcome:
     _check_same_work(job, update)
     now = max(now, job.updated_at)
     if update.attempt is not None and update.attempt > job.attempt.number:
-        return _applied(before, job._replace(attempt=report.new_attempt(update.attempt)), update, now)
+        return _applied(before, job._replace(attempt=report.new_attempt(update)), update, now)
     refused = _refused(job.attempt, update)
     if refused is not None:
         return _unchanged(before, refused)

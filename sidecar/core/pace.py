@@ -43,6 +43,13 @@ def rate(points: tuple[Point, ...]) -> float | None:
     return max(0.0, _slope(same[0], same[-1]))
 
 
+def percent_rate(points: tuple[Point, ...]) -> float | None:
+    """Return percent of the whole job per second, lately, or None before it moved."""
+    if len(points) < 2 or points[-1].at <= points[0].at:  # noqa: PLR2004 - two points make a line
+        return None
+    return max(0.0, points[-1].percent - points[0].percent) / (points[-1].at - points[0].at)
+
+
 def eta(points: tuple[Point, ...], percent: float, started_at: float, now: float) -> Eta | None:
     """Return the moving-average estimate, else elapsed / share, or None before anything moved.
 

@@ -20,7 +20,7 @@ def new_job(update: Update, now: float) -> Job:
         job_id=update.job_id,
         project=update.project or "default",
         job_type=update.job_type or "default",
-        attempt=new_attempt(update.attempt or 1),
+        attempt=new_attempt(update),
         created_at=now,
         updated_at=now,
         last_contact_at=now,
@@ -29,9 +29,10 @@ def new_job(update: Update, now: float) -> Job:
     )
 
 
-def new_attempt(number: int) -> Attempt:
-    """Return an attempt of which nothing is known yet."""
-    return Attempt(number=number, newest=Rank(number, -1, 0, ""))
+def new_attempt(update: Update) -> Attempt:
+    """Return the attempt that an update begins, of which nothing is known yet."""
+    number = update.attempt or 1
+    return Attempt(number=number, newest=Rank(number, -1, 0, ""), usual=update.usual)
 
 
 def told(job: Job, update: Update, now: float) -> Job:
@@ -98,6 +99,7 @@ def _attempt(attempt: Attempt, update: Update, rank: Rank, stage: str, now: floa
         items={**attempt.items, **items} if items else attempt.items,
         rewound=rewound,
         points=attempt.points if rewound == attempt.rewound else (),
+        halfway=attempt.halfway if rewound == attempt.rewound else None,
         final=_final(ending, words, given, now) if ending.is_finished else None,
     )
 

@@ -6,13 +6,16 @@ from typing import NamedTuple
 
 from sidecar.core import changes, pace, stages
 from sidecar.core.changes import Line
-from sidecar.core.job import Attempt, Event, Job, Json, Point, Shown, Status
+from sidecar.core.job import Attempt, Event, Job, Json, Point, Promise, Shown, Status
 from sidecar.core.silence import WAITING
 from sidecar.core.stalls import is_settled
 from sidecar.core.view import StageView, View, has_begun, view
 
 ONCE_AN_ATTEMPT = frozenset({"attempt_started", "started", "completed", "failed", "cancelled"})
 """Lines that an attempt has once at most, wherever they are written."""
+
+HALF, LATE = 50.0, 75.0
+"""From which percent on half of a job is done, and from which it is too late to say so."""
 
 
 class Settled(NamedTuple):
@@ -39,7 +42,7 @@ def settled(before: View | None, job: Job, now: float, origin: str, worker_line:
         last_progress_at=now if has_moved else job.last_progress_at,
         version=job.version + 1,
     )
-    after = after._replace(job=stamped)
+    after = _promised(after._replace(job=stamped), now)
     ended = changes.ended_stages(before, after)
     extra = [worker_line] if worker_line is not None else []
     if is_sample_due:
@@ -60,6 +63,18 @@ def _stamped(after: View, now: float, *, is_sample: bool) -> Attempt:
         sampled_at=now if is_sample else attempt.sampled_at,
         points=pace.moved(attempt.points, Point(now, percent, after.current, name)),
     )
+
+
+def _promised(after: View, now: float) -> View:
+    """Return the job with what it says of its end when half of it is done, to be compared with that end."""
+    attempt = after.job.attempt
+    if attempt.halfway is not None or not HALF <= after.percent < LATE:
+        return after
+    eta = after.eta
+    if eta is None:
+        return after
+    halfway = Promise(now, eta.seconds)
+    return after._replace(job=after.job._replace(attempt=attempt._replace(halfway=halfway)))
 
 
 def _clocked(before: View | None, after: View, now: float, attempt: Attempt, *, has_moved: bool) -> Attempt:

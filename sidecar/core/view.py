@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sidecar.core import pace, stages
+from sidecar.core import forecast, pace, stages
 from sidecar.core.job import Attempt, Job, PlannedStage, Status
 from sidecar.core.peaks import Number
 from sidecar.core.stages import JOB
@@ -98,7 +98,9 @@ class View(NamedTuple):
             return pace.eta((), COMPLETE, attempt.final.at, attempt.final.at)
         if self.status is not Status.RUNNING or self.total_growing or attempt.started_at is None:
             return None
-        return pace.eta(attempt.points, self.percent, attempt.started_at, self.job.updated_at)
+        now = self.job.updated_at
+        known = forecast.eta(attempt.usual, self._standing(attempt.started_at, now), now) if attempt.usual else None
+        return pace.eta(attempt.points, self.percent, attempt.started_at, now) if known is None else known
 
     @property
     def rate_per_second(self) -> float | None:
@@ -115,8 +117,37 @@ class View(NamedTuple):
         return attempt.lost_at if self.status is Status.LOST else None
 
     @property
+    def halfway_seconds(self) -> float | None:
+        """How long it took until half of it was done, None if nobody saw that."""
+        attempt = self.job.attempt
+        if attempt.halfway is None or attempt.started_at is None:
+            return None
+        return attempt.halfway.at - attempt.started_at
+
+    @property
+    def eta_error_ratio(self) -> float | None:
+        """How far the ETA given half way was from the truth, as a multiple of what was left; None before the end."""
+        halfway, final = self.job.attempt.halfway, self.job.attempt.final
+        if halfway is None or final is None or final.status is not Status.COMPLETED or final.at <= halfway.at:
+            return None
+        return abs(halfway.seconds / (final.at - halfway.at) - 1)
+
+    @property
     def _name(self) -> str:
         return self.stage or JOB
+
+    def _standing(self, started_at: float, now: float) -> forecast.Standing:
+        """Return where the job stands, for whoever knows how long such jobs take."""
+        if self.stage is None:
+            share = self.percent / COMPLETE if self.stage_percent is not None or self.percent > 0 else None
+            lately = pace.percent_rate(self.job.attempt.points)
+            return forecast.Standing(JOB, 0.0, now - started_at, share, None if lately is None else lately / COMPLETE)
+        stage = self.job.attempt.stages[self.stage]
+        began = started_at if stage.started_at is None else max(started_at, stage.started_at)
+        share = None if self.stage_percent is None else self.stage_percent / COMPLETE
+        units, total = pace.rate(self.job.attempt.points), self.total
+        lately = units / total if units is not None and total else None
+        return forecast.Standing(self.stage, began - started_at, now - began, share, lately)
 
 
 def view(job: Job) -> View:

@@ -5,9 +5,9 @@ import io
 from collections.abc import Callable, Iterable
 
 from sidecar.core import document
-from sidecar.core.job import Event, Json, PlannedStage
-from sidecar.core.stalls import Limits
+from sidecar.core.job import Event, Json
 from sidecar.core.view import View, is_pause_requested
+from sidecar.foresight import KnownType
 from sidecar.history import Durations, TypeStats
 from sidecar.http import wire
 from sidecar.ports import Cursor, Page, Stored, Written
@@ -91,10 +91,11 @@ def type_stats(stats: TypeStats) -> dict[str, Json]:
     }
 
 
-def job_type(name: str, plan: Iterable[PlannedStage], limits: Limits) -> dict[str, Json]:
-    """Return what is declared of a type of jobs, and how long its clocks may run."""
+def job_type(known: KnownType) -> dict[str, Json]:
+    """Return the stages of a type of jobs, how long one takes, and how long its clocks may run."""
+    limits = known.limits
     return {
-        "job_type": name,
+        "job_type": known.job_type,
         "stages": [
             {
                 "name": stage.name,
@@ -102,12 +103,14 @@ def job_type(name: str, plan: Iterable[PlannedStage], limits: Limits) -> dict[st
                 "label": stage.label,
                 "no_progress_seconds": limits.stages.get(stage.name, limits.no_progress_seconds),
             }
-            for stage in plan
+            for stage in known.plan
         ],
         "silent_seconds": limits.silent_seconds,
         "no_progress_seconds": limits.no_progress_seconds,
         "not_started_seconds": limits.not_started_seconds,
         "cancel_stuck_seconds": limits.cancel_stuck_seconds,
+        "overdue_seconds": limits.overdue_seconds,
+        "usual_seconds": known.usual_seconds,
     }
 
 

@@ -15,6 +15,7 @@ from sidecar.http.services import PRINCIPAL, REQUEST_ID, SERVICES
 from sidecar.http.watch import long_poll
 from sidecar.http.watch.job import WantedJob
 from sidecar.http.wire import Report
+from sidecar.tokens import EVERY_PROJECT
 from sidecar.tracker import MayUse, Pushed
 
 MOST_KEY = 128
@@ -133,18 +134,11 @@ async def stats(request: web.Request) -> web.Response:
 
 
 async def job_types(request: web.Request) -> web.Response:
-    """GET /v1/job-types: what is declared of job types, and what holds for each."""
-    _may(request, Right.READ)
+    """GET /v1/job-types: what is declared of job types and known from their past, and so holds for the next job."""
+    may = _may(request, Right.READ)
     queries.only(request.query)
-    known = request.app[SERVICES].job_types
-    return json_answer(
-        {
-            "job_types": [
-                answers.job_type(name, known.plan(name) or (), known.limits(name))
-                for name in sorted({"default", *known.declared})
-            ]
-        }
-    )
+    known = request.app[SERVICES].known_types(is_every_project_seen=may(EVERY_PROJECT))
+    return json_answer({"job_types": [answers.job_type(each) for each in known]})
 
 
 EXPORTS = {

@@ -3,16 +3,17 @@
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from aiohttp import web
 
-from sidecar.core.stalls import DEFAULT
+from sidecar.foresight import KnownType
 from sidecar.http.auth import Gate, Principal
 from sidecar.http.streams import Streams
 from sidecar.hub import Hub
-from sidecar.job_types import JobTypes
 from sidecar.ports import Metrics
 from sidecar.tracker import Tracker
+from sidecar.traffic import Traffic
 
 Render = Callable[[str | None, float], Awaitable[tuple[bytes, str]]]
 """Renders the metrics for an Accept header within seconds: the bytes, and their Content-Type."""
@@ -39,6 +40,20 @@ class StreamTimes:
     write: float = 30.0
 
 
+class KnownTypes(Protocol):
+    """Tells what is known of types of jobs."""
+
+    def __call__(self, *, is_every_project_seen: bool) -> list[KnownType]:
+        """Return the declared ones, and to who may see every project also those that only turned up."""
+        ...
+
+
+def nothing_known(*, is_every_project_seen: bool) -> list[KnownType]:
+    """Know nothing."""
+    del is_every_project_seen
+    return []
+
+
 def all_parts(parts: Mapping[str, bool]) -> bool:
     """Whether every part can take work."""
     return all(parts.values())
@@ -48,7 +63,8 @@ def all_parts(parts: Mapping[str, bool]) -> bool:
 class Services:
     """Everything behind the routes; `watched` is what streams read from, as that is counted apart.
 
-    `is_ready` tells from the parts that can take work whether the whole can.
+    `is_ready` tells from the parts that can take work whether the whole can; `known_types` what is known of types of
+    jobs; `traffic` counts what is sent, by transport.
     """
 
     tracker: Tracker
@@ -61,10 +77,11 @@ class Services:
     probes: Mapping[str, Probe]
     version: str
     is_ready: Callable[[Mapping[str, bool]], bool] = all_parts
-    job_types: JobTypes = field(default_factory=lambda: JobTypes({}, DEFAULT))
+    known_types: KnownTypes = nothing_known
     clock: Callable[[], float] = time.time
     max_update_bytes: int = 65_536
     body_seconds: float = 30.0
+    traffic: Mapping[str, Traffic] = field(default_factory=lambda: {"sse": Traffic(), "websocket": Traffic()})
     times: StreamTimes = field(default_factory=StreamTimes)
 
 

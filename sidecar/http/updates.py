@@ -50,6 +50,7 @@ def update(report: Report, *, job_id: str, key: str | None = None, trace_id: str
         job_type=report.job_type,
         attempt=report.attempt,
         plan=_plan(said),
+        is_weighed=any("weight" in stage for stage in said.get("stages", ())),
         stage=report.stage,
         stage_completed=report.stage_status == "completed",
         rewind=report.rewind,

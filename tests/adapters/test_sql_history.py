@@ -13,6 +13,7 @@ from sidecar.adapters.sql.rows import job_row
 from sidecar.adapters.sql.writes import append_lines, lock_projects, store_jobs
 from sidecar.core import merge
 from sidecar.core.job import Event, Job, PlannedStage
+from sidecar.core.usual import Run as UsualRun
 from sidecar.core.view import View, view
 from sidecar.history import Durations, StatsQuery, TypeStats
 from tests.adapters.updates import NOON, update
@@ -316,17 +317,30 @@ async def test_lost_job_counts_as_finished_and_not_as_completed(database: Databa
     assert (told.finished, told.completed, told.duration) == (1, 0, None)
 
 
-async def test_what_jobs_usually_take_is_told_by_the_last_that_completed(
-    database: Database, history: SqlHistory
-) -> None:
+async def test_how_jobs_went_is_told_by_the_last_that_completed(database: Database, history: SqlHistory) -> None:
     runs = runs_of(7)
     await keep(database, *map(viewed, runs))
-    expected_of: dict[str, object] = {}
     for kind in ("x", "y", "z"):
-        mine = sorted((r for r in runs if r.job_type == kind and r.is_completed), key=lambda run: -run.finished_at)
-        expected_of[kind] = _near(durations([run.seconds for run in mine[:12]]))
-    recent = await history.recent(12)
-    assert {kind: (told.count, [told.p50, told.p95, told.p99]) for kind, told in recent.items()} == expected_of
+        mine = sorted((r for r in runs if r.job_type == kind and r.is_completed), key=lambda run: -run.finished_at)[:12]
+        told = sorted(await history.recent(kind, 12), key=lambda run: run.seconds)
+        mine.sort(key=lambda run: run.seconds)
+        assert [run.seconds for run in told] == pytest.approx([run.seconds for run in mine], abs=0.0021)
+        assert [list(run.stages) for run in told] == [["load", "solve"]] * len(mine)
+        loads = [run.load_seconds for run in mine]
+        assert [run.stages["load"] for run in told] == pytest.approx(loads, abs=0.0021)
+    assert await history.recent("nobody", 12) == []
+
+
+async def test_of_several_attempts_the_last_one_tells_how_a_job_went(database: Database, history: SqlHistory) -> None:
+    job = merge.apply(None, update(seq=1, plan=PLAN, stage="load"), NOON).job
+    job = merge.apply(job, update(seq=2, stage="solve"), NOON + 100).job
+    first = merge.apply(job, update(seq=3, words={"status": "failed"}), NOON + 300)
+    job = merge.apply(first.job, update(seq=1, attempt=2, stage="solve", percent=1), NOON + 400).job
+    job = merge.apply(job, update(seq=2, percent=60), NOON + 404).job
+    second = merge.apply(job, update(seq=3, words={"status": "completed"}), NOON + 410)
+    await keep(database, first.view)
+    await keep(database, second.view)
+    assert await history.recent("default", 5) == [UsualRun(10.0, {"solve": 10.0}, 4.0)]
 
 
 async def test_last_success_and_oldest_in_the_queue_are_told_by_type(database: Database, history: SqlHistory) -> None:

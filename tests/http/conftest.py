@@ -22,8 +22,11 @@ from sidecar.adapters.redis_broker import RedisBroker
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
 from sidecar.background import supervise
+from sidecar.baselines import Baselines
 from sidecar.core import job
 from sidecar.core.job import Json
+from sidecar.core.stalls import DEFAULT
+from sidecar.foresight import Foresight
 from sidecar.history import StatsQuery, TypeStats
 from sidecar.http import routes
 from sidecar.http.auth import Gate
@@ -31,9 +34,11 @@ from sidecar.http.server_log import server_logger
 from sidecar.http.services import Services, StreamTimes
 from sidecar.http.streams import Limits, Streams
 from sidecar.hub import Hub
+from sidecar.job_types import JobTypes
 from sidecar.ports import Exemplar
 from sidecar.tokens import Token
-from sidecar.tracker import Plan, Tracker
+from sidecar.tracker import Tracker
+from tests.pasts import Past
 
 TIMES = StreamTimes(heartbeat=5.0, store=0.3, poll=0.02, unknown=0.1, write=5.0)
 PATIENT = replace(TIMES, unknown=30.0)
@@ -100,6 +105,9 @@ class Counted:
 
     def job_finished(self, job_type: str, outcome: str, seconds: float | None) -> None:
         self._count("job_finished", job_type, outcome, seconds is not None)
+
+    def eta_missed(self, job_type: str, ratio: float) -> None:
+        self._count("eta_missed", job_type, round(ratio, 1))
 
     def items_counted(self, job_type: str, item: str, number: float) -> None:
         self._count("items_counted", job_type, item, number)
@@ -270,14 +278,15 @@ class Starter:
         self._valkey_url = valkey_url
         self._stack = stack
 
-    async def __call__(
+    async def __call__(  # noqa: PLR0913 - options
         self,
         *tokens: Token,
         metrics_token: str | None = None,
         is_ops: bool = False,
         most_streams: int = 100,
         store_timeout_seconds: float = 1.0,
-        plan: Plan = lambda _: None,
+        job_types: JobTypes | None = None,
+        past: Past | None = None,
         **options: Any,
     ) -> Sidecar:
         """Start one; options are those of `Services`."""
@@ -285,11 +294,16 @@ class Starter:
         self._stack.push_async_callback(link.close)
         live, metrics = RedisLive(link, time.time), Counted()
         hub = Hub(RedisBroker(link), live, live, live, AlwaysThere())
-        tracker = Tracker(live, live, Unrecorded(), metrics, time.time, plan)
+        types = job_types or JobTypes({}, DEFAULT)
+        baselines = Baselines(past or Past(), types.limits, 1.5)
+        await baselines.refresh()
+        foresight = Foresight(types, baselines)
+        tracker = Tracker(live, live, Unrecorded(), metrics, time.time, foresight.informed)
         services = Services(
             **{
                 "tracker": tracker,
                 "watched": tracker,
+                "known_types": foresight.known_types,
                 "hub": hub,
                 "metrics": metrics,
                 "gate": Gate(tokens, is_token_required=bool(tokens), metrics_token=metrics_token),

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from sidecar.core.job import Json, PlannedStage
-from sidecar.core.stalls import Limits
+from sidecar.core.job import Json
+from sidecar.core.stalls import DEFAULT, Limits
 from sidecar.job_types import DeclaredStage, DeclaredType, JobTypes
 from tests.http.conftest import Sidecar, Starter
 
@@ -419,8 +419,8 @@ async def test_declared_job_types_are_told_with_what_holds_for_the_others(start:
 
 
 async def test_stages_of_a_declared_type_are_those_of_a_job_that_names_none(start: Starter) -> None:
-    plan = (PlannedStage("read", 1.0), PlannedStage("write", 3.0))
-    sidecar = await start(plan=lambda job_type: plan if job_type == "import" else None)
+    stages = (DeclaredStage(name="read", weight=1), DeclaredStage(name="write", weight=3))
+    sidecar = await start(job_types=JobTypes({"import": DeclaredType(stages=stages)}, DEFAULT))
     await sidecar.push("j", job_type="import", stage="write")
     await sidecar.push("own", job_type="import", stages=[{"name": "only"}])
     assert [stage["name"] for stage in (await sidecar.job("j"))["stages"]] == ["read", "write"]

@@ -10,6 +10,7 @@ from sidecar.http import wire
 from sidecar.http.services import StreamTimes
 from sidecar.http.watch import events
 from sidecar.tokens import Role, Token, digest
+from sidecar.traffic import Traffic
 from tests.http.conftest import PATIENT, TIMES, EventStream, Sidecar, Starter
 
 Hanging = Callable[[], AbstractAsyncContextManager[None]]
@@ -63,6 +64,21 @@ async def test_the_snapshot_comes_first_and_then_every_change(sidecar: Sidecar) 
     assert (snapshot.data["current"], snapshot.id) == (1, connected.data["cursor"])
     assert (change.data["current"], change.id) == (2, answer["cursor"])
     assert change.data == await sidecar.job("j")
+
+
+async def test_what_a_stream_is_told_is_counted_with_how_late_it_was(start: Starter) -> None:
+    traffic = {"sse": Traffic(), "websocket": Traffic()}
+    sidecar = await start(traffic=traffic)
+    await sidecar.push("j", current=1)
+    async with sidecar.watch("j") as stream:
+        await opened(stream)
+        for current in (2, 3):
+            await sidecar.push("j", current=current)
+            await stream.next("progress")
+    told = traffic["sse"]
+    assert (told.sent, told.coalesced, sum(told.delays)) == (2, 0, 2)
+    assert 0 <= told.delay_seconds < 5
+    assert traffic["websocket"].sent == 0
 
 
 async def test_the_brief_view_sends_flat_rows(sidecar: Sidecar) -> None:

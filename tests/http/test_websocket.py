@@ -314,8 +314,7 @@ async def test_a_cursor_is_good_on_either_transport(sidecar: Sidecar) -> None:
         assert (await stream.next("progress")).data["current"] == 4
 
 
-async def test_whoever_has_heard_the_end_is_told_it_again_by_no_transport(sidecar: Sidecar) -> None:
-    """On a socket a watch has to end in a word: without one the client would wait for ever."""
+async def test_whoever_has_heard_everything_is_told_nothing_again(sidecar: Sidecar) -> None:
     await sidecar.push("j", current=1)
     cursor = (await sidecar.push("j", status="completed"))["cursor"]
     async with connected(sidecar) as socket:

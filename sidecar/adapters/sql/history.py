@@ -1,6 +1,6 @@
 """What is read of the past: timelines, attempts, and statistics of finished jobs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Subquery, case, func, select
@@ -10,6 +10,7 @@ from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.rows import event_of, summary_of
 from sidecar.adapters.sql.tables import ATTEMPTS, JOBS, PROJECTS, STAGES, TIMELINE
 from sidecar.core.job import Event, Json, Status
+from sidecar.core.usual import Run
 from sidecar.history import Durations, StatsQuery, TypeStats
 
 PERCENTS = (50, 95, 99)
@@ -44,17 +45,10 @@ class SqlHistory:
         async with self._database.reading() as connection:
             return [summary_of(row) for row in await connection.execute(mine)]
 
-    async def recent(self, successes: int) -> Mapping[str, Durations]:
-        """Return how long the last successes of each type took; see `Past`."""
-        completed = (JOBS.c.status == Status.COMPLETED.value, JOBS.c.started_at.is_not(None))
-        seconds = (JOBS.c.finished_at - JOBS.c.started_at).label("seconds")
-        newest = JOBS.c.finished_at.desc()
-        age = func.row_number().over(partition_by=JOBS.c.job_type, order_by=newest).label("age")
-        aged = select(JOBS.c.job_type, seconds, age).where(*completed).subquery()
-        last = select(aged.c.job_type, aged.c.seconds).where(aged.c.age <= successes).subquery()
+    async def recent(self, job_type: str, successes: int) -> list[Run]:
+        """Return how the last successes of a type went; see `Past`."""
         async with self._database.reading(STATS_SECONDS) as connection:
-            rows = await connection.execute(_percentiles(last, "job_type"))
-            return {row.job_type: _durations(row) for row in rows}
+            return _runs(await connection.execute(_last(job_type, successes)))
 
     async def last_successes(self) -> Mapping[str, float]:
         """Return when a job of each type last completed; see `Past`."""
@@ -124,6 +118,30 @@ def _stages(asked: StatsQuery, projects: Sequence[str]) -> Select[Any]:
     jobs = select(JOBS.c.job_id).where(*_filters(JOBS, asked, projects))
     ended = select(STAGES.c.job_type, STAGES.c.stage, STAGES.c.seconds)
     return _percentiles(ended.where(STAGES.c.job_id.in_(jobs), completed).subquery(), "job_type", "stage")
+
+
+def _last(job_type: str, successes: int) -> Select[Any]:
+    """Return the query of the last jobs of a type that completed, a row for each stage in the order of their ends."""
+    seconds = (JOBS.c.finished_at - JOBS.c.started_at).label("took")
+    completed = (JOBS.c.job_type == job_type, JOBS.c.status == Status.COMPLETED.value, JOBS.c.started_at.is_not(None))
+    jobs = select(JOBS.c.job_id, seconds, JOBS.c.halfway_seconds).where(*completed)
+    last = jobs.order_by(JOBS.c.finished_at.desc()).limit(successes).subquery()
+    is_stage = (STAGES.c.job_id == last.c.job_id) & (STAGES.c.outcome == Status.COMPLETED.value)
+    rows = select(last, STAGES.c.attempt, STAGES.c.stage, STAGES.c.seconds)
+    return rows.select_from(last.outerjoin(STAGES, is_stage)).order_by(STAGES.c.attempt, STAGES.c.finished_at)
+
+
+def _runs(rows: Iterable[Any]) -> list[Run]:
+    """Return the runs of such rows; of several attempts the last one's stages."""
+    found: dict[str, tuple[int | None, Run]] = {}
+    for row in rows:
+        attempt, run = found.get(row.job_id, (None, None))
+        if run is None or attempt != row.attempt:
+            run = Run(max(0.0, row.took), {}, row.halfway_seconds)
+        if row.stage is not None:
+            run = run._replace(stages={**run.stages, row.stage: row.seconds})
+        found[row.job_id] = (row.attempt, run)
+    return [run for _, run in found.values()]
 
 
 def _percentiles(values: Subquery, *names: str) -> Select[Any]:

@@ -31,6 +31,7 @@ def job_row(shown: View, rev: int, copied: Cursor = NO_COPY, *, is_ahead: bool) 
         "started_at": job.attempt.started_at,
         "updated_at": job.updated_at,
         "finished_at": shown.finished_at,
+        "halfway_seconds": shown.halfway_seconds,
         "version": job.version,
         "rev": rev,
         "copied_epoch": copied.epoch,

@@ -11,6 +11,7 @@ from sidecar.core.job import Json
 from sidecar.http.watch import events
 from sidecar.http.watch.events import Dialect
 from sidecar.tasks import unheeded
+from sidecar.traffic import Traffic
 from sidecar.watcher import EndedError, Form
 
 HIGH_WATER_BYTES = 64 * 1024
@@ -27,14 +28,18 @@ class Client:
 
     __slots__ = (
         *("_clock", "_dialect", "_draining", "_is_let_go"),
-        *("_request", "_transport", "_write_seconds", "_written_at"),
+        *("_request", "_transport", "_write_seconds", "_written_at", "traffic"),
     )
 
-    def __init__(self, request: web.Request, dialect: Dialect, write_seconds: float) -> None:
-        """Keep the parts of a request whose response has begun; no write takes longer than `write_seconds`."""
+    def __init__(self, request: web.Request, dialect: Dialect, write_seconds: float, traffic: Traffic) -> None:
+        """Keep the parts of a request whose response has begun; no write takes longer than `write_seconds`.
+
+        `traffic` is where what is sent is counted.
+        """
         transport = request.transport
         if not isinstance(transport, asyncio.Transport):
             raise ConnectionResetError("the client has gone")
+        self.traffic = traffic
         self._request = request
         self._draining: asyncio.Task[None] | None = None
         self._is_let_go = False

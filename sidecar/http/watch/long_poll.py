@@ -12,6 +12,7 @@ from sidecar.http.watch.job import WantedJob
 from sidecar.ports import Stored
 from sidecar.selection import only
 from sidecar.tasks import ended
+from sidecar.traffic import Traffic
 from sidecar.watcher import Form, Watcher
 
 RING = Form(lambda _: b"", lambda _: b"!", b"", is_whole=False)
@@ -26,6 +27,7 @@ class Bell:
         self._request = request
         self.rung = asyncio.Event()
         self.written_at = inf
+        self.traffic = Traffic()
 
     def write(self, data: bytes) -> bool:
         """Ring; see `Outlet`."""

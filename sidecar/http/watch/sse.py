@@ -88,7 +88,7 @@ class EventStream(web.StreamResponse):
         try:
             await self.write(events.opening())
             with stream:
-                client = Client(request, self._dialect(), services.times.write)
+                client = Client(request, self._dialect(), services.times.write, services.traffic["sse"])
                 stream.on_end(client.let_go)
                 await self._begin(client, stream).run()
             reason = "done"

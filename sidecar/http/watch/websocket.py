@@ -85,7 +85,7 @@ class Socket:
         self._request_id: str = request[REQUEST_ID]
         self._socket = socket
         self._stream = stream
-        self._client = Client(request, events.websocket(), services.times.write)
+        self._client = Client(request, events.websocket(), services.times.write, services.traffic["websocket"])
         self._watches: dict[str, asyncio.Task[None]] = {}
         stream.on_end(self._client.let_go)
 
