@@ -339,9 +339,11 @@ async def test_what_ten_jobs_took_is_what_the_next_one_is_told_by(tmp_path: Path
 async def eventually(ask: Callable[[], Awaitable[T]], is_enough: Callable[[T], bool]) -> T:
     """Ask until the answer will do, and return it."""
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while not is_enough(answer := await ask()):
+        while True:
+            answer = await ask()
+            if is_enough(answer):
+                return answer
             await asyncio.sleep(0.05)
-    return answer
 
 
 async def recorded(client: ClientSession, url: str) -> int:

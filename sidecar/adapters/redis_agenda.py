@@ -63,17 +63,22 @@ class RedisAgenda:
 
     async def enrol(self, now: float) -> int:
         """Enter unfinished jobs that are not on the agenda; see `Agenda`."""
-        count = 0
         async with self._link.deadline():
             projects = await self._projects()
-        for project in projects:
-            place = ProjectKeys(project)
+        return sum([await self._enrol(ProjectKeys(project), now) for project in projects])
+
+    async def _enrol(self, place: ProjectKeys, now: float) -> int:
+        """Go through the unfinished jobs of a project in calls that hold nobody up, however many there are."""
+        count, cursor, is_more = 0, 0, True
+        while is_more:
             async with self._link.deadline():
-                missing = await self._redis.zdiff([place.index("active"), place.index("due")])
-            for start in range(0, len(missing), IDS_A_CALL):
-                some = {job_id.decode(): now for job_id in missing[start : start + IDS_A_CALL]}
-                async with self._link.deadline():
-                    count += await self._redis.zadd(place.index("due"), some, nx=True)
+                cursor, active = await self._redis.zscan(place.index("active"), cursor, count=IDS_A_CALL)
+                job_ids = [job_id for job_id, _ in active]
+                scores = await self._redis.zmscore(place.index("due"), job_ids) if job_ids else []
+                missing = {job_id: now for job_id, score in zip(job_ids, scores, strict=True) if score is None}
+                if missing:
+                    count += await self._redis.zadd(place.index("due"), missing, nx=True)
+            is_more = cursor != 0
         return count
 
     async def _projects(self) -> list[str]:

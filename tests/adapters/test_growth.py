@@ -1,0 +1,111 @@
+"""What does not grow with the number of jobs: the watchdog's look and a scrape read what they show, and nothing else.
+
+Counted is what Redis was asked for, as a busy machine makes any time it takes a matter of luck.
+"""
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from sidecar.adapters.keys import ProjectKeys
+from sidecar.adapters.prometheus import PrometheusMetrics
+from sidecar.adapters.redis_agenda import RedisAgenda
+from sidecar.adapters.redis_lease import RedisLease
+from sidecar.adapters.redis_link import RedisLink
+from sidecar.adapters.redis_live import RedisLive
+from sidecar.core.stalls import Limits, due_at
+from sidecar.watchdog import Watchdog
+from tests.adapters.updates import NOON, push, update
+
+LIMITS = Limits(silent_seconds=300.0)
+PROJECT = ProjectKeys("default")
+DUE = 100
+SERIES = 50
+
+FILL = """
+for number = ARGV[1], ARGV[2] do
+    for key = 1, #KEYS do redis.call('ZADD', KEYS[key], ARGV[3], 'filler-' .. number) end
+end
+"""
+FILLED_A_CALL = 50_000
+
+
+async def fill(link: RedisLink, count: int, *indexes: str) -> None:
+    """Enter jobs into indexes that nobody has to read: nothing is due of them, and they got on after all others."""
+    keys = [PROJECT.index(name) for name in indexes]
+    for start in range(0, count, FILLED_A_CALL):
+        last = min(count, start + FILLED_A_CALL) - 1
+        await link.commands.eval(FILL, len(keys), *keys, start, last, NOON + 1e9)
+
+
+async def push_jobs(live: RedisLive, count: int, **fields: object) -> None:
+    """Begin jobs at noon."""
+    changes = [(f"j{number}", push(update(f"j{number}", current=1, **fields), NOON)) for number in range(count)]
+    for written in await live.update_many(changes):
+        assert not isinstance(written, Exception)
+
+
+async def asked(link: RedisLink) -> dict[str, int]:
+    """Return how many keys Redis has looked up, and how many commands it was given."""
+    stats = await link.commands.info("stats")
+    return {
+        "keys": stats["keyspace_hits"] + stats["keyspace_misses"],
+        "commands": stats["total_commands_processed"],
+        "bytes": stats["total_net_output_bytes"],
+    }
+
+
+def more(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    return {name: after[name] - before[name] for name in before}
+
+
+async def look(link: RedisLink, live: RedisLive) -> dict[str, int]:
+    """Let 100 jobs be found stuck; return what Redis was asked for."""
+    agenda, moment = RedisAgenda(link), [NOON]
+    watchdog = Watchdog(agenda, live, RedisLease(link, "watchdog"), lambda _: LIMITS, lambda: moment[0], 5.0)
+    before = await asked(link)
+    for moment[0] in (NOON + 295, NOON + 300, NOON + 305):
+        await watchdog.evaluate()
+    return more(before, await asked(link))
+
+
+@pytest.mark.parametrize("others", [0, 1_000_000])
+async def test_the_watchdog_looks_at_what_is_due_however_many_jobs_there_are(link: RedisLink, others: int) -> None:
+    live = RedisLive(link, lambda: NOON, due_at=lambda shown: due_at(shown, LIMITS))
+    await push_jobs(live, DUE)
+    await fill(link, others, "due")
+    cost = await look(link, live)
+    assert await link.commands.zcard(PROJECT.index("stalled")) == DUE
+    assert cost["keys"] < 30 * DUE
+    assert cost["commands"] < 15 * DUE
+    assert cost["bytes"] < 5_000 * DUE
+
+
+async def test_jobs_are_entered_some_at_a_time(link: RedisLink) -> None:
+    await fill(link, 20_000, "active")
+    await link.commands.sadd("progress:projects", "default")
+    before = await asked(link)
+    assert await RedisAgenda(link).enrol(NOON) == 20_000
+    cost = more(before, await asked(link))
+    assert 20_000 / cost["commands"] < 1_000
+    assert await RedisAgenda(link).enrol(NOON + 1) == 0
+
+
+@pytest.mark.parametrize("others", [0, 100_000])
+async def test_a_scrape_reads_the_jobs_that_it_shows_however_many_there_are(link: RedisLink, others: int) -> None:
+    live = RedisLive(link, lambda: NOON, due_at=lambda shown: due_at(shown, LIMITS))
+    await push_jobs(live, 2 * SERIES, job_type="import")
+    await fill(link, others, "active", "idle", "due")
+    await link.commands.hincrby(PROJECT.index("counts"), "import|running", others)
+    metrics = PrometheusMetrics(CollectorRegistry())
+    metrics.attach(live, {}, lambda _: LIMITS, SERIES)
+    before = await asked(link)
+    body, _ = await metrics.render(None, 10.0)
+    cost = more(before, await asked(link))
+    shown = [line for line in body.decode().splitlines() if line.startswith("progress_job_info{")]
+    assert len(shown) == SERIES
+    assert all('job_id="j' in line for line in shown)
+    assert f'progress_jobs_active{{job_type="import"}} {float(2 * SERIES + others)}' in body.decode()
+    assert f"progress_job_series_dropped {float(SERIES + others)}" in body.decode()
+    assert cost["keys"] < 3 * SERIES
+    assert cost["commands"] < 2 * SERIES
+    assert cost["bytes"] < 10_000 * SERIES
