@@ -5,7 +5,7 @@ MINUTES ?= 10
 NODE_REPORT := tests/web/node_modules/.report.tap
 
 .DEFAULT_GOAL := help
-.PHONY: help run programs test test-node check bench soak docs lock clean
+.PHONY: help run demo programs test test-node check bench soak docs lock clean
 
 help:  ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -13,6 +13,9 @@ help:  ## List these targets
 # `exec`: no shell stands between a signal and the server. (make passes SIGTERM on; Ctrl-C reaches both.)
 run: .venv/run.stamp  ## Set up and serve on http://127.0.0.1:8650
 	@exec .venv/bin/sidecar serve
+
+demo: .venv/run.stamp  ## Play workers for a running sidecar, in another terminal than `make run`
+	@exec .venv/bin/sidecar demo
 
 test: programs check test-node  ## Set up, then check and run every test; a skipped one fails
 	@rm -f .coverage .coverage.*
@@ -35,7 +38,8 @@ test-node: .venv/dev.stamp tests/web/node_modules/.stamp  ## The part of `make t
 
 # The programs that tests start and that no package of Python or Node brings, each with its package in Debian.
 programs:
-	@PATH="$$PATH:/usr/sbin"; for each in cc:gcc node:nodejs npm:npm chromium:chromium nginx:nginx; do \
+	@PATH="$$PATH:/usr/sbin"; for each in cc:gcc node:nodejs npm:npm chromium:chromium nginx:nginx \
+	    promtool:prometheus amtool:prometheus-alertmanager; do \
 	    command -v $${each%%:*} >/dev/null \
 	        || { echo "The tests need $${each%%:*}. On Debian: apt-get install $${each##*:}" >&2; exit 1; }; \
 	done

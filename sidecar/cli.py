@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from sidecar import __version__, app, backup, log
+from sidecar import demo as workers
 from sidecar.core.errors import SidecarError
 from sidecar.environment import VARIABLES, load
 from sidecar.settings import BadSettings, Settings, tokens_in_force
@@ -50,6 +51,17 @@ def healthcheck() -> None:
     is_healthy, told = _health(ANY_ADDRESS.get(host, host), port)
     click.echo(told, err=not is_healthy)
     sys.exit(0 if is_healthy else 1)
+
+
+@main.command()
+@click.option("--url", envvar="SIDECAR_URL", default="http://127.0.0.1:8650", show_default=True, show_envvar=True)
+@click.option("--token", envvar="SIDECAR_TOKEN", help="A token of a worker, if tokens are needed.", show_envvar=True)
+@click.option("--seconds", type=click.FloatRange(min=0), help="For how long; until Ctrl-C if not given.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed plays the same jobs.")
+@click.option("--speed", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="How fast jobs work.")
+def demo(url: str, token: str | None, seconds: float | None, seed: int, speed: float) -> None:
+    """Play workers for a running sidecar: jobs of several types, some of which fail or stall on purpose."""
+    sys.exit(workers.run(url, token or None, seconds=seconds, seed=seed, speed=speed))
 
 
 @main.command(name="export")
