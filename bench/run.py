@@ -18,6 +18,7 @@ import burdens
 import client
 import deliveries
 import pushes
+import scrapes
 from client import Client
 from servers import Broken
 from table import Table
@@ -36,6 +37,7 @@ def sections(path: str, projects_path: str, idle_streams: int, many_jobs: int) -
         "deliveries": [partial(deliveries.project, path=path, watchers=watchers) for watchers in deliveries.OFFERED],
         "projects": [partial(deliveries.projects, path=projects_path)],
         "memory": [partial(burdens.memory, path=path, streams=idle_streams)],
+        "scrapes": [scrapes.scrapes],
         "stuck": [partial(burdens.stuck, path=path)],
     }
 
