@@ -185,6 +185,7 @@ async def test_refusals_and_crashes_count_by_their_reason() -> None:
     metrics.loop_crashed("hub")
     exposition = await scraped(metrics)
     assert exposition.value("progress_updates_rejected_total", reason="too_large") == 1
+    assert exposition.value("progress_updates_total", job_type="other", result="rejected") == 1
     assert exposition.value("progress_loop_crashes_total", loop="hub") == 1
 
 

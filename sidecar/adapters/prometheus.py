@@ -159,8 +159,9 @@ class PrometheusMetrics:
         self._updates.of(self._names.job_type(job_type), result).inc()
 
     def rejected(self, reason: str) -> None:
-        """Count a refused request."""
+        """Count a refused request; nobody knows of which type its job would have been."""
         self._rejections.of(reason).inc()
+        self._updates.of(OTHER, "rejected").inc()
 
     def job_started(self, job_type: str) -> None:
         """Count an attempt whose work began."""
@@ -305,6 +306,7 @@ class PrometheusMetrics:
         for family, values in plain:
             for value in values:
                 family.of(value)
+        self._updates.of(OTHER, "rejected")
         for transport in TRANSPORTS:
             self._streams.of(transport)
             self._stream_seconds.of(transport)
