@@ -18,7 +18,9 @@ from prometheus_client import CollectorRegistry
 
 import sidecar
 from sidecar import log
-from sidecar.adapters.prometheus import TRANSPORTS, PrometheusMetrics, register_process
+from sidecar.adapters.metrics.process import register_process
+from sidecar.adapters.metrics.prometheus import PrometheusMetrics
+from sidecar.adapters.metrics.requests import TRANSPORTS
 from sidecar.background import measure_lag
 from sidecar.core.errors import StartError
 from sidecar.foresight import Foresight

@@ -6,7 +6,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from sidecar.adapters.prometheus import PrometheusMetrics
+from sidecar.adapters.metrics.prometheus import PrometheusMetrics
 from sidecar.adapters.sql.backup import SqlBackup, head, job_line, parsed
 from sidecar.recorder import tell_ahead
 from sidecar.settings import Settings

@@ -6,7 +6,7 @@ import logging
 import pytest
 from prometheus_client import CollectorRegistry
 
-from sidecar.adapters.prometheus import PrometheusMetrics
+from sidecar.adapters.metrics.prometheus import PrometheusMetrics
 from sidecar.background import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, LONGEST_PAUSE_SECONDS, supervise
 
 PATIENCE_SECONDS = 10.0

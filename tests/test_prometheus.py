@@ -10,8 +10,9 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as from_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as from_text
 
-from sidecar.adapters.metric_jobs import NoPast
-from sidecar.adapters.prometheus import PrometheusMetrics, register_process
+from sidecar.adapters.metrics.process import register_process
+from sidecar.adapters.metrics.prometheus import PrometheusMetrics
+from sidecar.adapters.metrics.shared import NoPast
 from sidecar.core.errors import StoreRefused, StoreUnavailable
 from sidecar.core.job import Reason
 from sidecar.core.stalls import Limits
@@ -388,6 +389,20 @@ async def test_what_is_sent_to_watchers_is_told_by_transport() -> None:
     }
     spent = exposition.value("progress_stream_delivery_seconds_sum", transport="sse")
     assert spent == pytest.approx(2 * (0.002 + 0.0025 + 99))
+
+
+async def test_prometheus_finds_nothing_to_criticise() -> None:
+    metrics = new_metrics()
+    exercise(metrics)
+    moving = view_of(update("w", 1, current=1, words={"total": 9}), update("w", 2, current=5))
+    past = NoPast({"default": 1.0}, {"default": 2.0}, {"default": 3.0})
+    metrics.attach(Counted({("default", "running"): 1}, moving), {}, lambda _: Limits(), 10, past, {"sse": Traffic()})
+    exposition = await scraped(metrics)
+    promtool = await asyncio.create_subprocess_exec(
+        *("promtool", "check", "metrics"), stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    _, told = await asyncio.wait_for(promtool.communicate(exposition.text.encode()), 20)
+    assert (promtool.returncode, told.decode()) == (0, "")
 
 
 async def test_the_page_lists_exactly_the_families_there_are() -> None:

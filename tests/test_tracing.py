@@ -21,7 +21,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from prometheus_client import CollectorRegistry
 
 import sidecar as sidecar_package
-from sidecar.adapters.prometheus import PrometheusMetrics
+from sidecar.adapters.metrics.prometheus import PrometheusMetrics
 from sidecar.adapters.tracing import exporting
 from sidecar.app import serving
 from sidecar.core import merge

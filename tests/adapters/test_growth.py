@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from sidecar.adapters.keys import ProjectKeys
-from sidecar.adapters.prometheus import PrometheusMetrics
+from sidecar.adapters.metrics.prometheus import PrometheusMetrics
 from sidecar.adapters.redis_agenda import RedisAgenda
 from sidecar.adapters.redis_lease import RedisLease
 from sidecar.adapters.redis_link import RedisLink

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from sidecar.adapters.metric_series import OTHER, Names, encodable
+from sidecar.adapters.metrics.series import OTHER, Names, encodable
 from sidecar.core.job import NOTHING, StallReason, Status
 from sidecar.core.stalls import Limits, threshold
 from sidecar.core.view import View

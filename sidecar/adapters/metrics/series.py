@@ -5,6 +5,8 @@ from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from sidecar.ports import Exemplar
+
 OTHER = "other"
 """The label value of everything that has no series of its own."""
 
@@ -114,3 +116,8 @@ class Names:
 def encodable(label: str) -> str:
     """Return the text without lone surrogates, which would fail every scrape."""
     return label.encode(errors="replace").decode()
+
+
+def labels_of(exemplar: Exemplar) -> dict[str, str] | None:
+    """Return an exemplar as the library wants it."""
+    return None if exemplar is None else dict(exemplar)
