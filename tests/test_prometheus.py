@@ -13,8 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families as from_text
 from sidecar.adapters.metrics.process import register_process
 from sidecar.adapters.metrics.prometheus import PrometheusMetrics
 from sidecar.adapters.metrics.shared import NoPast
+from sidecar.core import merge
 from sidecar.core.errors import StoreRefused, StoreUnavailable
-from sidecar.core.job import Reason
+from sidecar.core.job import Reason, Stall, StallReason
 from sidecar.core.stalls import Limits
 from sidecar.core.view import View
 from sidecar.ports import Census, Counts, Metrics
@@ -391,13 +392,20 @@ async def test_what_is_sent_to_watchers_is_told_by_transport() -> None:
     assert spent == pytest.approx(2 * (0.002 + 0.0025 + 99))
 
 
-async def test_prometheus_finds_nothing_to_criticise() -> None:
+async def everything(accept: str | None = None) -> Exposition:
+    """Return a scrape of a sidecar in which everything there is to tell has happened."""
     metrics = new_metrics()
     exercise(metrics)
-    moving = view_of(update("w", 1, current=1, words={"total": 9}), update("w", 2, current=5))
+    stuck = view_of(update("w", 1, current=1, words={"total": 9}), update("w", 2, current=5))
+    stuck = merge.stall(stuck, Stall(StallReason.SILENT, NOON, 300.0), NOON + 300).view
     past = NoPast({"default": 1.0}, {"default": 2.0}, {"default": 3.0})
-    metrics.attach(Counted({("default", "running"): 1}, moving), {}, lambda _: Limits(), 10, past, {"sse": Traffic()})
-    exposition = await scraped(metrics)
+    census = Counted({("default", "running"): 1}, stuck)
+    metrics.attach(census, {"redis": lambda: True}, lambda _: Limits(), 10, past, {"sse": Traffic()})
+    return await scraped(metrics, accept)
+
+
+async def test_prometheus_finds_nothing_to_criticise() -> None:
+    exposition = await everything()
     promtool = await asyncio.create_subprocess_exec(
         *("promtool", "check", "metrics"), stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
@@ -406,13 +414,7 @@ async def test_prometheus_finds_nothing_to_criticise() -> None:
 
 
 async def test_the_page_lists_exactly_the_families_there_are() -> None:
-    metrics = new_metrics()
-    exercise(metrics)
-    moving = view_of(update("w", 1, current=1, words={"total": 9}), update("w", 2, current=5))
-    census = Counted({("default", "running"): 1}, moving)
-    past = NoPast({"default": 1.0}, {"default": 2.0}, {"default": 3.0})
-    metrics.attach(census, {"redis": lambda: True}, lambda _: Limits(), 10, past, {"sse": Traffic()})
-    exposition = await scraped(metrics, OPENMETRICS)
+    exposition = await everything(OPENMETRICS)
     assert documented() == {exposed(family) for family in exposition.families}
 
 
@@ -444,6 +446,12 @@ async def test_outstanding_jobs_have_series_of_their_own_up_to_a_limit() -> None
     labels = {"job_id": "job-1", "job_type": "default"}
     assert exposition.value("progress_job_last_advance_timestamp_seconds", **labels) == NOON
     assert exposition.values("progress_job_info", "status") == {"paused": 1, "running": 1}
+
+
+async def test_a_job_that_is_stuck_is_told_with_what_it_is_stuck_at() -> None:
+    exposition = await everything()
+    labels = {"job_id": "job-1", "job_type": "default", "reason": "silent"}
+    assert exposition.value("progress_job_stalled_since_timestamp_seconds", **labels) == NOON
 
 
 @pytest.mark.parametrize(("status", "told"), [("running", 600.0), ("paused", float("inf")), ("queued", float("inf"))])

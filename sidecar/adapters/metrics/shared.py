@@ -87,7 +87,7 @@ class JobFamilies:
         for job in jobs:
             words = (job.job.project, job.stage or "", job.status.value)
             info.add_metric([*self._labels(job), *map(encodable, words)], 1)
-        yield info
+        yield from (info, self._stuck(jobs))
         is_settling = counts.settling_until > self._now
         for name, text, value in PER_JOB:
             family = GaugeMetricFamily(name, text, labels=BY_JOB)
@@ -96,6 +96,18 @@ class JobFamilies:
                 if found is not None:
                     family.add_metric(self._labels(job), found)
             yield family
+
+    def _stuck(self, jobs: Sequence[View]) -> Metric:
+        """Return which of the jobs are stuck, at what and since when."""
+        family = GaugeMetricFamily(
+            "progress_job_stalled_since_timestamp_seconds",
+            "Since when the clock runs that says it is stuck.",
+            labels=[*BY_JOB, "reason"],
+        )
+        for job in jobs:
+            if (stall := job.job.attempt.stall) is not None:
+                family.add_metric([*self._labels(job), stall.reason.value], stall.since)
+        return family
 
     def _times(self) -> Iterator[Metric]:
         """Yield since when jobs wait, and when one last completed: seconds of the past, absent where there is none."""
