@@ -25,7 +25,7 @@ def api(services: Services, tracer: Tracer | None = None) -> web.Application:
             web.get("/", pages.front),
             web.get("/jobs/{job_id:[^/]+}", pages.page("job.html")),
             web.get("/embed/{job_id:[^/]+}", pages.page("embed.html", is_embed=True)),
-            web.get("/web/{file:[a-z0-9_-]+\\.(?:js|css|svg)}", pages.file),
+            web.get("/web/{file:(?:[a-z]+/)?[a-z0-9_-]+\\.(?:js|css|svg)}", pages.file),
             web.get("/healthz", operating.healthz),
             web.get("/readyz", operating.readyz),
             web.get("/metrics", operating.metrics(is_open=False)),

@@ -14,10 +14,10 @@
  * stays in the document until the app removes it.
  */
 
-import { createCard } from "./job_card.js";
-import { CARD_STYLE } from "./job_card_style.js";
+import { createCard } from "./job/card.js";
+import { CARD_STYLE } from "./job/card_style.js";
 import { watch } from "./progress.js";
-import { el } from "./text.js";
+import { el } from "./page/text.js";
 
 /** @typedef {import("./progress.js").Job} Job */
 

@@ -13,21 +13,21 @@
  * Types, and what each option means, are in progress.d.ts.
  */
 
-import { Address } from "./address.js";
-import { environment } from "./environment.js";
-import { Follower } from "./follower.js";
-import { JobWatch } from "./job_watch.js";
-import { JobsWatch } from "./jobs_watch.js";
-import { Requests } from "./requests.js";
-import { forget, remember, remembered } from "./resume.js";
-import { SharedFollower } from "./shared_tabs.js";
-import { JobSource } from "./source_job.js";
-import { JobsSource } from "./source_jobs.js";
+import { Address } from "./client/address.js";
+import { environment } from "./client/environment.js";
+import { Follower } from "./client/follower.js";
+import { JobWatch } from "./client/job_watch.js";
+import { JobsWatch } from "./client/jobs_watch.js";
+import { Requests } from "./client/requests.js";
+import { forget, remember, remembered } from "./client/resume.js";
+import { SharedFollower } from "./client/shared_tabs.js";
+import { JobSource } from "./client/source_job.js";
+import { JobsSource } from "./client/source_jobs.js";
 
-export { forget, remember, remembered } from "./resume.js";
+export { forget, remember, remembered } from "./client/resume.js";
 
 /**
- * @typedef {import("./streams.js").Connection} Connection
+ * @typedef {import("./client/streams.js").Connection} Connection
  * @typedef {import("./progress.js").WatchOptions} WatchOptions
  */
 
@@ -133,7 +133,7 @@ function connect(options) {
 function jobFollower(connection, jobId, { view = "full", isShared = true }, watching) {
   const { address, environment: surroundings, requests } = connection;
   const source = new JobSource(address, requests, jobId, view);
-  /** @type {import("./shared_tabs.js").MakeFollower} */
+  /** @type {import("./client/shared_tabs.js").MakeFollower} */
   const make = (cursor, listener) => new Follower(connection, source, surroundings.timings, cursor, listener);
   if (!isShared || !SharedFollower.isPossible(surroundings)) return make(null, watching);
   return new SharedFollower(

@@ -3,7 +3,7 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { watch, watchJobs } from "./progress.js";
 import { smoothBar, smoothEta } from "./smooth.js";
-import { isOver } from "./job_order.js";
+import { isOver } from "./client/job_order.js";
 
 export { getProgressColor } from "./smooth.js";
 

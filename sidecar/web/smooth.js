@@ -4,7 +4,7 @@
  * frame.
  */
 
-import { Frames, prefersReducedMotion } from "./frames.js";
+import { Frames, prefersReducedMotion } from "./client/frames.js";
 
 /**
  * @typedef {import("./smooth.js").Bar} Bar

@@ -31,7 +31,7 @@ COUNT_ADDED_ROWS = """() => {
   new MutationObserver(count).observe(document.querySelector("#active .job").parentElement, { childList: true });
 }"""
 STALLED_ROW = """async () => {
-  const { Row } = await import("/web/live_row.js");
+  const { Row } = await import("/web/live/row.js");
   const at = new Date().toISOString();
   const row = new Row({ job_id: "idle", project: "p", job_type: "t", attempt: 1, status: "running", percent: 40,
     stage: null, stage_percent: 40, current: 4, total: 10, unit: null, message: "still here", eta_seconds: 9,

@@ -18,7 +18,7 @@ from tests.http.conftest import Sidecar, Starter
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 PAGES = {"/": "index.html", "/jobs/night-run": "job.html", "/embed/night-run": "embed.html"}
 DOCUMENTS = sorted(FOLDER.glob("*.html"))
-SCRIPTS = sorted(FOLDER.glob("*.js"))
+SCRIPTS = sorted(FOLDER.rglob("*.js"))
 STYLES = sorted(FOLDER.glob("*.css"))
 SERVED = [*SCRIPTS, *STYLES, *sorted(FOLDER.glob("*.svg"))]
 TYPES = {
@@ -47,7 +47,8 @@ NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xhtml"}
 
 
 def name_of(path: Path) -> str:
-    return path.name
+    """Return the name under which a file is served."""
+    return path.relative_to(FOLDER).as_posix()
 
 
 def policy(response: ClientResponse) -> dict[str, str]:
@@ -149,14 +150,14 @@ async def test_a_page_of_no_possible_job_is_refused(sidecar: Sidecar, path: str)
 
 @pytest.mark.parametrize("path", SERVED, ids=name_of)
 async def test_every_file_is_served_as_what_it_is(sidecar: Sidecar, path: Path) -> None:
-    async with sidecar.client.get(f"/web/{path.name}") as response:
+    async with sidecar.client.get(f"/web/{name_of(path)}") as response:
         assert response.status == 200
         assert response.headers["Content-Type"] == TYPES[path.suffix]
         assert response.headers["Cache-Control"] == "no-cache"
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert await response.read() == held(path)
         unchanged = {"If-None-Match": response.headers["ETag"]}
-    async with sidecar.client.get(f"/web/{path.name}", headers=unchanged) as response:
+    async with sidecar.client.get(f"/web/{name_of(path)}", headers=unchanged) as response:
         assert response.status == 304
 
 
@@ -166,6 +167,7 @@ async def test_every_file_is_served_as_what_it_is(sidecar: Sidecar, path: Path) 
         *("", ".", "..", "nothing.js", "package.json", "README.md", "index.html", "job.html", "progress.d.ts"),
         *("../http/auth.py", "..%2fhttp%2fauth.py", "%2e%2e/http/auth.py", "..%5chttp%5cauth.py", "progress.js%00"),
         *("./progress.js%2f..", "/etc/passwd", "%2fetc%2fpasswd.js", "PROGRESS.JS", "progress.js/", "progress.js.map"),
+        *("client/", "client", "client/nothing.js", "client/../progress.js", "client/../../http/auth.py", "a/b/c.js"),
     ],
 )
 async def test_nothing_else_is_served(sidecar: Sidecar, name: str) -> None:
@@ -195,7 +197,7 @@ def test_a_document_holds_neither_script_nor_style(path: Path) -> None:
 def test_a_document_loads_only_files_that_are_served(path: Path) -> None:
     loaded = Document(path).loaded
     assert loaded
-    assert [name for name in loaded if name not in {f"/web/{each.name}" for each in SERVED}] == []
+    assert [name for name in loaded if name not in {f"/web/{name_of(each)}" for each in SERVED}] == []
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -205,12 +207,16 @@ def imports(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
 def test_a_script_imports_only_its_neighbours(path: Path) -> None:
-    neighbours = {f"./{each.name}" for each in SCRIPTS} | ({"react"} if path.name == "react.js" else set())
-    assert [name for name in imports(path) if name not in neighbours] == []
+    known = {name_of(each) for each in SCRIPTS}
+    for name in imports(path):
+        if name.startswith("."):
+            assert name_of((path.parent / name).resolve()) in known
+        else:
+            assert (name_of(path), name) == ("react.js", "react")
 
 
 def test_imports_are_seen() -> None:
-    assert "./backoff.js" in {name for path in SCRIPTS for name in imports(path)}
+    assert "./client/job_watch.js" in {name for path in SCRIPTS for name in imports(path)}
     assert "react" in set(imports(FOLDER / "react.js"))
 
 

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { environment } from "../../sidecar/web/environment.js";
-import { JobWatch } from "../../sidecar/web/job_watch.js";
+import { environment } from "../../sidecar/web/client/environment.js";
+import { JobWatch } from "../../sidecar/web/client/job_watch.js";
 
 function job(fields) {
   return { job_id: "a", attempt: 1, version: 1, cursor: "e-1", percent: 10, status: "running", ...fields };

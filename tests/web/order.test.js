@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { backoffSeconds, overloadedSeconds } from "../../sidecar/web/backoff.js";
-import { held, isNewer, isOver } from "../../sidecar/web/job_order.js";
+import { backoffSeconds, overloadedSeconds } from "../../sidecar/web/client/backoff.js";
+import { held, isNewer, isOver } from "../../sidecar/web/client/job_order.js";
 
 function job(fields) {
   return { attempt: 1, version: 5, cursor: "e-10", percent: 40, ...fields };

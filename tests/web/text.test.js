@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { JSDOM } from "jsdom";
 
 process.env.TZ = "Asia/Kolkata"; // before the module makes its formats: nearly nobody is at half past
-const { ago, clock, count, duration, el, moment, percent, when } = await import("../../sidecar/web/text.js");
+const { ago, clock, count, duration, el, moment, percent, when } = await import("../../sidecar/web/page/text.js");
 
 const { window } = new JSDOM();
 globalThis.document = window.document;

@@ -1,0 +1,115 @@
+/**
+ * Requests to the sidecar, each with a deadline and the caller's right; and tickets for what can send no
+ * header.
+ */
+
+import { Timer } from "./clock.js";
+
+/**
+ * @typedef {import("./environment.js").Environment} Environment
+ * @typedef {import("./address.js").Address} Address
+ * @typedef {import("../progress.js").ConnectionOptions} ConnectionOptions
+ */
+
+const FATAL = new Map([
+  [401, "unauthorized"],
+  [403, "forbidden"],
+]);
+
+/** An answer that is neither what was asked for nor "no such job". */
+export class RequestError extends Error {
+  /** @param {number} status @param {number} retrySeconds how long the server wants to be left alone */
+  constructor(status, retrySeconds = 0) {
+    super(`the sidecar answered ${status}`);
+    this.name = "RequestError";
+    this.status = status;
+    this.retrySeconds = retrySeconds;
+  }
+
+  /** Why it makes no sense to ask again, null if it does. */
+  get fatalReason() {
+    return FATAL.get(this.status) ?? null;
+  }
+}
+
+export class Requests {
+  /** @type {Environment} */ #environment;
+  /** @type {Address} */ #address;
+  /** @type {Pick<ConnectionOptions, "token" | "getTicket">} */ #rights;
+
+  /**
+   * @param {Environment} environment
+   * @param {Address} address
+   * @param {Pick<ConnectionOptions, "token" | "getTicket">} rights
+   */
+  constructor(environment, address, rights) {
+    this.#environment = environment;
+    this.#address = address;
+    this.#rights = rights;
+  }
+
+  /**
+   * GET JSON; null for 204 and 404, which `status` tells apart.
+   * @param {string} url
+   * @param {AbortSignal} signal
+   * @param {number} [waitSeconds] how long the server may take on purpose
+   * @returns {Promise<{status: number, body: any}>}
+   * @throws {RequestError} for any other answer; whatever `fetch` throws when none came in time
+   */
+  async get(url, signal, waitSeconds = 0) {
+    return this.#send(url, { headers: await this.#headers() }, signal, waitSeconds);
+  }
+
+  /**
+   * Return a new ticket for one connection, null if none is used.
+   * @param {AbortSignal} signal
+   * @returns {Promise<string | null>}
+   */
+  async ticket(signal) {
+    const { token, getTicket } = this.#rights;
+    if (getTicket) return getTicket();
+    if (!token) return null;
+    const request = { method: "POST", headers: await this.#headers() };
+    return (await this.#send(this.#address.tickets(), request, signal)).body?.ticket ?? null;
+  }
+
+  /** @returns {Promise<Record<string, string>>} */
+  async #headers() {
+    const { token } = this.#rights;
+    const value = typeof token === "function" ? await token() : token;
+    return { Accept: "application/json", ...(value && { Authorization: `Bearer ${value}` }) };
+  }
+
+  /**
+   * @param {string} url
+   * @param {RequestInit} request
+   * @param {AbortSignal} signal
+   * @param {number} [waitSeconds]
+   */
+  async #send(url, request, signal, waitSeconds = 0) {
+    const { clock, fetch, timings } = this.#environment;
+    const controller = new AbortController();
+    const abort = () => controller.abort(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    const deadline = new Timer(clock);
+    deadline.start(waitSeconds + timings.requestSeconds, () =>
+      controller.abort(new Error("no answer in time")),
+    );
+    try {
+      return await read(await fetch(url, { ...request, cache: "no-store", signal: controller.signal }));
+    } finally {
+      deadline.stop();
+      signal.removeEventListener("abort", abort);
+    }
+  }
+}
+
+/** @param {Response} answer */
+async function read(answer) {
+  if (answer.status === 204) return { status: 204, body: null };
+  if (answer.ok) return { status: answer.status, body: await answer.json() };
+  await answer.body?.cancel();
+  if (answer.status === 404) return { status: 404, body: null };
+  throw new RequestError(answer.status, Number(answer.headers.get("Retry-After")) || 0);
+}

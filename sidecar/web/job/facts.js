@@ -1,0 +1,69 @@
+/** When it may end, how long it has run, how fast it is, and when it was heard of. */
+
+import { createEta } from "./eta.js";
+import { elapsedSeconds, isFinished, remaining } from "../page/words.js";
+import { ago, count, duration, el, moment, when } from "../page/text.js";
+
+/** @typedef {import("../progress.js").Job} Job */
+
+export function createFacts() {
+  const left = fact("Time left");
+  const elapsed = fact("Elapsed");
+  const rate = fact("Rate");
+  const updated = fact("Last update");
+  const eta = createEta((text) => left.say(text ?? "–"));
+  const element = el(
+    "dl",
+    { class: "hero-facts" },
+    left.element,
+    elapsed.element,
+    rate.element,
+    updated.element,
+  );
+  /** @param {Job} job @param {number} now */
+  function show(job, now) {
+    const isOver = isFinished(job.status);
+    const soon = remaining(job, now);
+    left.element.hidden = isOver;
+    eta.show(job, now);
+    left.note(soon ? etaNote(job, soon, now) : "not known yet");
+    elapsed.name(isOver ? "Took" : "Elapsed");
+    elapsed.say(duration(elapsedSeconds(job, now)));
+    elapsed.note(job.started_at ? `since ${when(job.started_at, now)}` : "");
+    rate.element.hidden = isOver || job.rate_per_second === null;
+    rate.say(`${count(job.rate_per_second)} ${job.unit ?? ""}/s`.replace(" /s", "/s"));
+    const at = isOver ? job.finished_at : job.updated_at;
+    updated.name(isOver ? "Ended" : "Last update");
+    updated.say(isOver ? when(at, now) : ago(at, now));
+    updated.note(isOver ? "" : when(at, now), moment(at));
+  }
+  return { element, show, stop: () => eta.stop() };
+}
+
+/** @param {Job} job @param {NonNullable<ReturnType<typeof remaining>>} soon @param {number} now */
+function etaNote(job, { low, high, isOverdue }, now) {
+  const end = job.eta?.finish_at ? `until ${when(job.eta.finish_at, now)}` : "";
+  if (isOverdue) return end;
+  return low === null || high === null
+    ? end
+    : `${duration(Math.round(low))} to ${duration(Math.round(high))}`;
+}
+
+/** @param {string} name */
+function fact(name) {
+  const title = el("dt", null, name);
+  const value = el("dd", { class: "hero-value" });
+  const note = el("dd", { class: "hero-note muted" });
+  return {
+    element: el("div", { class: "hero-fact" }, title, value, note),
+    /** @param {string} text */
+    name: (text) => (title.textContent = text),
+    /** @param {string} text */
+    say: (text) => (value.textContent = text),
+    /** @param {string} text @param {string} [whole] */
+    note(text, whole = "") {
+      note.textContent = text;
+      note.title = whole;
+    },
+  };
+}

@@ -1,0 +1,78 @@
+/** How far the job is: what the page is for. */
+
+import { createBar } from "./bar.js";
+import { createFacts } from "./facts.js";
+import { createStageLine } from "./stage_line.js";
+import { barText, isFinished, isShareUnknown, stallText, tone } from "../page/words.js";
+import { el, percent } from "../page/text.js";
+
+/** @typedef {import("../progress.js").Job} Job */
+
+const UNNAMED = "something that its worker did not name";
+const HEARS = "its worker hears of it when it reports next.";
+
+/** @param {HTMLElement} controls */
+export function createHero(controls) {
+  const number = el("span", { class: "big-number" });
+  const bar = createBar("Whole job", {
+    className: "big",
+    onMove: (position) => (number.textContent = percent(position)),
+  });
+  const stage = createStageLine();
+  const message = el("p", { class: "message" });
+  const notices = el("div", { class: "notices" });
+  const facts = createFacts();
+  const parts = [
+    notices,
+    el("div", { class: "hero-bar" }, number, bar.element),
+    stage.element,
+    message,
+    facts.element,
+  ];
+  const element = el("section", { class: "panel card hero", "aria-label": "Progress" }, ...parts, controls);
+  let isFirst = true;
+
+  /** @param {Job} job @param {number} now */
+  function show(job, now) {
+    const share = isShareUnknown(job) ? null : job.percent;
+    bar.show({ percent: share, text: barText(job), tone: tone(job), isAtOnce: isFirst });
+    if (isFirst) number.textContent = percent(job.percent);
+    number.hidden = share === null;
+    stage.show(job, isFirst);
+    message.textContent = job.message ?? "";
+    message.hidden = !job.message;
+    showNotices(notices, job);
+    facts.show(job, now);
+    isFirst = false;
+  }
+  function stop() {
+    bar.stop();
+    stage.stop();
+    facts.stop();
+  }
+  return { element, show, stop };
+}
+
+/** @param {HTMLElement} notices @param {Job} job */
+function showNotices(notices, job) {
+  const told = noticesOf(job);
+  const shown = JSON.stringify(told);
+  if (notices.dataset.shown === shown) return;
+  notices.dataset.shown = shown;
+  const elements = told.map(({ kind, text }) => el("p", { class: "notice", "data-kind": kind }, text));
+  notices.replaceChildren(...elements);
+}
+
+/** @param {Job} job */
+function noticesOf(job) {
+  const told = [];
+  const isGoing = !isFinished(job.status);
+  if (job.stall) told.push({ kind: "stall", text: stallText(job.stall) });
+  if (job.status === "blocked")
+    told.push({ kind: "blocked", text: `It waits for ${job.blocked_on ?? UNNAMED}.` });
+  if (job.status === "queued") told.push({ kind: "queued", text: "Nobody has begun it yet." });
+  if (job.cancel_requested && isGoing) told.push({ kind: "wish", text: `It was asked to stop; ${HEARS}` });
+  const isPauseUnheard = job.pause_requested && job.status === "running" && !job.cancel_requested;
+  if (isPauseUnheard) told.push({ kind: "wish", text: `It was asked to pause; ${HEARS}` });
+  return told;
+}

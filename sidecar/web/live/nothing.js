@@ -1,0 +1,58 @@
+/** What stands where no job is shown: that there is none, and how to make the first one. */
+
+import { el } from "../page/text.js";
+
+/** @typedef {"loading" | "empty" | "idle" | "unmatched" | null} Nothing null: there is something */
+
+export class NothingShown {
+  /** @type {HTMLElement} */ #root;
+  /** @type {Nothing} */ #shown = null;
+  #needsToken = false;
+
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    this.#root = root;
+  }
+
+  /** Show the first command with a token. */
+  requireToken() {
+    this.#needsToken = true;
+  }
+
+  /** @param {Nothing} nothing */
+  show(nothing) {
+    if (nothing === this.#shown) return;
+    this.#shown = nothing;
+    this.#root.hidden = nothing === null;
+    this.#root.replaceChildren(...(nothing === null ? [] : this.#words(nothing)));
+  }
+
+  /** @param {NonNullable<Nothing>} nothing @returns {HTMLElement[]} */
+  #words(nothing) {
+    if (nothing === "loading") return [el("p", { class: "muted loading" }, "Loading jobs …")];
+    if (nothing === "idle")
+      return [
+        el("p", null, "Nothing is running."),
+        el("p", { class: "muted" }, "New jobs appear here by themselves."),
+      ];
+    if (nothing === "unmatched") return [el("p", null, "No unfinished job matches these filters.")];
+    return [
+      el("p", null, "No jobs yet."),
+      el("p", { class: "muted" }, "This makes the first one:"),
+      this.#firstCommand(),
+    ];
+  }
+
+  #firstCommand() {
+    const token = this.#needsToken ? `-H "Authorization: Bearer $TOKEN" ` : "";
+    const update = "-d current=74 -d total=216 -d message='cluster 74 of 216'";
+    const command = `curl ${token}${update} ${location.origin}/v1/jobs/first`;
+    const copy = el("button", { type: "button" }, "Copy");
+    copy.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(command).catch(() => {});
+      copy.textContent = "Copied";
+    });
+    copy.hidden = !navigator.clipboard;
+    return el("div", { class: "command" }, el("code", null, command), copy);
+  }
+}

@@ -1,0 +1,76 @@
+/** What the reader must know about the page itself: how it is connected, and what keeps jobs from it. */
+
+import { connectionWord } from "../page/words.js";
+import { el, clock } from "../page/text.js";
+
+/**
+ * @typedef {import("../progress.js").State} State
+ * @typedef {import("../progress.js").StateDetail} StateDetail
+ * @typedef {"degraded" | "overloaded" | "unreachable" | "forbidden" | "history" | "many"} Kind
+ */
+
+/** A break that is shorter is not worth a line. */
+const PATIENCE_MILLISECONDS = 3_000;
+
+const DEGRADED =
+  "SQL serves: Redis is away. Nothing is lost; changes come about once a second until it is back.";
+const OVERLOADED =
+  "This sidecar has all the watchers that it can take. Until there is room, the page asks now and then.";
+const FORBIDDEN = "Your token may not see the jobs of this project.";
+
+export class Notices {
+  /** @type {HTMLElement} */ #root;
+  /** @type {HTMLElement} */ #connection;
+  /** @type {Map<Kind, HTMLElement>} */ #shown = new Map();
+  #isFull = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #doubt;
+
+  /** @param {HTMLElement} root @param {HTMLElement} connection */
+  constructor(root, connection) {
+    this.#root = root;
+    this.#connection = connection;
+  }
+
+  /** @param {State} state @param {StateDetail} detail */
+  connect(state, { reason, isDegraded }) {
+    this.#connection.dataset.state = state;
+    write(this.#connection, connectionWord(state));
+    this.tell("degraded", isDegraded ? DEGRADED : null);
+    if (state !== "polling") this.#isFull = reason === "overloaded";
+    this.tell("overloaded", this.#isFull ? OVERLOADED : null);
+    this.tell("forbidden", reason === "forbidden" ? FORBIDDEN : null);
+    this.#reach(state !== "reconnecting" || this.#isFull);
+  }
+
+  /** Show a line, or take it away. @param {Kind} kind @param {string | null} text */
+  tell(kind, text) {
+    const known = this.#shown.get(kind);
+    if (text === null) {
+      known?.remove();
+      this.#shown.delete(kind);
+    } else if (known) write(known, text);
+    else {
+      const line = el("p", { class: "notice", "data-kind": kind }, text);
+      this.#shown.set(kind, line);
+      this.#root.append(line);
+    }
+  }
+
+  /** @param {boolean} isReached */
+  #reach(isReached) {
+    if (isReached) {
+      clearTimeout(this.#doubt);
+      this.#doubt = undefined;
+      this.tell("unreachable", null);
+    } else if (this.#doubt === undefined) {
+      const since = clock(new Date().toISOString());
+      const text = `The sidecar has not been reached since ${since}. This is how it was then.`;
+      this.#doubt = setTimeout(() => this.tell("unreachable", text), PATIENCE_MILLISECONDS);
+    }
+  }
+}
+
+/** @param {Node} node @param {string} text */
+function write(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
