@@ -29,6 +29,7 @@ check: .venv/dev.stamp  ## Lint, format, types, layers, and whether generated fi
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/python tools/settings_page.py --check
+	.venv/bin/python -m tools.dashboards --check
 
 test-node: .venv/dev.stamp tests/web/node_modules/.stamp  ## The part of `make test` that runs in Node
 	tests/web/node_modules/.bin/tsc -p tests/web
@@ -39,7 +40,7 @@ test-node: .venv/dev.stamp tests/web/node_modules/.stamp  ## The part of `make t
 # The programs that tests start and that no package of Python or Node brings, each with its package in Debian.
 programs:
 	@PATH="$$PATH:/usr/sbin"; for each in cc:gcc node:nodejs npm:npm chromium:chromium nginx:nginx \
-	    promtool:prometheus amtool:prometheus-alertmanager; do \
+	    prometheus:prometheus amtool:prometheus-alertmanager; do \
 	    command -v $${each%%:*} >/dev/null \
 	        || { echo "The tests need $${each%%:*}. On Debian: apt-get install $${each##*:}" >&2; exit 1; }; \
 	done
@@ -52,8 +53,9 @@ bench: .venv/dev.stamp  ## Measure
 soak: .venv/dev.stamp  ## Let faults befall a whole deployment; make soak MINUTES=60 SEED=7
 	.venv/bin/python -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-docs: .venv/dev.stamp  ## Write docs/settings.md anew
+docs: .venv/dev.stamp  ## Write docs/settings.md and dashboards/ anew
 	.venv/bin/python tools/settings_page.py
+	.venv/bin/python -m tools.dashboards
 
 lock:  ## Pin what .venv gets; make lock UPGRADE=--upgrade takes the newest
 	PYTHON=$(PYTHON) tools/lock $(UPGRADE)
