@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from tests.dashboards.documents import Target
-from tests.dashboards.prometheus import Prometheus, numbers
+from tests.servers.prometheus import Prometheus, numbers
 
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)")

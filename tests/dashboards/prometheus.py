@@ -1,111 +1,32 @@
-"""A real Prometheus that scrapes one sidecar, and what its HTTP API answers."""
+"""A Prometheus that scrapes one sidecar, and has the rules that are shipped."""
 
-import asyncio
-import math
-import shutil
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
-from aiohttp import ClientError, ClientSession
 
 from tests.alerts.rules import RULE_FILES
-from tests.faults.process import Process
-from tests.servers.postgres import free_port
+from tests.servers.prometheus import Prometheus, running
 
-READY_SECONDS = 20.0
 EVERY = "500ms"
-STEP_SECONDS = 1.0
-
-
-class Prometheus:
-    """The running server, asked as Grafana asks it."""
-
-    def __init__(self, address: str, http: ClientSession) -> None:
-        self._address = address
-        self._http = http
-
-    async def now(self, expr: str) -> list[dict[str, Any]]:
-        """Return the result of an instant query."""
-        return list((await self._get("query", query=expr))["result"])
-
-    async def over(self, expr: str, seconds: float) -> list[dict[str, Any]]:
-        """Return the result of a query over the last seconds."""
-        end = time.time()
-        data = await self._get("query_range", query=expr, start=end - seconds, end=end, step=STEP_SECONDS)
-        return list(data["result"])
-
-    async def values(self, label: str, selector: str, seconds: float) -> list[str]:
-        """Return the values that a label had within the last seconds."""
-        end = time.time()
-        given = {"match[]": selector, "start": end - seconds, "end": end}
-        return list(await self._get(f"label/{label}/values", **given))
-
-    async def exemplars(self, expr: str, seconds: float) -> list[dict[str, Any]]:
-        """Return the exemplars of the series that a query looks at, within the last seconds."""
-        end = time.time()
-        found = await self._get("query_exemplars", query=expr, start=end - seconds, end=end)
-        return [exemplar for series in found for exemplar in series["exemplars"]]
-
-    async def ready(self, process: Process) -> None:
-        """Wait until it answers."""
-        deadline = time.monotonic() + READY_SECONDS
-        while True:
-            process.check()
-            try:
-                async with self._http.get(f"{self._address}/-/ready") as answer:
-                    if answer.status == 200:
-                        return
-            except ClientError:
-                pass
-            assert time.monotonic() < deadline, process.last_words()
-            await asyncio.sleep(0.05)
-
-    async def _get(self, path: str, **query: Any) -> Any:
-        async with self._http.get(f"{self._address}/api/v1/{path}", params=query) as answer:
-            told = await answer.json()
-        assert told["status"] == "success", f"{query}: {told}"
-        return told["data"]
-
-
-def numbers(result: list[dict[str, Any]]) -> list[float]:
-    """Return the numbers in a result; NaN is none."""
-    samples = [sample for series in result for sample in series.get("values") or [series["value"]]]
-    return [number for _, text in samples if not math.isnan(number := float(text))]
 
 
 @asynccontextmanager
 async def scraping(sidecar: str, folder: Path) -> AsyncIterator[Prometheus]:
     """Run one while inside, which scrapes a sidecar (`host:port`) and has the rules of alerts/, to fire at once."""
-    port = free_port()
-    process = _prepared(sidecar, folder, port)
-    async with ClientSession() as http:
-        process.start()
-        try:
-            server = Prometheus(f"http://127.0.0.1:{port}", http)
-            await server.ready(process)
-            yield server
-        finally:
-            process.kill()
+    async with running(_written(sidecar, folder), folder) as server:
+        yield server
 
 
-def _prepared(sidecar: str, folder: Path, port: int) -> Process:
-    program = shutil.which("prometheus")
-    assert program is not None, "Prometheus is missing; on Debian: apt-get install prometheus"
+def _written(sidecar: str, folder: Path) -> Path:
+    """Return the configuration, with the rules beside it."""
     folder.mkdir()
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(_config(sidecar)), "utf-8")
+    config = folder / "prometheus.yml"
+    config.write_text(yaml.safe_dump(_config(sidecar)), "utf-8")
     (folder / "rules.yml").write_text(yaml.safe_dump(_impatient_rules()), "utf-8")
-    command = [
-        program,
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--enable-feature=exemplar-storage",
-    ]
-    return Process(command, folder / "log", folder, {})
+    return config
 
 
 def _config(sidecar: str) -> dict[str, Any]:
