@@ -7,10 +7,10 @@ whoever asks now; so all of those wait for the next one, and share it and its by
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
+from sidecar.broadcast import Broadcast, Form
 from sidecar.core.errors import SidecarError, StoreUnavailable
 from sidecar.ports import Cursor, Feed
 from sidecar.selection import Selection
-from sidecar.watcher import Broadcast, Form
 
 JOBS_A_READ = 200
 WHOLE_JOBS_A_READ = 4

@@ -10,12 +10,13 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 
 from sidecar.backlog import JOBS_A_READ, Backlogs
+from sidecar.broadcast import Broadcast, Store
 from sidecar.channel import Channel
 from sidecar.core.errors import StoreUnavailable
 from sidecar.ports import Broker, Cursor, Feed, Listening, LiveStore, Missed, Notice, Stored, Switch
 from sidecar.selection import Selection
 from sidecar.tasks import unheeded
-from sidecar.watcher import Broadcast, Store, Watcher
+from sidecar.watcher import Watcher
 
 LONGEST_PAUSE_SECONDS = 0.01
 QUICK_SECONDS = 0.0005

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from typing import NamedTuple
 
-from sidecar.watcher import Broadcast
+from sidecar.broadcast import Broadcast
 
 JOBS_REMEMBERED = 20_000
 

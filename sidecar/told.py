@@ -4,8 +4,8 @@ import json
 from collections import OrderedDict
 from typing import NamedTuple
 
+from sidecar.broadcast import Broadcast
 from sidecar.ports import Cursor
-from sidecar.watcher import Broadcast
 
 JOBS_REMEMBERED = 20_000
 

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from sidecar.backlog import JOBS_A_READ, Backlogs
+from sidecar.broadcast import Broadcast, Form
 from sidecar.core.errors import StoreUnavailable
 from sidecar.core.job import Event
 from sidecar.ports import Cursor, Gone, Missed
 from sidecar.selection import EVERYTHING
-from sidecar.watcher import Broadcast, Form
 
 
 class Slow:

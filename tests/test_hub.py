@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+from sidecar.broadcast import Broadcast, Form
 from sidecar.core.errors import StoreUnavailable
 from sidecar.core.job import Event, Job
 from sidecar.core.view import view
@@ -13,7 +14,7 @@ from sidecar.hub import Hub
 from sidecar.ports import ChangeJob, Cursor, Gone, Listening, Missed, Notice, Page, Query, Stored, Written
 from sidecar.selection import EVERYTHING, Selection, only
 from sidecar.traffic import Traffic
-from sidecar.watcher import MAILBOX_BYTES, Broadcast, EndedError, Form, Watcher
+from sidecar.watcher import MAILBOX_BYTES, EndedError, Watcher
 from tests.adapters.updates import finish, push, update
 
 

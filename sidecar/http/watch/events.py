@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from sidecar.broadcast import NOTHING_SAID, Broadcast, Encode, Form, Store
 from sidecar.core.job import Json
 from sidecar.http import answers, wire
 from sidecar.ports import Cursor
-from sidecar.watcher import NOTHING_SAID, Broadcast, Encode, Form, Store
 
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",

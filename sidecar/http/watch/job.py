@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from sidecar.broadcast import Broadcast
 from sidecar.core.document import rfc3339
 from sidecar.core.errors import Unavailable, UnknownJob
 from sidecar.core.job import Json
@@ -18,7 +19,7 @@ from sidecar.ports import Query, Stored
 from sidecar.selection import only
 from sidecar.tasks import ended
 from sidecar.tracker import MayUse
-from sidecar.watcher import Broadcast, Watcher
+from sidecar.watcher import Watcher
 
 _NOTHING: Mapping[str, Json] = MappingProxyType({})
 

@@ -5,6 +5,7 @@ from math import inf
 
 from aiohttp import web
 
+from sidecar.broadcast import Form
 from sidecar.http.problem import Overloaded
 from sidecar.http.services import PRINCIPAL, SERVICES, Services
 from sidecar.http.streams import FullError, Stream
@@ -13,7 +14,7 @@ from sidecar.ports import Stored
 from sidecar.selection import only
 from sidecar.tasks import ended
 from sidecar.traffic import Traffic
-from sidecar.watcher import Form, Watcher
+from sidecar.watcher import Watcher
 
 RING = Form(lambda _: b"", lambda _: b"!", b"", is_whole=False)
 """What the bell is told: only that there is something."""

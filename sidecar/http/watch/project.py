@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sidecar.backlog import Backlog
+from sidecar.broadcast import Broadcast
 from sidecar.core.document import rfc3339
 from sidecar.core.errors import Unavailable, UnknownJob
 from sidecar.core.job import Json
@@ -17,7 +18,7 @@ from sidecar.hub import END_OF_TIME
 from sidecar.ports import Cursor
 from sidecar.selection import Selection
 from sidecar.tasks import ended
-from sidecar.watcher import Broadcast, EndedError, Watcher
+from sidecar.watcher import EndedError, Watcher
 
 READS_AT_ONCE = 8
 
