@@ -137,7 +137,7 @@ def _attempt_in(stored: dict[str, Any], receipts: str) -> Attempt:
         resumed_at=stored.get("resumed_at"),
         cancel_asked_at=stored.get("cancel_asked_at"),
         stall=_stall_in(stored.get("stall")),
-        usual=tuple(Usual(*each) for each in stored.get("usual", ())),
+        usual=tuple(Usual(*each[: len(Usual._fields)]) for each in stored.get("usual", ())),
         halfway=None if stored.get("halfway") is None else Promise(*stored["halfway"]),
         unknown=_unknown(stored, ATTEMPT_FIELDS),
     )

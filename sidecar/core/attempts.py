@@ -49,7 +49,7 @@ def joined(a: Attempt, b: Attempt) -> Attempt:
         cancel_asked_at=stages.earliest(a.cancel_asked_at, b.cancel_asked_at),
         stall=None if final is not None else max(filter(None, (a.stall, b.stall)), key=lambda x: x[1:], default=None),
         usual=max(a.usual, b.usual),
-        halfway=min(filter(None, (a.halfway, b.halfway)), default=None),
+        halfway=min((side.halfway for side in (a, b) if side.halfway and side.rewound == rewound), default=None),
         unknown=stages.either(a.unknown, b.unknown),
     )
 

@@ -9,7 +9,7 @@ from math import exp, log, sqrt
 from typing import NamedTuple
 
 from sidecar.core.job import Usual
-from sidecar.core.pace import Eta
+from sidecar.core.pace import LONGEST_SECONDS, Eta
 
 DECILE = 1.2816
 """How many standard deviations the first and the last decile lie from the middle."""
@@ -45,7 +45,7 @@ class Left(NamedTuple):
 
 
 def eta(usual: Sequence[Usual], standing: Standing, now: float) -> Eta | None:
-    """Return when a job may end as of now, None if nothing is known of the stage that it is in."""
+    """Return when a job may end as of now, None if nothing is known of its stage or it would take for ever."""
     place = next((index for index, each in enumerate(usual) if each.stage == standing.stage), None)
     if place is None:
         return None
@@ -53,11 +53,13 @@ def eta(usual: Sequence[Usual], standing: Standing, now: float) -> Eta | None:
     factor = _factor(usual[place - 1], standing.before_seconds) if place > 1 else 1.0
     stage = _stage(here, here.seconds * factor, standing)
     rest = here.after_seconds * _factor(here, standing.before_seconds + standing.spent_seconds + stage.seconds)
-    seconds = stage.seconds + rest
+    seconds, high = stage.seconds + rest, stage.high_seconds + rest * max(1.0, here.after_high)
+    if not high <= LONGEST_SECONDS:
+        return None
     return Eta(
         round(seconds, 2),
         round(stage.low_seconds + rest * min(1.0, here.after_low), 2),
-        round(stage.high_seconds + rest * max(1.0, here.after_high), 2),
+        round(high, 2),
         now + seconds,
     )
 

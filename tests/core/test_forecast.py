@@ -3,9 +3,12 @@
 from statistics import median
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sidecar.core.forecast import Standing, eta
 from sidecar.core.job import Usual
+from sidecar.core.pace import LONGEST_SECONDS
 from sidecar.core.stages import JOB
 from sidecar.core.view import view
 from tests.core.eta_table import errors
@@ -48,6 +51,35 @@ def test_history_loses_little_where_the_pace_says_all(shape: Shape) -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_half_of_the_runs_end_within_a_quarter_of_what_was_said(shape: Shape) -> None:
     assert max(errors_of(shape, is_learnt=True)) < 0.25
+
+
+NUMBERS = st.floats(0, 1e8)
+RATIOS = st.floats(0.001, 1_000)
+SHARES = st.none() | st.integers(0, 10_000).map(lambda hundredths: hundredths / 10_000)
+
+
+@given(
+    st.builds(
+        Usual, st.just("a"), NUMBERS, RATIOS, RATIOS, NUMBERS, NUMBERS, st.floats(0, 1.5), RATIOS, RATIOS, st.just(1.0)
+    ),
+    st.builds(
+        Usual, st.just("b"), NUMBERS, RATIOS, RATIOS, NUMBERS, NUMBERS, st.floats(0, 1.5), RATIOS, RATIOS, st.just(1.0)
+    ),
+    st.builds(Standing, st.sampled_from(["", "a", "b"]), NUMBERS, NUMBERS, SHARES, st.none() | st.floats(0, 1)),
+    st.floats(0.25, 4),
+)
+def test_whatever_is_known_the_range_is_in_order_and_within_a_lifetime(
+    first: Usual, second: Usual, standing: Standing, curve: float
+) -> None:
+    found = eta((WHOLE._replace(curve=curve), first, second), standing, NOON)
+    if found is not None:
+        assert 0 <= found.low_seconds <= found.seconds <= found.high_seconds <= LONGEST_SECONDS
+        assert found.finish_at == pytest.approx(NOON + found.seconds, abs=0.01)
+
+
+def test_what_would_take_for_ever_is_not_told() -> None:
+    endless = (WHOLE, Usual("load", 10.0, 0.5, 2.0, 10.0, 1e12))
+    assert eta(endless, Standing("load", 0.0, 5.0, 0.5), NOON) is None
 
 
 def test_a_stage_that_nobody_knows_leaves_it_to_the_pace() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from sidecar.core import merge
-from sidecar.core.job import Job, Request, Status, Update
+from sidecar.core.job import Job, Request, Status, Update, Usual
 from sidecar.core.merge import fork, join
 from sidecar.core.view import view
 from tests.core.updates import NOON, PLAN, job_of, push, update
@@ -145,3 +145,20 @@ def test_unnumbered_update_that_both_sides_took_is_one() -> None:
     given = update(stage="read", current=7, words={"message": "seven"})
     job = united(side("a", given), side("b", update("y", 5), given))
     assert (view(job).current, job.attempt.words["message"].value) == (7, "seven")
+
+
+def test_of_two_promises_made_half_way_the_first_stays_and_what_is_usual_is_the_same_on_both_sides() -> None:
+    job = job_of(update("a", 1, percent=10, usual=(Usual("", 100.0, 0.5, 2.0, 100.0),)))
+    early = push(job, update("a", 2, percent=50), at=NOON + 10).job
+    late = push(job, update("b", 1, percent=60), at=NOON + 20).job
+    assert None not in (early.attempt.halfway, late.attempt.halfway)
+    both = united(early, late).attempt
+    assert (both.halfway, both.usual) == (early.attempt.halfway, job.attempt.usual)
+
+
+def test_a_promise_from_before_a_rewind_is_not_kept() -> None:
+    job = job_of(update("a", 1, percent=10))
+    promised = push(job, update("a", 2, percent=50), at=NOON + 10).job
+    rewound = push(job, update("b", 3, rewind=True, percent=5), at=NOON + 20).job
+    assert promised.attempt.halfway is not None
+    assert united(promised, rewound).attempt.halfway is None
