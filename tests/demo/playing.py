@@ -80,11 +80,16 @@ class Audience:
     seen: set[tuple[str, str]] = field(default_factory=set)
     """Each fate with everything that jobs of it were seen to be."""
 
+    since: str = "1970-01-01T00:00:00Z"
+    """Up to when it has looked."""
+
     async def look(self) -> None:
-        """Note what is told of every job now."""
-        async with self.client.get(f"{self.url}/v1/jobs?project=demo&limit=1000") as response:
+        """Note what is told of every job that has changed since the last look."""
+        query = {"project": "demo", "limit": "1000", "updated_since": self.since}
+        async with self.client.get(f"{self.url}/v1/jobs", params=query) as response:
             for job in (await response.json())["jobs"]:
                 self.seen.update((job["labels"].get("fate", ""), what) for what in _told(job))
+                self.since = max(self.since, job["updated_at"])
 
     async def running(self) -> list[str]:
         """Return the jobs that are not finished."""

@@ -17,7 +17,7 @@ from tests.demo.playing import SETTINGS, TOKEN, Audience, Demo, demo
 from tests.faults.patience import until, until_found
 from tests.test_app import Running, running
 
-PLAY_SECONDS = 90.0
+PLAY_SECONDS = 240.0
 EXPECTED = {
     (Fate.FINE, "completed"),
     (Fate.RETRIED, "completed at attempt 2"),
