@@ -83,7 +83,7 @@ async def test_batches_beyond_what_may_be_in_flight_end_too(impatient: RedisLive
         batches = [[(f"j{n % 20}", adding(f"j{n % 20}", n + 1)) for n in range(1_000)] for _ in range(12)]
         answers = await asyncio.gather(*map(impatient.update_many, batches))
     assert all(isinstance(answer, Unavailable) for part in answers for answer in part)
-    again = await impatient.update_many(batches[0])
+    again = await impatient.update_many(batches[0][:20])  # few: nobody waits for long
     assert all(isinstance(answer, Written) for answer in again)
 
 
