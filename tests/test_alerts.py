@@ -18,15 +18,19 @@ from tests.alerts.rules import (
     RULE_FILES,
     TEST_FILES,
     Alert,
+    alert,
     alerts,
     questions,
     rules,
+    seconds,
 )
 
 SECONDS = 60.0
 SEVERITIES = {"critical", "warning", "info", "none"}
 OF_ONE_JOB = {f"ProgressJob{name}" for name in ("Stalled", "Silent", "Overdue", "DeadlineMissed", "CancelStuck")}
 SOMETHING = dict.fromkeys(("job_id", "job_type", "project", "instance", "loop", "transport"), "some")
+LED_TO = {"ProgressDatabaseFallback", "ProgressOutboxBacklog", "ProgressLoopCrashing", "ProgressMetricsCollectorErrors"}
+MINUTE = 60
 ANNOTATIONS = {"summary", "description", "runbook_url", "dashboard_url"}
 
 A_JOB_STANDS_STILL = """
@@ -166,6 +170,15 @@ def test_alerts_on_single_jobs_and_on_ratios_stay_for_a_while_when_they_flap() -
     missing = {each.name for each in flapping if each.keep_firing_for is None}
     assert len(flapping) >= 10
     assert missing == {"ProgressStallThresholdMissing"}  # what it tells of is missing for good
+
+
+@pytest.mark.parametrize("outage", ["ProgressStoreUnavailable", "ProgressRedisDown"])
+def test_an_outage_is_told_of_until_what_it_led_to_is_over(outage: str) -> None:
+    muting = seconds(alert(outage).keep_firing_for or "0s")
+    led_to = [each for each in alerts() if each.name in LED_TO or each.labels.get("window") == "1h"]
+    assert len(led_to) == len(LED_TO) + 1
+    for each in led_to:
+        assert each.lasts_seconds + MINUTE <= muting, each.name
 
 
 def test_alertmanager_takes_its_configuration() -> None:

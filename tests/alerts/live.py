@@ -12,7 +12,7 @@ import yaml
 
 from tests.alerts import alertmanager
 from tests.alerts.alertmanager import Alertmanager, Webhook
-from tests.alerts.rules import ROOT, RULE_FILES
+from tests.alerts.rules import ROOT, RULE_FILES, seconds
 from tests.faults.program import Sidecar
 from tests.servers import prometheus
 from tests.servers.prometheus import Prometheus
@@ -22,8 +22,7 @@ HURRY = 30
 """How many times as soon as people would be called these tests want to be."""
 
 QUICK = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "500ms"}
-SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-PATIENCE = re.compile(r"(?P<before>\b(?:for|keep_firing_for|interval): |\[)(?P<number>\d+)(?P<unit>[smhd])\b")
+PATIENCE = re.compile(r"(?P<before>\b(?:for|keep_firing_for|interval): |\[)(?P<duration>\d+[smhd])\b")
 
 
 @dataclass
@@ -33,6 +32,11 @@ class Deployment:
     sidecar: Sidecar
     prometheus: Prometheus
     alertmanager: Alertmanager
+    targets: Path
+
+    def forget_sidecar(self) -> None:
+        """Take the sidecar out of what Prometheus scrapes."""
+        (self.targets / "progress-sidecar.yml").write_text("[]\n", "utf-8")
 
     @property
     def webhook(self) -> Webhook:
@@ -44,8 +48,7 @@ def hurried(rules: str) -> str:
     """Return rules with all of their waits and windows as much shorter, a second at least; their thresholds stay."""
 
     def shorter(found: re.Match[str]) -> str:
-        seconds = int(found["number"]) * SECONDS[found["unit"]] // HURRY
-        return f"{found['before']}{max(1, seconds)}s"
+        return f"{found['before']}{max(1, seconds(found['duration']) // HURRY)}s"
 
     return PATIENCE.sub(shorter, rules)
 
@@ -61,7 +64,7 @@ async def deployed(folder: Path, **settings: object) -> AsyncIterator[Deployment
         async with alertmanager.running(folder / "alertmanager") as manager:
             targets = {"progress-sidecar": sidecar.url, "alertmanager": manager.address}
             async with prometheus.running(_config(folder, targets), folder) as server:
-                yield Deployment(sidecar, server, manager)
+                yield Deployment(sidecar, server, manager, folder / "prometheus" / "targets")
     finally:
         sidecar.kill()
 

@@ -59,6 +59,13 @@ class Alert:
     annotations: Mapping[str, str]
 
     @property
+    def lasts_seconds(self) -> int:
+        """How long it fires on when its cause is gone: for its shortest window, and as long as it is kept."""
+        windows = re.findall(r"\[(\d+[mhd])\]|rate(\d+[mhd])", self.expression)
+        kept = seconds(self.keep_firing_for or "0s")
+        return kept + min((seconds(direct or recorded) for direct, recorded in windows), default=0)
+
+    @property
     def is_of_one_job(self) -> bool:
         """Whether it tells of one job, by its id."""
         return "job_id" in self.annotations["description"]
@@ -68,6 +75,14 @@ class Alert:
         shown = {"job": "progress-sidecar", **self.labels, **labels}
         annotations = {name: _filled(text, shown) for name, text in self.annotations.items()}
         return {"labels": {"alertname": self.name, **shown}, "annotations": annotations}
+
+
+SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def seconds(duration: str) -> int:
+    """Return how long `10m`, or the like, is."""
+    return int(duration[:-1]) * SECONDS[duration[-1]]
 
 
 @cache

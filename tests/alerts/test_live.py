@@ -109,13 +109,15 @@ async def test_without_stores_that_alone_is_told(tmp_path: Path) -> None:
         postgres.remove()
 
 
-async def test_a_sidecar_that_is_stopped_is_told_of_as_down_and_then_as_absent(tmp_path: Path) -> None:
+async def test_a_sidecar_that_is_stopped_is_told_of_as_down_and_once_it_is_forgotten_as_absent(tmp_path: Path) -> None:
     async with deployed(tmp_path) as deployment, ClientSession() as http:
         assert await push(http, deployment, "runs", current=1) == 200
         await deployment.prometheus.until('progress_job_completion_ratio{job_id="runs"}')
         assert deployment.sidecar.terminate() == 0
         down = await deployment.webhook.first("ProgressSidecarDown")
         assert (down["labels"]["severity"], deployment.webhook.named("ProgressSidecarAbsent")) == ("critical", [])
+        deployment.forget_sidecar()
+        await deployment.prometheus.until('absent(up{job="progress-sidecar"})')
         await deployment.webhook.first("ProgressSidecarAbsent")
         assert firing(deployment.webhook.alerts) == {"ProgressSidecarDown", "ProgressSidecarAbsent"}
 

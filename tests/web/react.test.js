@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import "./document.js";
-import { StrictMode, createElement, useState } from "react";
+import { StrictMode, createElement, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { startProxy } from "./blocking_proxy.js";
 import { installed } from "./packed.js";
@@ -27,11 +27,12 @@ const OPTIONS = { ...BROWSER, random: AT_ONCE, timings: IMPATIENT };
  * Render a component that uses a hook; return what the hook has returned, and ways to change its arguments.
  */
 function use(context, hook, ...given) {
-  const used = { results: [], errors: [], rerender: null };
+  const used = { results: [], errors: [], rerender: null, given: null };
   function Component() {
     const [values, setValues] = useState(given);
     used.rerender = (...next) => setValues(next);
     used.results.push((used.result = hook(...values)));
+    useEffect(() => void (used.given = values)); // after the effects of the hook itself
     return null;
   }
   const root = createRoot(document.createElement("div"), {
@@ -70,7 +71,9 @@ test("useProgress tells of a failure, and calls the callback of the newest rende
   const failed = [];
   const used = use(context, hooks.useProgress, "b", { url: sidecar.url, ...OPTIONS, onError: assert.fail });
   await until(() => used.result?.progress, "it is rendered");
-  used.rerender("b", { onError: (reason, job) => failed.push([reason, job.status]) });
+  const onError = (reason, job) => failed.push([reason, job.status]);
+  used.rerender("b", { onError });
+  await until(() => used.given[1].onError === onError, "the newest callback is known");
   await sidecar.push("b", { status: "failed", error: { message: "no disk" } });
   await until(() => failed.length > 0, "the failure is heard");
 
