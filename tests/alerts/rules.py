@@ -47,6 +47,14 @@ ALERTS = frozenset({
 """What people route by, silence and have runbooks for: a name goes only with a line in the changelog."""
 
 
+SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def seconds(duration: str) -> int:
+    """Return how long `10m`, or the like, is."""
+    return int(duration[:-1]) * SECONDS[duration[-1]]
+
+
 @dataclass(frozen=True)
 class Alert:
     """One alerting rule; a name may have several, of different severity."""
@@ -75,14 +83,6 @@ class Alert:
         shown = {"job": "progress-sidecar", **self.labels, **labels}
         annotations = {name: _filled(text, shown) for name, text in self.annotations.items()}
         return {"labels": {"alertname": self.name, **shown}, "annotations": annotations}
-
-
-SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-
-
-def seconds(duration: str) -> int:
-    """Return how long `10m`, or the like, is."""
-    return int(duration[:-1]) * SECONDS[duration[-1]]
 
 
 @cache
