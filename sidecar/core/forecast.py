@@ -18,6 +18,10 @@ LEAST_DEVIATION = 0.05
 OWN_DEVIATION = 0.2
 """How far (as a logarithm) the pace of half a stage is from that of the whole."""
 
+LEAST_SECONDS = 1e-6
+LEAST_SHARE = 1e-6
+"""Less than these says nothing of a pace."""
+
 MOST_FACTOR = 20.0
 LATE_SHARE = 0.1
 """Of what has taken longer than ever before, this share of the time it took is thought to be left."""
@@ -77,12 +81,12 @@ def _stage(here: Usual, expected: float, standing: Standing) -> Left:
     spent, share = standing.spent_seconds, standing.share
     if share is not None and share >= 1:
         return Left(0.0, 0.0, 0.0)
-    if expected <= 0 or not share or spent <= 0:
+    if expected < LEAST_SECONDS or spent < LEAST_SECONDS or share is None or share < LEAST_SHARE:
         return _unseen(here, expected, spent, 1 - (share or 0.0))
     done = share**here.curve
     pace = done / spent
     if standing.pace:
-        pace = sqrt(pace * standing.pace * here.curve * done / share)
+        pace = sqrt(pace * max(standing.pace, 1 / LONGEST_SECONDS) * here.curve * done / share)
     own, past = spent + (1 - done) / pace, _deviation(here) ** 2
     own_variance = OWN_DEVIATION**2 * (1 - share) / share
     surprise = log(own / expected)

@@ -3,7 +3,7 @@
 from statistics import median
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sidecar.core.forecast import Standing, eta
@@ -55,7 +55,8 @@ def test_half_of_the_runs_end_within_a_quarter_of_what_was_said(shape: Shape) ->
 
 NUMBERS = st.floats(0, 1e8)
 RATIOS = st.floats(0.001, 1_000)
-SHARES = st.none() | st.integers(0, 10_000).map(lambda hundredths: hundredths / 10_000)
+SHARES = st.none() | st.floats(0, 1)
+TINIEST = 5e-324
 
 
 @given(
@@ -68,6 +69,10 @@ SHARES = st.none() | st.integers(0, 10_000).map(lambda hundredths: hundredths / 
     st.builds(Standing, st.sampled_from(["", "a", "b"]), NUMBERS, NUMBERS, SHARES, st.none() | st.floats(0, 1)),
     st.floats(0.25, 4),
 )
+@example(WHOLE, WHOLE, Standing(JOB, 0.0, TINIEST, 0.5, None), 1.0)
+@example(WHOLE, WHOLE, Standing(JOB, 0.0, 50.0, TINIEST, None), 4.0)
+@example(WHOLE, WHOLE, Standing(JOB, 0.0, 50.0, 0.5, TINIEST), 1.0)
+@example(WHOLE, WHOLE._replace(stage="a", seconds=TINIEST), Standing("a", 0.0, 50.0, 0.5, None), 1.0)
 def test_whatever_is_known_the_range_is_in_order_and_within_a_lifetime(
     first: Usual, second: Usual, standing: Standing, curve: float
 ) -> None:
