@@ -314,6 +314,14 @@ async def test_a_cursor_is_good_on_either_transport(sidecar: Sidecar) -> None:
         assert (await stream.next("progress")).data["current"] == 4
 
 
+async def test_whoever_has_heard_the_end_is_told_it_again(sidecar: Sidecar) -> None:
+    cursor = (await sidecar.push("j", status="completed"))["cursor"]
+    async with connected(sidecar) as socket:
+        await socket.send(watch=JOB, after=cursor)
+        assert (await socket.next("connected"))["data"]["recovered"] is True
+        assert (await socket.next("done", "j"))["cursor"] == cursor
+
+
 async def test_whoever_has_heard_everything_is_told_nothing_again(sidecar: Sidecar) -> None:
     await sidecar.push("j", current=1)
     cursor = (await sidecar.push("j", status="completed"))["cursor"]

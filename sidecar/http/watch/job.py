@@ -138,11 +138,10 @@ class JobWatch:
         self._services.metrics.stream_resumed(result_of(self._wanted.heard, is_recovered=is_recovered))
 
     async def _is_all(self, found: Found) -> bool:
-        """Tell the job as it is, if that is news; true if nothing can follow."""
-        if not found.is_news:
-            return False
+        """Tell the job as it is, if that is news or its end; true if nothing can follow."""
         snapshot = Broadcast.of(found.stored)
-        await self._tell(snapshot)
+        if found.is_news or snapshot.is_end:
+            await self._tell(snapshot)
         return snapshot.is_end
 
     async def _tell(self, change: Broadcast) -> None:
