@@ -112,9 +112,10 @@ class Gate:
             return ANYONE
         return self._holder(self._passes.ticket(ticket, path, is_back=is_back))
 
-    def give_back(self, ticket: str) -> None:
-        """Let a ticket be as it was: the stream that it was to open did not open."""
-        self._passes.give_back(ticket)
+    def give_back(self, ticket: str | None) -> None:
+        """Let a ticket, if there was one, be as it was: the stream that it was to open did not open."""
+        if ticket is not None:
+            self._passes.give_back(ticket)
 
     def ticket(self, principal: Principal) -> tuple[str, float]:
         """Return a ticket in the place of what this client has sent, and when it expires (Unix seconds)."""

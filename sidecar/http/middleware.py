@@ -15,7 +15,7 @@ from sidecar.http import auth, cross_origin, problem, sign_in, tracing, updates,
 from sidecar.http.auth import Principal
 from sidecar.http.problem import NotReadable
 from sidecar.http.requests import STREAMS, route
-from sidecar.http.services import IS_STARTED, PRINCIPAL, REQUEST_ID, SERVICES
+from sidecar.http.services import IS_STARTED, PRINCIPAL, REQUEST_ID, SERVICES, TICKET
 
 logger = logging.getLogger(__name__)
 
@@ -64,9 +64,10 @@ async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse
         auth.check_origin(headers.get("Origin"), headers.get("Host"), gate.origins)
     if request.method == "OPTIONS" and cross_origin.is_allowed(request):
         return cross_origin.preflight()
-    if route(request) not in OPEN_ROUTES:
-        request[PRINCIPAL] = _principal(request)
-    return await handler(request)
+    if route(request) in OPEN_ROUTES:
+        return await handler(request)
+    request[PRINCIPAL] = _principal(request)
+    return await (_watched(request, handler) if TICKET in request else handler(request))
 
 
 def _principal(request: web.Request) -> Principal:
@@ -75,9 +76,22 @@ def _principal(request: web.Request) -> Principal:
     ticket = request.query.get("ticket") if route(request) in STREAMS else None
     if authorization is None and ticket is not None:
         is_back = bool(request.headers.get("Last-Event-ID"))
-        return gate.watcher(ticket, request.path, is_back=is_back)
+        principal = gate.watcher(ticket, request.path, is_back=is_back)
+        request[TICKET] = ticket
+        return principal
     is_foreign = cross_origin.is_allowed(request)
     return gate.principal(authorization, None if is_foreign else request.cookies.get(sign_in.COOKIE))
+
+
+async def _watched(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let whoever has a ticket open a stream; a ticket that opens none is as it was."""
+    response = None
+    try:
+        response = await handler(request)
+    finally:
+        if IS_STARTED not in request and (response is None or isinstance(response, web.Response)):
+            request.app[SERVICES].gate.give_back(request[TICKET])
+    return response
 
 
 async def label(request: web.Request, response: web.StreamResponse) -> None:

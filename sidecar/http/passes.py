@@ -49,7 +49,7 @@ class Passes:
         self._secret = (secret or secrets.token_urlsafe(32)).encode()
         self._is_shared = secret is not None
         self._clock = clock
-        self._used: OrderedDict[str, str] = OrderedDict()
+        self._used: OrderedDict[str, tuple[str, int]] = OrderedDict()
 
     def key(self, digest: str) -> str:
         """Return the name of a token, by which nobody else can tell whether they have guessed its secret."""
@@ -74,12 +74,12 @@ class Passes:
         """
         now = self._clock()
         known = self._read(text, Kind.TICKET, now - REOPEN_SECONDS if is_back else now)
-        opened = self._used.get(known.nonce)
-        if opened is not None and not (is_back and opened == path):
+        opened, times = self._used.get(known.nonce, (path, 0))
+        if times and not (is_back and opened == path):
             raise Unauthorized("the ticket has been used")
-        if opened is None and not self._is_shared:
+        if not times and not self._is_shared:
             known = self._read(text, Kind.TICKET, now)
-        self._used[known.nonce] = path
+        self._used[known.nonce] = path, times + 1
         if len(self._used) > USED_REMEMBERED:
             self._used.popitem(last=False)
         return known
@@ -87,7 +87,10 @@ class Passes:
     def give_back(self, text: str) -> None:
         """Let a ticket be as it was: the stream that it was to open did not open."""
         with suppress(Unauthorized):
-            self._used.pop(self._read(text, Kind.TICKET, self._clock()).nonce, None)
+            nonce = self._read(text, Kind.TICKET, self._clock() - REOPEN_SECONDS).nonce
+            path, times = self._used.pop(nonce, ("", 0))
+            if times > 1:
+                self._used[nonce] = path, times - 1
 
     def _read(self, text: str, kind: Kind, at: float) -> Pass:
         match self._body(text):

@@ -87,5 +87,8 @@ class Services:
 
 SERVICES = web.AppKey("services", Services)
 PRINCIPAL = web.RequestKey("principal", Principal)
+TICKET = web.RequestKey("ticket", str)
+"""What let a request in, if it was a ticket."""
+
 REQUEST_ID = web.RequestKey("request_id", str)
 IS_STARTED = web.RequestKey("is_started", bool)

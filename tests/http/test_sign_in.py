@@ -111,6 +111,44 @@ async def test_a_stream_is_reopened_for_a_day(guarded: Sidecar, clock: Clock, ho
     assert await status(guarded, path, Last_Event_ID="e-1") == expected
 
 
+@pytest.mark.parametrize("path", ["/v1/events?project=other", "/v1/events?project=p&view=none", "/v1/ws?what=is"])
+async def test_a_ticket_that_is_refused_can_open_another_stream(guarded: Sidecar, path: str) -> None:
+    text = await ticket(guarded)
+    assert await status(guarded, f"{path}&ticket={text}") in (403, 422)
+    assert await status(guarded, f"/v1/events?project=p&ticket={text}") == 200
+
+
+async def test_a_ticket_that_no_socket_was_made_of_can_open_one(guarded: Sidecar) -> None:
+    text = await ticket(guarded)
+    assert await status(guarded, f"/v1/ws?ticket={text}") == 400
+    await (await guarded.client.ws_connect(f"/v1/ws?ticket={text}")).close()
+
+
+async def test_who_asks_for_the_headers_alone_has_not_used_the_ticket(guarded: Sidecar) -> None:
+    path = f"/v1/events?project=p&ticket={await ticket(guarded)}"
+    async with guarded.client.head(path) as response:
+        assert response.status == 200
+    assert await status(guarded, path) == 200
+
+
+async def test_a_ticket_that_was_used_is_not_given_back_to_who_tries_it_elsewhere(guarded: Sidecar) -> None:
+    path = f"/v1/events?project=p&ticket={await ticket(guarded)}"
+    tries = [await status(guarded, path), await status(guarded, f"{path}&view=none"), await status(guarded, path)]
+    assert tries == [200, 401, 401]
+
+
+async def test_a_ticket_that_finds_the_server_full_when_it_comes_back_can_come_back_again(
+    full: Sidecar, clock: Clock
+) -> None:
+    text = await ticket(full)
+    full.services.gate.watcher(text, "/v1/events", is_back=False)
+    clock.now += 3600
+    heard = {"Last-Event-ID": "e-1"}
+    for _ in range(2):
+        async with watching(full, f"project=p&ticket={text}", **heard) as stream:
+            await stream.next("overloaded")
+
+
 @pytest.fixture
 async def full(start: Starter, clock: Clock) -> AsyncIterator[Sidecar]:
     """Return a sidecar that takes one stream, which is taken."""

@@ -11,7 +11,7 @@ from sidecar.core.errors import Forbidden
 from sidecar.http import queries
 from sidecar.http.auth import Right
 from sidecar.http.problem import FieldError, InvalidRequest
-from sidecar.http.services import PRINCIPAL, SERVICES
+from sidecar.http.services import PRINCIPAL, SERVICES, TICKET
 from sidecar.http.streams import FullError, Stream
 from sidecar.http.watch import events
 from sidecar.http.watch.client import Client
@@ -82,6 +82,7 @@ class EventStream(web.StreamResponse):
         try:
             stream = services.streams.opened(request[PRINCIPAL], request.remote or "")
         except FullError:
+            services.gate.give_back(request.get(TICKET))
             await self.write(events.overloaded(is_leaving=services.streams.is_draining))
             return await super().write_eof(data)
         services.metrics.stream_opened("sse")
@@ -128,6 +129,5 @@ def _refused(request: web.Request) -> web.Response | None:
     """Return the answer to who wants only the headers, or comes to a server that is full; None to anyone else."""
     streams = request.app[SERVICES].streams
     if streams.is_full(request[PRINCIPAL], request.remote or ""):
-        request.app[SERVICES].gate.give_back(request.query.get("ticket", ""))
         return web.Response(body=events.overloaded(is_leaving=streams.is_draining), headers=events.HEADERS)
     return web.Response(headers=events.HEADERS) if request.method == "HEAD" else None

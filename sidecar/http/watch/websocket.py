@@ -11,7 +11,7 @@ from sidecar.core.job import Json
 from sidecar.http import problem, queries, wire
 from sidecar.http.auth import Principal, Right
 from sidecar.http.problem import NotReadable
-from sidecar.http.services import PRINCIPAL, REQUEST_ID, SERVICES, Services
+from sidecar.http.services import PRINCIPAL, REQUEST_ID, SERVICES, TICKET, Services
 from sidecar.http.streams import FullError, Stream
 from sidecar.http.watch import events
 from sidecar.http.watch.client import Client
@@ -54,7 +54,7 @@ async def watch(request: web.Request) -> web.WebSocketResponse:
         with services.streams.opened(request[PRINCIPAL], request.remote or "") as stream:
             await _counted(services, Socket(request, socket, stream), stream)
     except FullError:
-        services.gate.give_back(request.query.get("ticket", ""))
+        services.gate.give_back(request.get(TICKET))
         await socket.send_str(json.dumps({"event": "overloaded", "cursor": None, "data": {}}))
         await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
     return socket
