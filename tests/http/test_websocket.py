@@ -43,13 +43,17 @@ class Socket:
 
     async def next(self, event: str = "", job_id: str = "") -> dict[str, Json]:
         """Return the next frame that is no ping; it must be of this event and job, if they are given."""
-        while True:
-            frame: dict[str, Json] = await self.socket.receive_json(timeout=10)
-            assert list(frame) == ["event", "cursor", "data"], frame
-            if frame["event"] != "ping":
-                assert event in ("", frame["event"]), frame
-                assert job_id in ("", frame["data"].get("job_id")), frame
-                return frame
+        async with asyncio.timeout(10):
+            while (frame := await self._frame())["event"] == "ping":
+                pass
+        assert event in ("", frame["event"]), frame
+        assert job_id in ("", frame["data"].get("job_id")), frame
+        return frame
+
+    async def _frame(self) -> dict[str, Json]:
+        frame: dict[str, Json] = await self.socket.receive_json()
+        assert list(frame) == ["event", "cursor", "data"], frame
+        return frame
 
     async def until(self, event: str) -> list[dict[str, Json]]:
         """Return all frames up to the first of this event."""
