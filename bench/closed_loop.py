@@ -1,4 +1,4 @@
-"""What posting costs: updates/s against requests/s of a bare aiohttp that answers and does nothing else."""
+"""What posting and polling cost, against requests/s of a bare aiohttp that answers and does nothing else."""
 
 from dataclasses import dataclass
 
@@ -30,6 +30,16 @@ ROWS = (
 )
 
 
+MANY = 1_000
+POLLS = (
+    ("one job, 1 connection", 1, 1),
+    ("one job, 64 connections", CONNECTIONS, 1),
+    ("1,000 random jobs, 64 connections", CONNECTIONS, MANY),
+    ("1,000 random jobs, 512 connections", 512, MANY),
+)
+"""What polls, how many at a time, and how many jobs."""
+
+
 def _per_second(result: Result) -> float:
     return float(result["updates_per_second"])
 
@@ -49,6 +59,24 @@ def pushes(client: Client, rounds: int) -> Table:
                 theirs += client.run("echo", bare, "loop", connections=CONNECTIONS)
                 mine += client.run("push", ours, row.phases, connections=row.connections, jobs=row.jobs)
             _add(table, row.name, mine, theirs)
+    return table
+
+
+def reads(client: Client, rounds: int) -> Table:
+    """Measure clients that poll jobs in a closed loop."""
+    table = Table(
+        "Reads",
+        ("requests/s", "bare aiohttp", "ratio", "p50 / p99 ms of a request", "spread", "failures"),
+    )
+    table.begin()
+    with servers.bare() as bare, servers.sidecar() as ours:
+        client.run("push", ours, "fill", jobs=MANY)
+        for name, connections, jobs in POLLS:
+            theirs, mine = [], []
+            for _ in range(rounds):
+                theirs += client.run("echo", bare, "loop", connections=connections)
+                mine += client.run("read", ours, "loop", connections=connections, jobs=jobs)
+            _add(table, name, mine, theirs)
     return table
 
 

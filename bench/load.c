@@ -1,10 +1,11 @@
 /* A load client with as little cost of its own as possible: one thread, epoll, no parser beyond what it needs.
  *
- *   load push|echo|publish port=N [name=value...]    load
+ *   load push|read|echo|publish port=N [name=value...]    load
  *   load sink port=N [seconds=N]                     answer and stream as fast as one core can: see sink.c
  *
  * What the requests are: `push` posts updates to the sidecar, `echo` the same bytes to /echo, `publish` the same bytes
- * to /publish, which sends them to every stream of the bare server. The rest, with defaults:
+ * to /publish, which sends them to every stream of the bare server; `read` gets a job from the sidecar, where the rest
+ * says "update". The rest, with defaults:
  *
  *   host=127.0.0.1 token=          where to, and who
  *   connections=4                  that post
@@ -323,11 +324,13 @@ static size_t write_updates(struct run *run, long count) {
     return length;
 }
 
+static int is_read(const struct run *run) { return !strcmp(run->options.target, "read"); }
+
 static void write_path(struct run *run, char *to, size_t room, long job) {
     const char *target = run->options.target;
-    int is_push = !strcmp(target, "push");
-    if (!is_push && run->options.projects) snprintf(to, room, "/%s?project=p-%ld", target, job % run->options.projects);
-    else if (!is_push) snprintf(to, room, "/%s", target);
+    int is_ours = !strcmp(target, "push") || is_read(run);
+    if (!is_ours && run->options.projects) snprintf(to, room, "/%s?project=p-%ld", target, job % run->options.projects);
+    else if (!is_ours) snprintf(to, room, "/%s", target);
     else if (run->phase.batch) snprintf(to, room, "/v1/updates");
     else snprintf(to, room, "/v1/jobs/job-%ld", job);
 }
@@ -343,13 +346,14 @@ static void build(struct run *run, struct peer *poster) {
     long job = next_job(run, 0);
     char path[128], token[HEAD_BYTES];
     size_t length = run->phase.batch ? write_updates(run, batch_of(run)) : write_update(run, run->body, job, 0);
+    if (is_read(run)) length = 0;
     write_path(run, path, sizeof path, job);
     authorization(&run->options, token, sizeof token);
     if (poster->out_room < length + 2 * HEAD_BYTES)
         poster->out = allocated(poster->out, poster->out_room = length + 2 * HEAD_BYTES);
     size_t head = (size_t)snprintf(poster->out, 2 * HEAD_BYTES,
-        "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n%sContent-Length: %zu\r\n\r\n", path,
-        run->options.host, token, length);
+        "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n%sContent-Length: %zu\r\n\r\n",
+        is_read(run) ? "GET" : "POST", path, run->options.host, token, length);
     memcpy(poster->out + head, run->body, length);
     poster->out_length = head + length;
     poster->out_done = poster->in_length = poster->in_wanted = 0;
@@ -696,13 +700,17 @@ static void check(const struct options *options) {
 }
 
 static int is_target(const char *word) {
-    return !strcmp(word, "push") || !strcmp(word, "echo") || !strcmp(word, "publish") || !strcmp(word, "sink");
+    const char *known[] = {"push", "read", "echo", "publish", "sink"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (!strcmp(word, known[i])) return 1;
+    }
+    return 0;
 }
 
 int main(int argc, char **argv) {
     struct options options = {.host = "127.0.0.1", .token = "", .path = "", .phases = "loop", .connections = 4,
         .jobs = 1000, .settle = 1, .seconds = 2, .ready = ""};
-    if (argc < 2 || !is_target(argv[1])) die("usage: load push|echo|publish|sink port=N name=value...; see load.c");
+    if (argc < 2 || !is_target(argv[1])) die("usage: load push|read|echo|publish|sink port=N name=value...; see load.c");
     options.target = argv[1];
     for (int i = 2; i < argc; i++) set_option(&options, argv[i]);
     check(&options);

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import burdens
 import client
+import closed_loop
 import deliveries
-import pushes
 import scrapes
 from client import Client
 from servers import Broken
@@ -31,8 +31,9 @@ def sections(path: str, projects_path: str, idle_streams: int, many_jobs: int) -
     """Return what there is to measure, by name."""
     return {
         "limits": [burdens.limits],
-        "pushes": [pushes.pushes],
-        "growth": [partial(pushes.growth, many_jobs=many_jobs)],
+        "pushes": [closed_loop.pushes],
+        "reads": [closed_loop.reads],
+        "growth": [partial(closed_loop.growth, many_jobs=many_jobs)],
         "latency": [partial(deliveries.latency, path=path)],
         "deliveries": [partial(deliveries.project, path=path, watchers=watchers) for watchers in deliveries.OFFERED],
         "projects": [partial(deliveries.projects, path=projects_path)],

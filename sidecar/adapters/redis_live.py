@@ -12,16 +12,16 @@ from sidecar.adapters.lineage import fresh_lineage
 from sidecar.adapters.pending import CHANGES_A_CALL, MovedError
 from sidecar.adapters.redis_census import read_counts, read_outstanding
 from sidecar.adapters.redis_combiner import Combiner, admit_all
-from sidecar.adapters.redis_documents import DueAt, Held, Recent, count_field, never, read, read_changes
+from sidecar.adapters.redis_documents import DueAt, Held, count_field, never, read_changes
 from sidecar.adapters.redis_link import RedisLink, Script
 from sidecar.adapters.redis_listing import read_page
+from sidecar.adapters.redis_reads import RedisReads
 from sidecar.core.errors import SidecarError, Unavailable
 from sidecar.core.job import Event, Job
 from sidecar.core.merge import fork, united
 from sidecar.core.view import View, view
 from sidecar.ports import ChangeJob, Counts, Missed, Page, Query, Stored, Written
 
-PROJECTS_CACHED = 16_384
 OUTBOX_CHUNK = 1_000
 TOMBSTONE_SECONDS = 3_600.0
 REMEMBERED_SECONDS = TOMBSTONE_SECONDS / 2
@@ -61,14 +61,15 @@ class RedisLive:
         self._redis = link.commands
         self._combiner = Combiner(link, admit, due_at)
         self._delete_script = Script("delete.lua")
-        self._projects: Recent[str, str] = Recent(PROJECTS_CACHED)
+        self._reads = RedisReads(link)
+        self._projects = self._reads.projects
 
     async def update(self, job_id: str, change: ChangeJob) -> Written:
         """Apply `change` atomically; see `LiveStore`."""
         project = self._projects.get(job_id)
         if project is None:
             async with self._link.deadline():
-                project = await self._look_up(job_id)
+                project = (await self._reads.look_up([job_id])).get(job_id)
         if project is not None:
             try:
                 return await self._combiner.submit(project, job_id, change, is_entered=False)
@@ -137,8 +138,7 @@ class RedisLive:
         if not unknown:
             return changes, {}, answers
         async with self._link.deadline():
-            owners = await self._redis.mget([keys.project_of(job_id) for job_id in unknown])
-        known = {job_id: owner.decode() for job_id, owner in zip(unknown, owners, strict=True) if owner}
+            known = await self._reads.look_up(unknown)
         found = await self._found([job_id for job_id in unknown if job_id not in known])
         new = {job_id: job.project for job_id, job in found.items()}
         for index, (job_id, change) in enumerate(changes):
@@ -149,7 +149,7 @@ class RedisLive:
                     answers[index] = error
         async with self._link.deadline():
             entered = await self._claim_many(new)
-        for job_id, project in (known | entered).items():
+        for job_id, project in entered.items():
             self._projects[job_id] = project
         placed = [(job_id, _onto(found[job_id], change) if job_id in found else change) for job_id, change in changes]
         return placed, known | entered, answers
@@ -166,17 +166,12 @@ class RedisLive:
                 found[job_id] = united(held.view, kept, self._clock()).job if kept else held.job
         if not found:
             return found
-        async with self._link.deadline(), self._redis.pipeline(transaction=False) as pipe:
-            for job_id, job in found.items():
-                pipe.zscore(ProjectKeys(job.project).index("gone"), job_id)
-            scores = await pipe.execute()
-        return {job_id: found[job_id] for job_id, score in zip(found, scores, strict=True) if score is None}
+        buried = await self._reads.buried([(job.project, job_id) for job_id, job in found.items()])
+        return {job_id: job for job_id, job in found.items() if (job.project, job_id) not in buried}
 
     async def is_buried(self, job: Job) -> bool:
         """Whether a job was deleted here lately."""
-        async with self._link.deadline():
-            gone = ProjectKeys(job.project).index("gone")
-            return await self._redis.zscore(gone, job.job_id) is not None
+        return await self._reads.is_buried(job)
 
     async def knows(self, jobs: Sequence[Job]) -> set[str]:
         """Return the ids of those of the jobs that are here, or were deleted here lately."""
@@ -212,8 +207,7 @@ class RedisLive:
 
     async def get(self, job_id: str) -> Stored | None:
         """Return the job as Redis holds it now."""
-        async with self._link.deadline():
-            held = await self._read(job_id)
+        held = await self._reads.get(job_id)
         return None if held is None else Stored(held.view, held.cursor)
 
     async def page(self, query: Query) -> Page:
@@ -235,7 +229,7 @@ class RedisLive:
         """Return the job's events from the outbox of its project, oldest first."""
         found: list[Event] = []
         async with self._link.deadline():
-            held = await self._read(job_id)
+            held = (await self._reads.read([job_id])).get(job_id)
             if held is None:
                 return found
             outbox = ProjectKeys(held.job.project).index("outbox")
@@ -252,7 +246,7 @@ class RedisLive:
     async def delete(self, job_id: str, check: Callable[[Job], None]) -> bool:
         """Forget the job if `check` does not object; see `LiveStore`."""
         async with self._link.deadline():
-            while (held := await self._read(job_id)) is not None:
+            while (held := (await self._reads.read([job_id])).get(job_id)) is not None:
                 check(held.job)
                 if await self._try_delete(held):
                     self._combiner.forget(job_id)
@@ -304,25 +298,6 @@ class RedisLive:
             ],
         )
         return bool(answer)
-
-    async def _read(self, job_id: str) -> Held | None:
-        """Read a job; an id whose remembered project has no such job is looked up once more."""
-        for remembered in (self._projects.get(job_id), None):
-            project = remembered or await self._look_up(job_id)
-            if project is None:
-                return None
-            held = (await read(self._link, project, [job_id]))[0]
-            if held is not None:
-                return held
-            self._projects.pop(job_id, None)
-        return None
-
-    async def _look_up(self, job_id: str) -> str | None:
-        owner = await self._redis.get(keys.project_of(job_id))
-        if owner is None:
-            return None
-        self._projects[job_id] = owner.decode()
-        return self._projects[job_id]
 
 
 def _onto(found: Job, change: ChangeJob) -> ChangeJob:

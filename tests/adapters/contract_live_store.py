@@ -93,6 +93,31 @@ class LiveStoreContract:
             await store.update("job-1", push(update(current=number)))
             assert (await viewed(replica)).current == number
 
+    async def test_what_is_asked_for_at_once_is_answered_one_by_one(self, store: Store, replica: Store) -> None:
+        for number in range(40):
+            await store.update(f"job-{number}", push(update(f"job-{number}", project=f"p{number % 3}", current=number)))
+        asked = [f"job-{number % 50}" for number in range(200)]
+        for reader in (store, replica):
+            found = await asyncio.gather(*map(reader.get, asked))
+            shown = [None if stored is None else stored.view.current for stored in found]
+            assert shown == [number % 50 if number % 50 < 40 else None for number in range(200)]
+
+    async def test_while_many_read_each_sees_what_was_acknowledged_before(self, store: Store, replica: Store) -> None:
+        await store.update("job-1", push(update(current=0)))
+        done = asyncio.Event()
+
+        async def read() -> None:
+            while not done.is_set():
+                await replica.get("job-1")
+
+        async with asyncio.timeout(60), asyncio.TaskGroup() as readers:
+            for _ in range(20):
+                readers.create_task(read())
+            for number in range(1, 31):
+                await store.update("job-1", push(update(current=number)))
+                assert (await viewed(replica)).current == number
+            done.set()
+
     async def test_replicas_take_turns_on_one_job(self, store: Store, replica: Store) -> None:
         for seq in range(1, 11):
             await store.update("job-1", push(update(writer="a", seq=seq, add_current=1)))

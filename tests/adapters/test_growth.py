@@ -1,10 +1,14 @@
-"""What does not grow with the number of jobs: the watchdog's look and a scrape read what they show, and nothing else.
+"""What does not grow with the number of jobs, or of those who ask for them.
 
-Counted is what Redis was asked for, as a busy machine makes any time it takes a matter of luck.
+The watchdog's look and a scrape read what they show, and nothing else; a crowd of readers makes few calls. Counted is
+what a store was asked for, as a busy machine makes any time it takes a matter of luck.
 """
+
+import asyncio
 
 import pytest
 from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine, event
 
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.metrics.prometheus import PrometheusMetrics
@@ -12,6 +16,8 @@ from sidecar.adapters.redis_agenda import RedisAgenda
 from sidecar.adapters.redis_lease import RedisLease
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.sql.database import Database
+from sidecar.adapters.sql.live import SqlLive
 from sidecar.core.stalls import Limits, due_at
 from sidecar.watchdog import Watchdog
 from tests.adapters.updates import NOON, push, update
@@ -20,6 +26,7 @@ LIMITS = Limits(silent_seconds=300.0)
 PROJECT = ProjectKeys("default")
 DUE = 100
 SERIES = 50
+CROWD = 1_000
 
 FILL = """
 for number = ARGV[1], ARGV[2] do
@@ -109,3 +116,26 @@ async def test_a_scrape_reads_the_jobs_that_it_shows_however_many_there_are(link
     assert cost["keys"] < 3 * SERIES
     assert cost["commands"] < 2 * SERIES
     assert cost["bytes"] < 10_000 * SERIES
+
+
+async def test_a_crowd_that_asks_redis_for_jobs_at_once_makes_few_calls(link: RedisLink) -> None:
+    await push_jobs(RedisLive(link, lambda: NOON), CROWD // 2)
+    newcomer, before = RedisLive(link, lambda: NOON), await asked(link)
+    found = await asyncio.gather(*(newcomer.get(f"j{number}") for number in range(CROWD)))
+    assert sum(stored is not None for stored in found) == CROWD // 2
+    assert more(before, await asked(link))["commands"] < CROWD // 2 + CROWD // 10  # the scripts' HMGETs count too
+
+
+async def test_a_crowd_that_asks_sql_for_jobs_at_once_makes_few_calls(database: Database) -> None:
+    store, statements = SqlLive(database, lambda: NOON), list[str]()
+
+    def heard(*said: object) -> None:
+        statements.append(str(said[2]))
+
+    event.listen(Engine, "before_cursor_execute", heard)
+    try:
+        for ask in (store.get, store.recall):
+            assert set(await asyncio.gather(*(ask(f"j{number}") for number in range(CROWD)))) == {None}
+    finally:
+        event.remove(Engine, "before_cursor_execute", heard)
+    assert 0 < len(statements) < CROWD // 10

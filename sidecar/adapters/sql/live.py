@@ -10,6 +10,7 @@ from sidecar.adapters.codec import decode_job
 from sidecar.adapters.decision import Decision, decided
 from sidecar.adapters.flush_queue import FlushQueue
 from sidecar.adapters.pending import Change
+from sidecar.adapters.read_queue import ReadQueue
 from sidecar.adapters.redis_combiner import admit_all
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.history import timeline
@@ -26,6 +27,7 @@ from sidecar.adapters.sql.writes import (
     store_jobs,
     upsert,
 )
+from sidecar.core.errors import HistoryUnavailable
 from sidecar.core.job import Event, Job
 from sidecar.core.merge import fork
 from sidecar.core.view import View, view
@@ -47,6 +49,8 @@ class SqlLive:
         self._clock = clock
         self._finished_seconds = finished_seconds
         self._queue = FlushQueue(self._flush, database.timeout_seconds)
+        self._reads = ReadQueue(self._read, database.timeout_seconds, HistoryUnavailable)
+        self._recalls = ReadQueue(self._recall, database.timeout_seconds, HistoryUnavailable)
 
     async def update(self, job_id: str, change: ChangeJob) -> Written:
         """Apply `change` atomically; see `LiveStore`."""
@@ -58,19 +62,11 @@ class SqlLive:
 
     async def get(self, job_id: str) -> Stored | None:
         """Return the job as SQL holds it now."""
-        mine = select(JOBS.c.document, JOBS.c.rev, PROJECTS.c.epoch).join(
-            PROJECTS, PROJECTS.c.project == JOBS.c.project
-        )
-        async with self._database.reading() as connection:
-            row = (await connection.execute(mine.where(JOBS.c.job_id == job_id))).one_or_none()
-        return None if row is None else stored_of(row.document, row.epoch, row.rev)
+        return await self._reads.get(job_id)
 
     async def recall(self, job_id: str) -> Stored | None:
         """Return a job that has left Redis, with the cursor that it had there."""
-        asked = select(JOBS.c.document, JOBS.c.copied_epoch, JOBS.c.copied_rev).where(JOBS.c.job_id == job_id)
-        async with self._database.reading() as connection:
-            row = (await connection.execute(asked)).one_or_none()
-        return None if row is None else stored_of(row.document, row.copied_epoch, row.copied_rev)
+        return await self._recalls.get(job_id)
 
     async def find(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """Return those of the jobs that are there."""
@@ -142,6 +138,19 @@ class SqlLive:
         asked = select(JOBS.c.document).where(JOBS.c.finished_at.is_(None)).order_by(JOBS.c.updated_at).limit(limit)
         async with self._database.reading() as connection:
             return [view(decode_job(document)) for (document,) in await connection.execute(asked)]
+
+    async def _read(self, job_ids: Sequence[str]) -> dict[str, Stored]:
+        mine = select(JOBS.c.job_id, JOBS.c.document, JOBS.c.rev, PROJECTS.c.epoch)
+        asked = mine.join(PROJECTS, PROJECTS.c.project == JOBS.c.project).where(JOBS.c.job_id.in_(job_ids))
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(asked)).all()
+        return {row.job_id: stored_of(row.document, row.epoch, row.rev) for row in rows}
+
+    async def _recall(self, job_ids: Sequence[str]) -> dict[str, Stored]:
+        mine = select(JOBS.c.job_id, JOBS.c.document, JOBS.c.copied_epoch, JOBS.c.copied_rev)
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(mine.where(JOBS.c.job_id.in_(job_ids)))).all()
+        return {row.job_id: stored_of(row.document, row.copied_epoch, row.copied_rev) for row in rows}
 
     async def _flush(self, batch: list[Change]) -> None:
         """Decide and write one batch in one transaction, then answer."""

@@ -20,7 +20,7 @@ from sidecar.selection import Selection
 from sidecar.tasks import ended
 from sidecar.watcher import EndedError, Watcher
 
-READS_AT_ONCE = 8
+READS_AT_ONCE = 128
 
 
 @dataclass(frozen=True, slots=True)
