@@ -180,6 +180,22 @@ async def test_a_hanging_store_does_not_hold_back_the_first_word(start: Starter,
     response.close()
 
 
+async def test_whoever_comes_back_to_a_slow_store_is_told_what_ended_meanwhile(start: Starter) -> None:
+    sidecar = await start(times=replace(TIMES, store=0.0))
+    for job_id in ("a", "b", "c", "d"):
+        await sidecar.push(job_id, current=1)
+    await sidecar.push("d", status="completed")
+    async with watching(sidecar) as stream:
+        heard = (await until_synced(stream))[-1].data["cursor"]
+    await sidecar.push("b", status="completed")
+    async with sidecar.client.delete("/v1/jobs/c?force=true"):
+        pass
+    async with watching(sidecar, Last_Event_ID=heard) as stream:
+        told = await until_synced(stream)
+    assert (told[0].data["recovered"], told[0].data["cursor"]) == (False, None)
+    assert said(told[1:]) == [("progress", "a"), ("done", "b"), ("gone", "c"), ("synced", None)]
+
+
 async def test_a_stream_without_news_is_kept_alive(start: Starter) -> None:
     sidecar = await start(times=replace(TIMES, heartbeat=0.1))
     async with watching(sidecar) as stream:

@@ -93,9 +93,10 @@ class ProjectWatch:
             await self._client.say("synced", {**self._wanted.echo, "cursor": _shown(backlog.cursor)})
 
     async def _opened(self, watcher: Watcher) -> tuple[Backlog, int | None]:
-        """Say `connected`; return the first that is to be told, and the rev at which the full state begins.
+        """Say `connected`; return the first that is to be told, and the rev after which every change is told.
 
-        That is None for whoever is told only what has been missed.
+        That is None for whoever is told nothing else. A store that is slow to answer makes that the full state, but of
+        what has ended since the client was cut off it is told as well.
         """
         heard = self._wanted.heard
         beginning = asyncio.create_task(self._begin(watcher), name="begin-project-watch")
@@ -114,7 +115,8 @@ class ProjectWatch:
             backlog = await self._shown_by_name(backlog.project_cursor)
         elif heard is not None:
             backlog = await self._after(0)
-        return backlog, backlog.project_cursor.rev
+        is_joined = heard is not None and _is_joined_by(heard, backlog)
+        return backlog, heard.rev if heard is not None and is_joined else backlog.project_cursor.rev
 
     async def _begin(self, watcher: Watcher) -> Backlog:
         """Listen first, then read: what changes in between is heard."""
