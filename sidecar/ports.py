@@ -345,7 +345,7 @@ class Metrics(Protocol):
         ...
 
     def store_failed(self, store: str, operation: str, kind: str) -> None:
-        """Count an operation that a store did not do: it was unavailable, or refused."""
+        """Count an operation that a store did not do: it was unavailable or busy, or refused."""
         ...
 
     def loop_lagged(self, seconds: float) -> None:

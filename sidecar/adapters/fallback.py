@@ -16,7 +16,15 @@ from sidecar.adapters.matching import is_of_unfinished
 from sidecar.adapters.paging import merged
 from sidecar.adapters.redis_live import Elsewhere, RedisLive
 from sidecar.adapters.sql.live import SqlLive
-from sidecar.core.errors import HistoryUnavailable, StoreRefused, StoreUnavailable, Unavailable
+from sidecar.adapters.turns import Turns
+from sidecar.core.errors import (
+    HistoryBusy,
+    HistoryUnavailable,
+    Overloaded,
+    StoreRefused,
+    StoreUnavailable,
+    Unavailable,
+)
 from sidecar.core.job import Event, Job
 from sidecar.core.merge import Outcome, fork, united
 from sidecar.core.view import View
@@ -27,6 +35,9 @@ T = TypeVar("T")
 INGEST = "ingest"
 WRITES = ("update", "delete")
 """Counted under the surface of those who push, whoever reads from the same store."""
+
+LONG_READS = 4
+"""At a time: a hundred documents are milliseconds of this process, in which nobody else is served."""
 
 AWAY = StoreUnavailable("Redis is away")
 
@@ -92,6 +103,8 @@ class FallbackStore:
         self._live = stores.live
         self._sql = stores.sql
         self._surface = surface
+        self._lists = Turns(LONG_READS, stores.live.timeout_seconds)
+        self._catching_up = Turns(LONG_READS, stores.live.timeout_seconds)
 
     async def update(self, job_id: str, change: ChangeJob) -> Written:
         """Apply a change; see `LiveStore`."""
@@ -168,17 +181,21 @@ class FallbackStore:
 
     async def since(self, project: str, rev: int, limit: int) -> Missed:
         """Return what changed; see `Feed`."""
-        return await self._served(
-            "since", lambda: self._live.since(project, rev, limit), lambda: self._sql.since(project, rev, limit)
-        )
+
+        async def in_redis() -> Missed:
+            async with self._catching_up.taken():
+                return await self._live.since(project, rev, limit)
+
+        return await self._served("since", in_redis, lambda: self._sql.since(project, rev, limit))
 
     async def timeline(self, job_id: str, after: int, limit: int) -> list[Event]:
         """Return timeline lines that may not be recorded yet; see `Feed`."""
-        return await self._served(
-            "timeline",
-            lambda: self._live.timeline(job_id, after, limit),
-            lambda: self._sql.timeline(job_id, after, limit),
-        )
+
+        async def in_redis() -> list[Event]:
+            async with self._lists.taken():
+                return await self._live.timeline(job_id, after, limit)
+
+        return await self._served("timeline", in_redis, lambda: self._sql.timeline(job_id, after, limit))
 
     async def projects(self) -> list[str]:
         """Return every project; see `Feed`."""
@@ -231,8 +248,7 @@ class FallbackStore:
         try:
             answer = await work
         except Unavailable as error:
-            kind = "refused" if isinstance(error, StoreRefused) else "unavailable"
-            self._stores.metrics.store_failed(store, operation, kind)
+            self._stores.metrics.store_failed(store, operation, _kind(error))
             raise
         self._stores.metrics.store_answered(store, operation, time.perf_counter() - began)
         return answer
@@ -258,15 +274,26 @@ class FallbackStore:
 
     async def _page(self, query: Query) -> Page:
         if is_of_unfinished(query):
-            return await self._live.page(query)
-        kept, live = await self._sql.page(query), await self._live.page(query)
+            return await self._live_page(query)
+        kept, live = await self._sql.page(query), await self._live_page(query)
         known = await self._live.knows([each.view.job for each in kept.jobs])
         past = [each for each in kept.jobs if each.view.job.job_id not in known]
         return merged(query, live, Page(tuple(past), kept.next, kept.cursor))
 
+    async def _live_page(self, query: Query) -> Page:
+        async with self._lists.taken():
+            return await self._live.page(query)
+
 
 def _is_of_redis(answer: Written | Exception) -> bool:
     return isinstance(answer, StoreUnavailable) and not isinstance(answer, HistoryUnavailable)
+
+
+def _kind(error: Unavailable) -> str:
+    """Return what a failure is counted as."""
+    if isinstance(error, StoreRefused):
+        return "refused"
+    return "busy" if isinstance(error, Overloaded | HistoryBusy) else "unavailable"
 
 
 async def _or_both_away(sql: Callable[[], Awaitable[T]], error: StoreUnavailable) -> T:

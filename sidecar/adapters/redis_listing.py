@@ -3,11 +3,10 @@
 from dataclasses import dataclass, field
 
 from sidecar.adapters import keys
-from sidecar.adapters.codec import decode_job
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.matching import is_of_unfinished, matches
-from sidecar.adapters.redis_link import Client
-from sidecar.core.view import view
+from sidecar.adapters.redis_documents import read_all
+from sidecar.adapters.redis_link import Client, RedisLink
 from sidecar.ports import Cursor, Order, Page, Place, Query, Stored
 
 CHUNK = 200
@@ -26,18 +25,22 @@ class Walk:
     is_exhausted: bool = False
 
 
-async def read_page(redis: Client, query: Query) -> Page:
-    """Return the jobs that match, in order, and where the next page begins."""
+async def read_page(link: RedisLink, query: Query) -> Page:
+    """Return the jobs that match, in order, and where the next page begins.
+
+    First as much is read as the page needs if everything matches.
+    """
+    redis = link.commands
     cursor = None if query.project is None else await _cursor(redis, query.project)
     walks = [Walk(project, _index(project, query), query.after) for project in await _projects(redis, query)]
     found: list[Stored] = []
-    last, count = query.after, 0
+    last, count, chunk = query.after, 0, min(CHUNK, query.limit + 1)
     while count < MOST_READ:
-        batch = await _take(redis, walks, query, CHUNK)
+        batch, chunk = await _take(redis, walks, query, chunk), CHUNK
         if not batch:
             return Page(tuple(found), None, cursor)
         count += len(batch)
-        for place, stored in zip(batch, await _documents(redis, batch), strict=True):
+        for place, stored in zip(batch, await _documents(link, batch), strict=True):
             if stored is not None and matches(query, stored.view):
                 if len(found) == query.limit:
                     return Page(tuple(found), last, cursor)
@@ -113,14 +116,11 @@ def _sort_key(place: Place) -> tuple[float, str]:
     return place.at, place.job_id
 
 
-async def _documents(redis: Client, batch: list[tuple[str, Place]]) -> list[Stored | None]:
+async def _documents(link: RedisLink, batch: list[tuple[str, Place]]) -> list[Stored | None]:
     """Return the documents at these places; None for one that is gone meanwhile."""
-    async with redis.pipeline(transaction=False) as pipe:
-        for project, place in batch:
-            pipe.hmget(ProjectKeys(project).job(place.job_id), ["document", "rev"])
-            pipe.hget(ProjectKeys(project).index("rev"), "epoch")
-        answers = await pipe.execute()
-    return [
-        None if document is None else Stored(view(decode_job(document)), Cursor(epoch.decode(), int(rev)))
-        for (document, rev), epoch in zip(answers[::2], answers[1::2], strict=True)
-    ]
+    by_project: dict[str, list[str]] = {}
+    for project, place in batch:
+        by_project.setdefault(project, []).append(place.job_id)
+    answers = dict(zip(by_project, map(iter, await read_all(link, by_project)), strict=True))
+    held = [next(answers[project]) for project, _ in batch]
+    return [None if each is None else Stored(each.view, each.cursor) for each in held]

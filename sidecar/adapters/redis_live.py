@@ -64,6 +64,11 @@ class RedisLive:
         self._reads = RedisReads(link)
         self._projects = self._reads.projects
 
+    @property
+    def timeout_seconds(self) -> float:
+        """How long a call may take."""
+        return self._link.timeout_seconds
+
     async def update(self, job_id: str, change: ChangeJob) -> Written:
         """Apply `change` atomically; see `LiveStore`."""
         project = self._projects.get(job_id)
@@ -213,7 +218,7 @@ class RedisLive:
     async def page(self, query: Query) -> Page:
         """Return a page of jobs; see `LiveStore`."""
         async with self._link.deadline():
-            return await read_page(self._redis, query)
+            return await read_page(self._link, query)
 
     async def since(self, project: str, rev: int, limit: int) -> Missed:
         """Return what changed after a rev; see `Feed`."""

@@ -8,6 +8,7 @@
     +-- Unavailable            it would work later                                    HTTP 503
     |   +-- StoreUnavailable   the store does not answer
     |   |   +-- HistoryUnavailable   that of the past, in SQL
+    |   |       +-- HistoryBusy      it answers, but not all that is asked of it
     |   +-- StoreRefused       the store answers, but takes no writes now
     |   +-- Overloaded         a bound of ours is reached
     +-- StartError             the sidecar cannot start; tells the operator why       exit code 1
@@ -57,6 +58,10 @@ class StoreUnavailable(Unavailable):
 
 class HistoryUnavailable(StoreUnavailable):
     """SQL did not answer in time or refused the connection."""
+
+
+class HistoryBusy(HistoryUnavailable):
+    """SQL answers, but more is asked of it than it can do."""
 
 
 class StoreRefused(Unavailable):

@@ -12,7 +12,7 @@ import pytest
 
 from sidecar.adapters.crossing import Crossing
 from sidecar.adapters.embedded import EmbeddedValkey
-from sidecar.adapters.fallback import FallbackStore
+from sidecar.adapters.fallback import LONG_READS, FallbackStore
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.redis_live import RedisLive
 from sidecar.core.errors import Conflict, HistoryUnavailable, StoreUnavailable
@@ -856,3 +856,26 @@ async def test_change_that_waited_for_redis_to_take_over_goes_to_redis(
 async def test_readers_who_may_see_nothing_see_nothing(storage: Storage, store: FallbackStore, clock: Clock) -> None:
     await left_redis(storage, clock)
     assert (await store.page(Query(may_see=lambda _: False))).jobs == ()
+
+
+@pytest.mark.parametrize("operation", ["page", "since", "timeline"])
+async def test_long_reads_of_redis_take_turns(
+    store: FallbackStore, live: RedisLive, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    await store.update("j", push(update("j", current=1)))
+    read, inside, most = getattr(live, operation), 0, 0
+
+    async def noted(*asked: object) -> object:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        try:
+            return await read(*asked)
+        finally:
+            inside -= 1
+
+    monkeypatch.setattr(live, operation, noted)
+    asked = {"page": (query(active=True),), "since": ("default", 0, 100), "timeline": ("j", 0, 100)}[operation]
+    answers = await asyncio.gather(*(getattr(store, operation)(*asked) for _ in range(40)))
+    assert all(answers)
+    assert most == LONG_READS

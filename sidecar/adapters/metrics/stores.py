@@ -15,7 +15,7 @@ FALLBACKS = (
 )
 STORE_OPERATIONS = ("update", "update_many", "get", "page", "delete", "since", "timeline", "projects", "counts")
 STORES = ("redis", "sql")
-STORE_FAILURES = ("unavailable", "refused")
+STORE_FAILURES = ("unavailable", "refused", "busy")
 
 
 class StoreMetrics:

@@ -15,9 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from sidecar.adapters.breaker import Breaker
 from sidecar.adapters.sql.tables import RECORDED
-from sidecar.core.errors import HistoryUnavailable, StartError, StoreUnavailable
+from sidecar.adapters.turns import Turns
+from sidecar.core.errors import HistoryBusy, HistoryUnavailable, StartError, StoreUnavailable
 
-CONNECTIONS = 5
+READERS = 4
+WRITERS = 2
+CONNECTIONS = READERS + WRITERS + 1
+"""One is for whoever looks whether SQL is there, however busy it is."""
+
 LOCKED = "database is locked"
 AGAIN_SECONDS = 0.05
 
@@ -43,6 +48,8 @@ class Database:
         self.timeout_seconds = timeout_seconds
         self._breaker = breaker
         self._engine = _engine(url, timeout_seconds)
+        self._reads = Turns(READERS, timeout_seconds, HistoryBusy)
+        self._writes = Turns(WRITERS, timeout_seconds, HistoryBusy)
 
     @property
     def is_postgresql(self) -> bool:
@@ -111,18 +118,23 @@ class Database:
 
     @asynccontextmanager
     async def _guarded(self, seconds: float, *, is_reading: bool) -> AsyncIterator[AsyncConnection]:
-        if self._breaker is None:
-            async with self._connected(seconds, is_reading=is_reading) as connection:
-                yield connection
-            return
-        self._breaker.check()
-        try:
-            async with self._connected(seconds, is_reading=is_reading) as connection:
-                yield connection
-        except StoreUnavailable:
-            self._breaker.failed()
-            raise
-        self._breaker.answered()
+        """Begin a transaction when it is this call's turn; only from then on it counts how long SQL takes."""
+        self._check()
+        async with (self._reads if is_reading else self._writes).taken():
+            self._check()
+            try:
+                async with self._connected(seconds, is_reading=is_reading) as connection:
+                    yield connection
+            except StoreUnavailable:
+                if self._breaker is not None:
+                    self._breaker.failed()
+                raise
+        if self._breaker is not None:
+            self._breaker.answered()
+
+    def _check(self) -> None:
+        if self._breaker is not None:
+            self._breaker.check()
 
     @asynccontextmanager
     async def _connected(self, seconds: float, *, is_reading: bool) -> AsyncIterator[AsyncConnection]:

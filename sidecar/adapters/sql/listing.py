@@ -16,15 +16,19 @@ MOST_READ = 5_000
 
 
 async def read_page(connection: AsyncConnection, query: Query) -> Page:
-    """Return the jobs that match, in order, and where the next page begins."""
+    """Return the jobs that match, in order, and where the next page begins.
+
+    First as much is read as the page needs if everything matches.
+    """
     orders = await _orders(connection, query)
     cursor = None
     if query.project is not None and query.project in orders:
         cursor = orders[query.project]
     found: list[Stored] = []
-    last, count = query.after, 0
+    last, count, chunk = query.after, 0, min(CHUNK, query.limit + 1)
     while orders and count < MOST_READ:
-        rows = (await connection.execute(_asked(query, list(orders), last, _job_id(connection)))).all()
+        asked = _asked(query, list(orders), last, _job_id(connection)).limit(chunk)
+        rows = (await connection.execute(asked)).all()
         count += len(rows)
         for row in rows:
             stored = stored_of(row.document, orders[row.project].epoch, row.rev)
@@ -33,8 +37,9 @@ async def read_page(connection: AsyncConnection, query: Query) -> Page:
                     return Page(tuple(found), last, cursor)
                 found.append(stored)
             last = Place(row.at, row.job_id)
-        if len(rows) < CHUNK:
+        if len(rows) < chunk:
             return Page(tuple(found), None, cursor)
+        chunk = CHUNK
     return Page(tuple(found), last if orders else None, cursor)
 
 
@@ -80,4 +85,4 @@ def _asked(query: Query, projects: list[str], last: Place | None, job_id: Column
     if query.updated_since is not None:
         asked = asked.where(JOBS.c.updated_at >= query.updated_since)
     directions = (at.desc(), job_id.desc()) if is_descending else (at, job_id)
-    return asked.order_by(*directions).limit(CHUNK)
+    return asked.order_by(*directions)
