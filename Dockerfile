@@ -7,7 +7,8 @@ FROM python:3.13-slim-bookworm AS build
 WORKDIR /src
 RUN python -m venv /opt/sidecar
 COPY requirements/run.txt requirements/
-RUN /opt/sidecar/bin/pip install --no-cache-dir --require-hashes -r requirements/run.txt
+RUN /opt/sidecar/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements/run.txt \
+    && /opt/sidecar/bin/pip check
 COPY pyproject.toml README.md LICENSE ./
 COPY sidecar sidecar
 RUN /opt/sidecar/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \

@@ -24,6 +24,7 @@ test: programs check test-node  ## Set up, then check and run every test; a skip
 	    || { .venv/bin/coverage report --include='sidecar/core/*' --fail-under=100; exit 1; }
 
 check: .venv/dev.stamp  ## Lint, format, types, layers, and whether generated files are fresh
+	.venv/bin/pip check
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
@@ -66,13 +67,15 @@ clean:  ## Remove what the targets above have made; .sidecar-data, which has you
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/dev.stamp: .venv/run.stamp
+# The lists are whole, so pip has nothing to resolve (--no-deps): an older one, left to itself, tries the newest release of
+# a package that is asked for with an extra, and refuses it for want of a hash. `make check` asks whether all fits.
 .venv/%.stamp: requirements/%.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo 'The sidecar needs Python 3.11 or later: make PYTHON=python3.12, say.' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	    || { echo 'This Python cannot make virtual environments. On Debian: apt-get install python3-venv' >&2; exit 1; }
 	@[ -x .venv/bin/pip ] || $(PYTHON) -m venv --clear .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
