@@ -17,14 +17,13 @@ WATCHERS_A_TURN = 1_000
 class Topic:
     """Who wants to hear of the same jobs, by the form in which they want it."""
 
-    __slots__ = ("_members", "_version", "by_form", "selection")
+    __slots__ = ("_members", "by_form", "selection")
 
     def __init__(self, selection: Selection) -> None:
         """Begin without watchers."""
         self.selection = selection
         self.by_form: dict[Form, set[Watcher]] = {}
         self._members = Membership(selection) if selection.is_filtered else None
-        self._version = -1
 
     @property
     def is_whole(self) -> bool:
@@ -53,17 +52,6 @@ class Topic:
     def wants(self, change: Broadcast) -> bool:
         """Whether a change of a job that is named is to be told here."""
         return self._members is None or self._members.wants(change)
-
-    def unheard(self, wholes: Iterable[Broadcast]) -> list[Broadcast]:
-        """Return the whole jobs that are news: two changes of one job may have been read as the same whole."""
-        if len(self.selection.job_ids) != 1:
-            return list(wholes)
-        told: list[Broadcast] = []
-        for whole in wholes:
-            if whole.is_end or whole.version != self._version:
-                told.append(whole)
-                self._version = whole.version
-        return told
 
 
 class Channel:
@@ -143,7 +131,7 @@ class Channel:
         """Tell everybody of changes that came as rows, those who want whole jobs as they are now."""
         news = [row for row in rows if not self.told.is_older(row)]
         for topic, changes in self._wanted(news):
-            await _spread(topic, changes, topic.unheard(_wholes(changes, jobs)) if topic.is_whole else ())
+            await _spread(topic, changes, _wholes(changes, jobs) if topic.is_whole else ())
         for row in news:
             self.told.note(row)
 
@@ -151,7 +139,6 @@ class Channel:
         """Tell everybody of changes that came as whole jobs, as far as they are news."""
         news = [change for change in changes if not self.told.is_older(change)]
         for topic, wanted in self._wanted(news):
-            topic.unheard(wanted)
             await _spread(topic, wanted, wanted)
         for change in news:
             self.told.note(change)
@@ -176,16 +163,25 @@ NOBODY: dict[Selection, Topic] = {}
 def _wholes(rows: Iterable[Broadcast], jobs: Mapping[str, Stored | None]) -> list[Broadcast]:
     """Return the changes with whole jobs, as far as these are there: one that is not there was deleted meanwhile.
 
-    An end that the next attempt has overtaken is told by its row.
+    An end that the next attempt has overtaken is told by its row. A change that is read as an end, which came after it,
+    is not told: the end is about to be, in its own place.
     """
     wholes: list[Broadcast] = []
     for row in rows:
         stored = jobs.get(row.job_id)
         if row.is_gone or (row.is_end and (stored is None or not stored.view.is_over)):
             wholes.append(row)
-        elif stored is not None and stored.view.job.version >= row.version:  # an older one is SQL's
+        elif stored is not None and _tells(stored, row):
             wholes.append(Broadcast.of(Stored(stored.view, row.cursor)))
     return wholes
+
+
+def _tells(stored: Stored, row: Broadcast) -> bool:
+    """Whether a job as it was read is what a change says or newer, and of the same attempt's life.
+
+    An older one is SQL's.
+    """
+    return stored.view.job.version >= row.version and stored.view.is_over == row.is_end
 
 
 async def _spread(topic: Topic, rows: Sequence[Broadcast], wholes: Sequence[Broadcast]) -> None:

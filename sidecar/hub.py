@@ -173,16 +173,16 @@ class Hub:
         for project, told in by_project.items():
             channel = self._channels.get(project)
             if channel is not None:
-                await self._tell(channel, _newest(told, channel.skip))
+                await self._tell(project, channel, _newest(told, channel.skip))
 
-    async def _tell(self, channel: Channel, notices: list[Notice]) -> None:
+    async def _tell(self, project: str, channel: Channel, notices: list[Notice]) -> None:
         """Tell the watchers of a project of changes, those who want whole jobs as they are now."""
         rows = [Broadcast(n.job_id, n.cursor, n.version, is_end=n.is_end, row=n.row) for n in notices]
         wanted = list(dict.fromkeys(row.job_id for row in rows if channel.is_wanted_whole(row.job_id)))
         jobs: dict[str, Stored | None] = {}
         for start in range(0, len(wanted), READS_AT_ONCE):
             some = wanted[start : start + READS_AT_ONCE]
-            jobs |= zip(some, await asyncio.gather(*map(self._live.get, some)), strict=True)
+            jobs |= zip(some, await asyncio.gather(*(self._get(project, job_id) for job_id in some)), strict=True)
         await channel.tell(rows, jobs)
         channel.place = rows[-1].cursor
 
@@ -202,12 +202,17 @@ class Hub:
             is_cut = start < now.cut or not all(_is_before(each, now.cursor) for each in _places(channel))
             channel.place = await _tell_since(self._redis, project, channel, start)
             if is_cut:
-                await self._look_at_jobs(channel)
+                await self._look_at_jobs(project, channel)
 
-    async def _look_at_jobs(self, channel: Channel) -> None:
+    async def _get(self, project: str, job_id: str) -> Stored | None:
+        """Return a job, None unless it is of the project: its id may belong to another one by now."""
+        stored = await self._live.get(job_id)
+        return stored if stored is not None and stored.view.job.project == project else None
+
+    async def _look_at_jobs(self, project: str, channel: Channel) -> None:
         """Tell those who watch one job that it is gone, if it is: the order of changes may no longer say so."""
         for job_id in channel.job_ids:
-            stored = await self._live.get(job_id)
+            stored = await self._get(project, job_id)
             change = Broadcast(job_id, NOWHERE) if stored is None else Broadcast.of(stored)
             await channel.tell_whole([change])
 

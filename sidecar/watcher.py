@@ -59,7 +59,7 @@ class Watcher:
 
     __slots__ = (
         *("_bytes", "_ended", "_floor", "_is_full", "_is_past_floor", "_mailbox", "_outlet", "_store", "_woken"),
-        "_store_told",
+        *("_store_told", "_version_told"),
         *("ends_with_job", "form", "has_missed", "traffic"),
     )
 
@@ -80,6 +80,7 @@ class Watcher:
         self._is_full = False
         self._ended: str | None = None
         self._store = self._store_told = Store.REDIS
+        self._version_told = -1
         self._woken: asyncio.Future[None] | None = None
 
     @property
@@ -108,7 +109,7 @@ class Watcher:
         if self._mailbox is not None:
             for change in changes:
                 self._put(change)
-        elif self._is_past_floor and not (self.ends_with_job and len(changes) > 1):
+        elif self._is_past_floor and self._is_plain(changes):
             self._write(data, changes)
         elif news := self._mine([change for change in changes if not self._has_seen(change)]):
             self._is_past_floor = True
@@ -148,7 +149,13 @@ class Watcher:
                 await self._woken
         raise EndedError(self._ended)
 
+    def _is_plain(self, changes: Sequence[Broadcast]) -> bool:
+        """Whether changes are to be told as they are, to whoever has heard all that came before."""
+        return not self.ends_with_job or (len(changes) == 1 and changes[0].version != self._version_told)
+
     def _has_seen(self, change: Broadcast) -> bool:
+        if self.ends_with_job and change.version == self._version_told:  # two changes may be read as the same whole job
+            return True
         if self._floor is None:
             return False
         cursor, version = self._floor
@@ -188,6 +195,8 @@ class Watcher:
 
     def _write(self, data: bytes, changes: Sequence[Broadcast]) -> None:
         self.traffic.sent += len(changes)
+        if self.ends_with_job and changes:
+            self._version_told = changes[-1].version
         if not self._outlet.write(data):
             self._is_full, self._mailbox = True, {}
             self._wake()

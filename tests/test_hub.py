@@ -78,13 +78,15 @@ class Hand:
 
     async def since(self, project: str, rev: int, limit: int) -> Missed:
         """Be the feed."""
-        del project
-        changed = sorted((at, job_id) for job_id, at in self.order.items() if at > rev)
+        changed = sorted((at, job_id) for job_id, at in self.order.items() if at > rev and self._is_of(project, job_id))
         told = [
             Stored(view(self.jobs[job_id]), Cursor("e", at)) if job_id in self.jobs else Gone(job_id, Cursor("e", at))
             for at, job_id in changed[:limit]
         ]
         return Missed(Cursor("e", self.rev), tuple(told), is_more=len(changed) > limit)
+
+    def _is_of(self, project: str, job_id: str) -> bool:
+        return job_id not in self.jobs or self.jobs[job_id].project == project
 
     async def get(self, job_id: str) -> Stored | None:
         """Be the store."""
@@ -493,6 +495,84 @@ async def test_end_that_the_next_attempt_has_overtaken_is_told_by_its_row(hub: H
         hand.notices.put_nowait([over, hand.notice()])
         assert await ended(following) == "done"
     assert client.told == [b'<{"current":1}>']
+
+
+async def test_job_of_another_project_is_not_shown_to_who_asked_for_its_id(hand: Hand) -> None:
+    hub, named, one = Hub(hand, hand, hand, hand, hand), Client(ends_with_job=False), Client()
+    named.watcher.saw(Cursor("another", 1))
+    one.watcher.saw(Cursor("another", 1), 1)
+    hand.change(push(update("secret", project="theirs", current=42)), "secret", is_heard=False)
+    async with watching(hub, named, "secret"), watching(hub, one, "secret"):
+        running = asyncio.create_task(hub.run())
+        assert await named.until(1) == await one.until(1) == [b"<gone >"]
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_id_that_another_project_has_taken_is_not_read_for_a_change_from_before(hub: Hub, hand: Hand) -> None:
+    client = Client(ends_with_job=False)
+    async with watching(hub, client, None):
+        hand.change(push(update(current=1)), is_heard=False)
+        before = hand.notice()
+        hand.forget()
+        gone = hand.notices.get_nowait()
+        hand.change(push(update(project="theirs", current=42)))
+        hand.notices.put_nowait([before])
+        hand.notices.put_nowait(gone)
+        assert await client.until(1) == [b"<gone >"]
+
+
+async def test_end_is_told_once_and_in_its_own_place(hub: Hub, hand: Hand) -> None:
+    everything, one = Client(ends_with_job=False), Client()
+    async with watching(hub, everything, None), watching(hub, one) as following:
+        hand.change(push(update(current=1)), is_heard=False)
+        before = hand.notice()
+        hand.change(finish(), is_heard=False)
+        hand.notices.put_nowait([before])
+        hand.notices.put_nowait([hand.notice()])
+        assert await ended(following) == "done"
+        assert one.told == await everything.until(1) == [b"<end:1/2 >"]
+
+
+async def test_whole_job_that_was_read_for_two_changes_is_told_once_to_who_watches_it_alone(
+    hub: Hub, hand: Hand
+) -> None:
+    client = Client()
+    async with watching(hub, client):
+        notices = []
+        for number in (1, 2):
+            hand.change(push(update(current=number)), is_heard=False)
+            notices.append(hand.notice())
+        for notice in notices:
+            hand.notices.put_nowait([notice])
+        hand.change(push(update(current=3)), is_heard=False)
+        hand.notices.put_nowait([hand.notice()])
+        hand.change(push(update(current=4)))
+        await client.until(1)
+        while not client.told[-1].startswith(b"<4/"):
+            await client.until(len(client.told) + 1)
+    assert len(client.told) == len({told.partition(b"/")[0] for told in client.told})
+
+
+async def test_newcomer_whose_snapshot_was_older_than_what_others_read_hears_the_newest(hub: Hub, hand: Hand) -> None:
+    early, newcomer = Client(), Client()
+    async with watching(hub, early):
+        await hub.enter("default", only("job-1"), newcomer.watcher)
+        notices = []
+        for number in (1, 2, 3):
+            hand.change(push(update(current=number)), is_heard=False)
+            notices.append(hand.notice())
+        hand.notices.put_nowait([notices[0]])
+        assert await early.until(1) == [b"<3/1 >"]
+        newcomer.watcher.saw(notices[1].cursor, notices[1].version)
+        following = asyncio.create_task(newcomer.watcher.follow())
+        hand.notices.put_nowait([notices[1]])
+        hand.notices.put_nowait([notices[2]])
+        assert await newcomer.until(1) == [b"<3/3 >"]
+        assert early.told == [b"<3/1 >"]
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await hub.leave("default", only("job-1"), newcomer.watcher)
 
 
 async def test_watchers_of_two_epochs_are_both_brought_up_to_date(hand: Hand) -> None:
