@@ -187,9 +187,13 @@ class Hub:
         channel.place = rows[-1].cursor
 
     async def _catch_up(self, line: Listening) -> None:
-        """Tell everybody what changed while nobody listened."""
-        for project, channel in list(self._channels.items()):
-            await line.add(project)
+        """Tell everybody what changed while nobody listened.
+
+        All are listened to first: nothing is taken from the line before the end, and one that is full confirms nothing.
+        """
+        channels = list(self._channels.items())
+        await asyncio.gather(*(line.add(project) for project, _ in channels))
+        for project, channel in channels:
             for watcher in channel.watchers():
                 watcher.has_missed = True
             now = await self._redis.since(project, END_OF_TIME, 1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from math import inf
@@ -39,6 +40,7 @@ class RedisLine:
         self._connection = connection
         self._timeout_seconds = timeout_seconds
         self._heard: list[Notice] = []
+        self._asked: deque[asyncio.Event] = deque()
         self._broken: StoreUnavailable | None = None
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
@@ -50,15 +52,16 @@ class RedisLine:
         """Listen to a project; see `Listening`."""
         channel = ProjectKeys(project).channel
         async with self._asking():
-            if channel not in self._confirmed:
-                self._confirmed[channel] = asyncio.Event()
-                await self._connection.send_command("SUBSCRIBE", channel)
-            await self._confirmed[channel].wait()
+            async with self._commands:
+                confirmed = self._confirmed.get(channel)
+                if confirmed is None:
+                    confirmed = self._confirmed[channel] = await self._subscribe(channel)
+            await confirmed.wait()
 
     async def remove(self, project: str) -> None:
         """Stop listening to a project."""
         channel = ProjectKeys(project).channel
-        async with self._asking():
+        async with self._asking(), self._commands:
             if self._confirmed.pop(channel, None) is not None:
                 await self._connection.send_command("UNSUBSCRIBE", channel)
 
@@ -79,7 +82,7 @@ class RedisLine:
         try:
             while True:
                 self._take(await self._connection.read_response(timeout=inf, push_request=True))
-                if len(self._heard) >= NOTICES_WAITING:
+                if self._is_full:
                     self._room.clear()
                     await self._room.wait()
         except (RedisError, OSError, ValueError) as error:
@@ -92,17 +95,37 @@ class RedisLine:
         """
         channel = keys.probe(secrets.token_hex(8))
         try:
-            async with self._asking():
-                await self._connection.send_command("SUBSCRIBE", channel)
+            async with self._asking(), self._commands:
+                await self._subscribe(channel)
             while True:
                 await asyncio.sleep(every_seconds)
                 self._alive.clear()
                 if not await self._is_said(publish, channel):
-                    await self._connection.send_command("PING")
-                async with asyncio.timeout(self._timeout_seconds):
-                    await self._alive.wait()
+                    async with self._commands:
+                        await self._connection.send_command("PING")
+                await self._hear_ourselves()
         except (TimeoutError, RedisError, OSError, StoreUnavailable) as error:
             self._break(error)
+
+    async def _hear_ourselves(self) -> None:
+        """Wait for what we have said, the longer the longer nobody takes what was heard before. Raises `TimeoutError`."""
+        while True:
+            try:
+                async with asyncio.timeout(self._timeout_seconds):
+                    return await self._alive.wait()
+            except TimeoutError:
+                if not self._is_full:
+                    raise
+
+    async def _subscribe(self, channel: str) -> asyncio.Event:
+        """Ask to hear a channel; return what is set when the server says that we do.
+
+        It confirms in the order in which it was asked, also what nobody waits for any more.
+        """
+        confirmed = asyncio.Event()
+        self._asked.append(confirmed)
+        await self._connection.send_command("SUBSCRIBE", channel)
+        return confirmed
 
     async def _is_said(self, publish: Publish, channel: str) -> bool:
         """Say something on a channel; false if that other connection fails, which tells nothing about this one."""
@@ -121,11 +144,14 @@ class RedisLine:
             self._heard.append(decode_notice(project_of_channel(reply[1].decode()), reply[2]))
             self._arrived.set()
         elif kind == b"subscribe":
-            confirmed = self._confirmed.get(reply[1].decode())
-            if confirmed is not None:
-                confirmed.set()
+            self._asked.popleft().set()
         elif kind == b"pong":
             self._alive.set()
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether so much waits to be taken that nothing more is read, confirmations neither."""
+        return len(self._heard) >= NOTICES_WAITING
 
     def _break(self, error: Exception) -> None:
         self._broken = StoreUnavailable(f"the line to Redis broke: {type(error).__name__}")
@@ -133,10 +159,13 @@ class RedisLine:
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[None]:
+        """Ask within the deadline, or break the line: who was not heard would be deaf on it for good."""
         try:
-            async with asyncio.timeout(self._timeout_seconds), self._commands:
+            async with asyncio.timeout(self._timeout_seconds):
                 yield
         except (TimeoutError, RedisError, OSError) as error:
+            if not self._is_full:
+                self._break(error)
             message = f"the line to Redis does not answer: {type(error).__name__}"
             raise StoreUnavailable(message) from error
 

@@ -11,7 +11,8 @@ import pytest
 
 from sidecar.adapters.data_dir import DataDirectory
 from sidecar.adapters.embedded import EmbeddedValkey
-from sidecar.adapters.redis_broker import RedisBroker
+from sidecar.adapters.keys import ProjectKeys
+from sidecar.adapters.redis_broker import NOTICES_WAITING, RedisBroker
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
 from sidecar.core.errors import StoreUnavailable
@@ -92,6 +93,61 @@ async def test_line_to_a_server_that_hangs_says_so(link: RedisLink, store: Redis
         finally:
             os.kill(process_id, signal.SIGCONT)
     await store.update("a", push(update("a")))
+
+
+async def test_line_that_did_not_hear_of_a_project_in_time_is_broken(valkey: EmbeddedValkey) -> None:
+    link = RedisLink(valkey.url, 0.2)
+    process_id = (await link.commands.info("server"))["process_id"]
+    async with RedisBroker(link).connect() as line:
+        await line.add("one")
+        os.kill(process_id, signal.SIGSTOP)
+        try:
+            answers = await asyncio.gather(*(line.add(project) for project in "abc"), return_exceptions=True)
+        finally:
+            os.kill(process_id, signal.SIGCONT)
+        assert [type(answer) for answer in answers] == [StoreUnavailable] * 3
+        with pytest.raises(StoreUnavailable):
+            await heard(line, 1)
+    await link.close()
+
+
+async def test_project_is_added_at_once_for_all_who_ask(line: Listening, store: RedisLive) -> None:
+    projects = [f"project-{number}" for number in range(50)]
+    await asyncio.gather(*(line.add(project) for project in projects * 2))
+    for project in projects:
+        await store.update(project, push(update(project, project=project)))
+    assert sorted(notice.project for notice in await heard(line, 50)) == sorted(projects)
+
+
+async def test_confirmation_that_nobody_waits_for_any_more_is_not_taken_for_another_one(
+    line: Listening, store: RedisLive
+) -> None:
+    adding = asyncio.create_task(line.add("one"))
+    await asyncio.sleep(0)
+    adding.cancel()
+    await asyncio.gather(adding, return_exceptions=True)
+    await line.remove("one")
+    await line.add("one")
+    await store.update("a", push(update("a", project="one")))
+    assert [notice.job_id for notice in await heard(line, 1)] == ["a"]
+
+
+async def test_full_line_is_not_taken_for_a_deaf_one(valkey: EmbeddedValkey) -> None:
+    link = RedisLink(valkey.url, 0.2)
+    told = NOTICES_WAITING + 100
+    async with RedisBroker(link, probe_seconds=0.02).connect() as line:
+        await line.add("one")
+        async with link.commands.pipeline(transaction=False) as pipe:
+            for number in range(told):
+                pipe.publish(ProjectKeys("one").channel, b"e %d a 1 0 {}" % (number + 1))
+            await pipe.execute()
+        with pytest.raises(StoreUnavailable):
+            await line.add("two")
+        assert len(await heard(line, told)) == told
+        await line.add("two")
+        await link.commands.publish(ProjectKeys("two").channel, b"e 1 b 1 0 {}")
+        assert [notice.job_id for notice in await heard(line, 1)] == ["b"]
+    await link.close()
 
 
 async def test_deletion_is_heard_as_gone(line: Listening, store: RedisLive) -> None:
