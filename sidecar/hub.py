@@ -6,7 +6,7 @@ to each watcher. The more there is to tell, the more is joined.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 
 from sidecar.backlog import JOBS_A_READ, Backlogs
@@ -35,6 +35,9 @@ END_OF_TIME = 2**62
 """A rev after which there is nothing: who asks for it learns where a project stands."""
 
 CANCEL_AGAIN_SECONDS = 0.2
+
+WATCHERS_A_TURN = 250
+"""Pinged, or told which store serves, before others get a turn of the event loop."""
 
 
 class Hub:
@@ -119,7 +122,7 @@ class Hub:
         async with self._broker.connect() as line:
             self._line = line
             try:
-                self._turn(Store.REDIS)
+                await self._turn(Store.REDIS)
                 self._has_line.set()
                 await self._catch_up(line)
                 async for notices in line:
@@ -134,7 +137,7 @@ class Hub:
 
     async def _follow_sql(self) -> None:
         """Ask SQL now and then what has changed, and carry that; for ever, also while SQL is away too."""
-        self._turn(Store.SQL)
+        await self._turn(Store.SQL)
         self._has_line.set()
         places: dict[str, Cursor] = {}
         try:
@@ -146,11 +149,11 @@ class Hub:
         finally:
             self._has_line.clear()
 
-    def _turn(self, store: Store) -> None:
+    async def _turn(self, store: Store) -> None:
         """Tell everybody which store serves now."""
         if store is not self._store:
             self._store = store
-            for watcher in self._watchers():
+            async for watcher in _in_turns(self._watchers()):
                 watcher.turn(store)
 
     async def beat(self, silence_seconds: float) -> None:
@@ -159,7 +162,7 @@ class Hub:
         while True:
             await asyncio.sleep(silence_seconds / BEATS_A_SILENCE)
             now = clock()
-            for watcher in self._watchers():
+            async for watcher in _in_turns(self._watchers()):
                 watcher.beat(now, silence_seconds)
 
     def _watchers(self) -> list[Watcher]:
@@ -226,6 +229,14 @@ class Hub:
             now = await self._feed.since(project, END_OF_TIME, 1)
             place = Cursor(now.cursor.epoch, now.base)
         return await _tell_since(self._feed, project, channel, place.rev)
+
+
+async def _in_turns(watchers: Sequence[Watcher]) -> AsyncIterator[Watcher]:
+    """Yield watchers, some at a time: what is written to 10,000 of them at once keeps everybody else waiting."""
+    for number, watcher in enumerate(watchers, 1):
+        yield watcher
+        if number % WATCHERS_A_TURN == 0:
+            await asyncio.sleep(0)
 
 
 async def _tell_since(feed: Feed, project: str, channel: Channel, rev: int) -> Cursor:

@@ -12,6 +12,9 @@ from sidecar.traffic import Traffic
 MAILBOX_BYTES = 256 * 1024
 """What may wait for one watcher; beyond it the watcher is closed as too slow."""
 
+CLIENT_BYTES = 4 * MAILBOX_BYTES
+"""The same for all watchers of one client together."""
+
 
 class Outlet(Protocol):
     """Where a watcher's bytes go: one client's connection."""
@@ -21,7 +24,7 @@ class Outlet(Protocol):
         ...
 
     async def drain(self) -> None:
-        """Wait until the client has taken what is kept. Raises `TimeoutError` when that takes too long."""
+        """Wait until the client has taken what is kept. Raises `TimeoutError` when it takes nothing for too long."""
         ...
 
     @property
@@ -38,6 +41,9 @@ class Outlet(Protocol):
     def written_at(self) -> float:
         """When anything was last written, by this watcher or another one of the client (the loop's clock)."""
         ...
+
+    held_bytes: int
+    """What waits in the mailboxes of the client's watchers, who keep this up to date."""
 
 
 class EndedError(Exception):
@@ -94,9 +100,7 @@ class Watcher:
         `version` is that of the one job that is watched; it counts when the cursors are of different epochs.
         """
         self._floor = (cursor, version)
-        waiting = [] if self._mailbox is None else list(self._mailbox.values())
-        self._mailbox, self._bytes = {}, 0
-        for change in waiting:
+        for change in self._emptied({}):
             self._put(change)
 
     def tell(self, data: bytes, changes: Sequence[Broadcast]) -> None:
@@ -132,6 +136,7 @@ class Watcher:
         """End the watcher; the first reason counts."""
         if self._ended is None:
             self._ended = reason
+            self._emptied(None if self._mailbox is None else {})
             self._wake()
 
     async def follow(self) -> None:
@@ -141,7 +146,7 @@ class Watcher:
             if self._is_full:
                 await self._drained()
             elif self._mailbox is not None:
-                waiting, self._mailbox, self._bytes = list(self._mailbox.values()), None, 0
+                waiting = self._emptied(None)
                 self._tell_store()
                 self._release(waiting)
             else:
@@ -170,9 +175,18 @@ class Watcher:
         if replaced is not None:
             self.traffic.coalesced += 1
         self._mailbox[change.job_id, change.cursor.rev if change.is_end else 0] = change
-        self._bytes += self._size(change) - (0 if replaced is None else self._size(replaced))
-        if self._bytes > MAILBOX_BYTES:
+        grown = self._size(change) - (0 if replaced is None else self._size(replaced))
+        self._bytes += grown
+        self._outlet.held_bytes += grown
+        if self._bytes > MAILBOX_BYTES or self._outlet.held_bytes > CLIENT_BYTES:
             self.end("slow_consumer")
+
+    def _emptied(self, mailbox: dict[tuple[str, int], Broadcast] | None) -> list[Broadcast]:
+        """Return what waits, and let changes wait from now on in another mailbox, or not (None)."""
+        waiting = [] if self._mailbox is None else list(self._mailbox.values())
+        self._outlet.held_bytes -= self._bytes
+        self._mailbox, self._bytes = mailbox, 0
+        return waiting
 
     def _release(self, waiting: list[Broadcast]) -> None:
         """Write what waited."""

@@ -14,7 +14,7 @@ from sidecar.hub import Hub
 from sidecar.ports import ChangeJob, Cursor, Gone, Listening, Missed, Notice, Page, Query, Stored, Written
 from sidecar.selection import EVERYTHING, Selection, only
 from sidecar.traffic import Traffic
-from sidecar.watcher import MAILBOX_BYTES, EndedError, Watcher
+from sidecar.watcher import CLIENT_BYTES, MAILBOX_BYTES, EndedError, Watcher
 from tests.adapters.updates import finish, push, update
 
 
@@ -160,6 +160,7 @@ class Client:
         self.is_closed = False
         self.written_at = 0.0
         self.traffic = Traffic()
+        self.held_bytes = 0
         self.is_reading = asyncio.Event()
         self.is_reading.set()
         self.watcher = Watcher(form, self, ends_with_job=ends_with_job)
@@ -603,6 +604,20 @@ async def test_mailbox_beyond_its_bytes_ends_the_watcher() -> None:
         client.watcher.tell(b"", [change])
     with pytest.raises(EndedError, match="slow_consumer"):
         await client.watcher.follow()
+
+
+async def test_mailboxes_of_one_client_have_a_bound_together() -> None:
+    client = Client(Form(lambda _: b"x" * (MAILBOX_BYTES // 2), framed, b"ping", is_whole=True))
+    watchers = [Watcher(client.watcher.form, client, ends_with_job=False) for _ in range(9)]
+    for watcher in watchers[:8]:
+        watcher.tell(b"", [Broadcast("job-1", Cursor("e", 1))])
+    assert client.held_bytes == CLIENT_BYTES
+    watchers[8].tell(b"", [Broadcast("job-1", Cursor("e", 1))])
+    with pytest.raises(EndedError, match="slow_consumer"):
+        await watchers[8].follow()
+    for watcher in watchers:
+        watcher.end("client")
+    assert client.held_bytes == 0
 
 
 async def test_silent_watcher_is_pinged_and_one_that_hears_is_not(hub: Hub, hand: Hand) -> None:

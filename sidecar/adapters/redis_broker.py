@@ -108,7 +108,7 @@ class RedisLine:
             self._break(error)
 
     async def _hear_ourselves(self) -> None:
-        """Wait for what we have said, the longer the longer nobody takes what was heard before. Raises `TimeoutError`."""
+        """Wait for what we have said, as long as nobody takes what was heard before. Raises `TimeoutError`."""
         while True:
             try:
                 async with asyncio.timeout(self._timeout_seconds):

@@ -323,7 +323,7 @@ async def push_large(sidecar: Sidecar, number: int) -> None:
 
 
 class Deaf:
-    """A client that asks and never reads."""
+    """A client that asks and reads nothing by itself."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.socket()
@@ -332,6 +332,12 @@ class Deaf:
 
     def ask(self, path: str) -> None:
         self._socket.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+
+    async def read(self, size: int) -> bytes:
+        self._socket.settimeout(0)
+        data = await asyncio.get_running_loop().sock_recv(self._socket, size)
+        assert data, "the connection was closed"
+        return data
 
     def close(self) -> None:
         self._socket.close()
@@ -362,6 +368,22 @@ async def test_little_waits_for_a_client_that_does_not_read_its_first_state(star
         most = await most_kept(sidecar)
     assert 0 < most <= 256 * KIB
     assert sidecar.metrics.counts["stream_closed", "sse", "slow_consumer"] == 1, sidecar.metrics.counts
+
+
+async def test_client_that_takes_a_little_now_and_then_is_not_closed(start: Starter) -> None:
+    sidecar = await start(times=replace(TIMES, write=0.3), store_timeout_seconds=10.0)
+    await push_large(sidecar, 200)
+    loop, wanted = asyncio.get_running_loop(), b"event: synced"
+    with closing(Deaf(sidecar.port)) as slow:
+        slow.ask("/v1/events?project=p&view=full")
+        deadline, heard = loop.time() + 3.0, b""
+        while loop.time() < deadline:
+            heard += await slow.read(2 * KIB)
+            await asyncio.sleep(0.05)
+        assert not is_over(sidecar)
+        async with asyncio.timeout(20):
+            while wanted not in heard:
+                heard = heard[-len(wanted) :] + await slow.read(256 * KIB)
 
 
 async def test_little_is_held_anywhere_for_clients_that_do_not_read_their_first_state(start: Starter) -> None:

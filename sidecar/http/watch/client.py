@@ -1,8 +1,12 @@
 """One client's connection, whatever the transport: how it is written to, and when it counts as behind."""
 
 import asyncio
+import fcntl
 import socket
+import sys
+import termios
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TypeVar
 
 from aiohttp import web
@@ -29,7 +33,7 @@ class Client:
 
     __slots__ = (
         *("_clock", "_dialect", "_draining", "_is_let_go"),
-        *("_request", "_transport", "_write_seconds", "_written_at", "traffic"),
+        *("_request", "_transport", "_write_seconds", "_written_at", "held_bytes", "traffic"),
     )
 
     def __init__(self, request: web.Request, dialect: Dialect, write_seconds: float, traffic: Traffic) -> None:
@@ -41,6 +45,7 @@ class Client:
         if not isinstance(transport, asyncio.Transport):
             raise ConnectionResetError("the client has gone")
         self.traffic = traffic
+        self.held_bytes = 0
         self._request = request
         self._draining: asyncio.Task[None] | None = None
         self._is_let_go = False
@@ -69,7 +74,7 @@ class Client:
         return self._transport.get_write_buffer_size() <= HIGH_WATER_BYTES
 
     async def drain(self) -> None:
-        """Wait until the client has taken what is kept; see `Outlet`.
+        """Wait until the client has taken what is kept, as long as it takes some of it now and then; see `Outlet`.
 
         Several may wait at once: aiohttp has one future for all of them, and who gives up would cancel it for the rest.
         """
@@ -79,8 +84,22 @@ class Client:
         if self._draining is None or self._draining.done():
             self._draining = asyncio.create_task(self._request.writer.drain(), name="drain-client")
             self._draining.add_done_callback(unheeded)
-        async with asyncio.timeout(self._write_seconds):
-            await asyncio.shield(self._draining)
+        outstanding = self._outstanding_bytes()
+        while True:
+            try:
+                async with asyncio.timeout(self._write_seconds):
+                    return await asyncio.shield(self._draining)
+            except TimeoutError:
+                before, outstanding = outstanding, self._outstanding_bytes()
+                if outstanding >= before:
+                    raise
+
+    def _outstanding_bytes(self) -> int:
+        """Return how much of what was written the client's machine has yet to take, as far as the system tells."""
+        kept, sock = self._transport.get_write_buffer_size(), self._transport.get_extra_info("socket")
+        with suppress(OSError, AttributeError):  # not every system tells
+            return kept + int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        return kept
 
     @property
     def is_closed(self) -> bool:

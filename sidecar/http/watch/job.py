@@ -108,6 +108,7 @@ class JobWatch:
             elif not await self._is_all(found):
                 await watcher.follow()
         finally:
+            watcher.end("client")
             self._stream.forget(watcher.end)
             await self._leave(watcher)
 

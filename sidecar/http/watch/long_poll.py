@@ -28,6 +28,7 @@ class Bell:
         self._request = request
         self.rung = asyncio.Event()
         self.written_at = inf
+        self.held_bytes = 0
         self.traffic = Traffic()
 
     def write(self, data: bytes) -> bool:

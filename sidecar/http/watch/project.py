@@ -65,6 +65,7 @@ class ProjectWatch:
             await watcher.follow()
         finally:
             self._say_synced()
+            watcher.end("client")
             self._stream.forget(watcher.end)
             await self._services.hub.leave(self._wanted.project, self._wanted.selection, watcher)
 
