@@ -12,6 +12,8 @@ from table import Table, middle, milliseconds, spread
 
 SAMPLE_SECONDS = 0.1
 STUCK_SECONDS = 4.0
+IDLE_SECONDS = 16.0
+"""For which idle streams are left alone: long enough for a heartbeat to each."""
 READY = "synced"
 """What a stream says when it has told its state: before that it is busy, not idle."""
 
@@ -23,35 +25,41 @@ MEBIBYTE = 1 << 20
 
 def memory(client: Client, rounds: int, path: str, streams: int) -> Table:
     """Measure what an idle stream takes."""
-    table = Table(f"Memory of an idle stream, {streams:,} of them", ("KiB", "bare aiohttp, KiB", "ratio", "spread"))
+    columns = ("KiB a stream", "bare aiohttp, KiB", "ratio", "spread", "of a core, heartbeats included")
+    table = Table(f"{streams:,} idle streams", columns)
     table.begin()
     mine, theirs = [], []
     for _ in range(min(rounds, MOST_ROUNDS)):
         with servers.bare() as bare:
-            theirs.append(_kibibytes_each(client, bare, "publish", streams, path="/stream"))
+            theirs.append(_idle(client, bare, "publish", streams, path="/stream"))
         with servers.sidecar() as ours:
             client.run("push", ours, "fill", jobs=1)
-            mine.append(_kibibytes_each(client, ours, "push", streams, path=path, ready=READY))
-    ratio = median(one / other for one, other in zip(mine, theirs, strict=True))
-    table.row(
-        "resident memory of the server's process",
-        f"{median(mine):.1f}",
-        f"{median(theirs):.1f}",
-        f"{ratio:.2f}",
-        spread(mine),
-        kibibytes=median(mine),
-        reference=median(theirs),
-        ratio=ratio,
-    )
+            mine.append(_idle(client, ours, "push", streams, path=path, ready=READY))
+    ratio = median(one.kibibytes / other.kibibytes for one, other in zip(mine, theirs, strict=True))
+    own, reference = (median(each.kibibytes for each in some) for some in (mine, theirs))
+    busy = median(each.core_share for each in mine)
+    cells = (f"{own:.1f}", f"{reference:.1f}", f"{ratio:.2f}", spread(each.kibibytes for each in mine), f"{busy:.1%}")
+    numbers = {"kibibytes": own, "reference": reference, "ratio": ratio, "core_share": busy}
+    table.row("the server's process: resident memory, time", *cells, **numbers)
     return table
 
 
-def _kibibytes_each(client: Client, server: Server, target: str, streams: int, **options: str) -> float:
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """What streams cost that are told nothing: memory of each, and time for all of them."""
+
+    kibibytes: float
+    core_share: float
+
+
+def _idle(client: Client, server: Server, target: str, streams: int, **options: str) -> Idle:
     before = server.resident_bytes
-    with client.running(target, server, "idle", streams=streams, seconds=0.5, connections=1, **options) as running:
-        after = server.resident_bytes
+    times = {"seconds": IDLE_SECONDS, "connections": 1, "streams": streams}
+    with client.running(target, server, "idle", **times, **options) as running:
+        began, spent, after = time.monotonic(), server.cpu_seconds, server.resident_bytes
         running.results()
-    return (after - before) / streams / 1024
+        share = (server.cpu_seconds - spent) / (time.monotonic() - began)
+    return Idle((after - before) / streams / 1024, share)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help=f"some of {','.join(names)}")
     parser.add_argument("--path", default=deliveries.PROJECT_PATH, help="what watchers of one project ask for")
     parser.add_argument("--projects-path", default=deliveries.PROJECTS_PATH, help="and of one project each")
-    parser.add_argument("--idle-streams", type=int, default=5_000, help="whose memory is measured")
+    parser.add_argument("--idle-streams", type=int, default=10_000, help="whose memory and time are measured")
     parser.add_argument("--many-jobs", type=int, default=100_000, help="in the store while growth is measured")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the numbers as well")
     asked = parser.parse_args()

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from sidecar.broadcast import Broadcast, Form, Store
 from sidecar.ports import Cursor
+from sidecar.tasks import ended
 from sidecar.traffic import Traffic
 
 MAILBOX_BYTES = 256 * 1024
@@ -218,10 +219,19 @@ class Watcher:
             self.end("done")
 
     async def _drained(self) -> None:
+        """Wait until the client has taken what was written, or nobody waits for it any more."""
+        self._woken = asyncio.get_running_loop().create_future()
+        draining = asyncio.ensure_future(self._outlet.drain())
         try:
-            await self._outlet.drain()
+            while not draining.done() and self._ended in (None, "done"):
+                await asyncio.wait({draining, self._woken}, return_when=asyncio.FIRST_COMPLETED)
+                self._woken = asyncio.get_running_loop().create_future()
+            if draining.done():
+                draining.result()
         except TimeoutError:
             self._ended = "slow_consumer"
+        finally:
+            await ended(draining)
         self._is_full = False
 
     def _size(self, change: Broadcast) -> int:

@@ -112,10 +112,12 @@ class RedisLine:
         while True:
             try:
                 async with asyncio.timeout(self._timeout_seconds):
-                    return await self._alive.wait()
+                    await self._alive.wait()
             except TimeoutError:
                 if not self._is_full:
                     raise
+            else:
+                return
 
     async def _subscribe(self, channel: str) -> asyncio.Event:
         """Ask to hear a channel; return what is set when the server says that we do.

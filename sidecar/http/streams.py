@@ -112,6 +112,11 @@ class Streams:
         self._is_draining = False
 
     @property
+    def count(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
+    @property
     def is_draining(self) -> bool:
         """Whether no stream may open any more."""
         return self._is_draining

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import socket
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,6 +15,7 @@ from aiohttp import ClientSession, TCPConnector, WSCloseCode, WSMsgType
 
 from sidecar.http.auth import ANYONE, Gate, Principal
 from sidecar.http.passes import Passes
+from sidecar.http.services import StreamTimes
 from sidecar.http.sign_in import COOKIE
 from sidecar.http.streams import FullError, Limits, Stream, Streams
 from sidecar.tokens import Role, Token, digest
@@ -384,6 +386,21 @@ async def test_client_that_takes_a_little_now_and_then_is_not_closed(start: Star
         async with asyncio.timeout(20):
             while wanted not in heard:
                 heard = heard[-len(wanted) :] + await slow.read(256 * KIB)
+
+
+async def test_client_that_never_reads_is_gone_within_half_a_minute_of_many_updates(start: Starter) -> None:
+    sidecar = await start(times=StreamTimes(), store_timeout_seconds=10.0)
+    jobs = [{"job_id": f"j{number}", "project": "p"} for number in range(1_500)]
+    with closing(Deaf(sidecar.port)) as deaf:
+        deaf.ask("/v1/events?project=p")
+        async with asyncio.timeout(30):
+            for count in itertools.count():
+                lines = [{**job, "current": count} for job in jobs]
+                async with sidecar.client.post("/v1/updates", json=lines) as response:
+                    assert response.status == 200
+                if is_over(sidecar):
+                    break
+    assert sidecar.metrics.counts["stream_closed", "sse", "slow_consumer"] == 1, sidecar.metrics.counts
 
 
 async def test_little_is_held_anywhere_for_clients_that_do_not_read_their_first_state(start: Starter) -> None:

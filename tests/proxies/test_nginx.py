@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
-from statistics import median
 from uuid import uuid4
 
 import pytest
@@ -18,6 +17,8 @@ from tests.servers.postgres import free_port
 
 UPDATES = 20
 MOST_SECONDS = 0.25
+OUTLIERS = 2
+"""Of the updates: a machine that runs other tests beside this one stops now and then."""
 
 MEDDLING = ("proxy_buffering on;", "gzip on;", "gzip_types *;", "gzip_proxied any;", "gzip_min_length 0;")
 CONFIGURATIONS: dict[str, Callable[[int, int], str]] = {
@@ -47,17 +48,17 @@ async def test_each_event_arrives_soon_after_its_push(nginx: Nginx, sidecar: Dep
     delays: list[float] = []
 
     async with asyncio.timeout(30), aclosing(follow(f"{nginx.url}/v1/jobs/{job_id}/events")) as events:
-        answered = now()
+        pushed_at = now()
         async for event in events:
             if event.name == "progress":
                 assert event.data["current"] == len(delays)
-                delays.append(now() - answered)
+                delays.append(now() - pushed_at)
+                pushed_at = now()
                 await sidecar.push(job_id, current=len(delays))
-                answered = now()
                 if len(delays) > UPDATES - 1:
                     break
 
-    assert median(delays) < MOST_SECONDS, delays
+    assert sorted(delays)[-1 - OUTLIERS] < MOST_SECONDS, delays
 
 
 async def test_a_stream_ends_with_its_job(nginx: Nginx, sidecar: Deployment, job_id: str) -> None:

@@ -46,9 +46,8 @@ async def watch(request: web.Request) -> web.WebSocketResponse:
     services = request.app[SERVICES]
     request[PRINCIPAL].may(Right.READ)
     queries.only(request.query, "ticket")
-    socket = web.WebSocketResponse(
-        timeout=CLOSE_SECONDS, heartbeat=services.times.heartbeat, compress=False, max_msg_size=MESSAGE_BYTES
-    )
+    # The hub pings: one timer for all, and no pong that a slow client, still busy reading, would have to give in time.
+    socket = web.WebSocketResponse(timeout=CLOSE_SECONDS, compress=False, max_msg_size=MESSAGE_BYTES)
     await socket.prepare(request)
     try:
         with services.streams.opened(request[PRINCIPAL], request.remote or "") as stream:
