@@ -67,17 +67,19 @@ class Watcher:
     __slots__ = (
         *("_bytes", "_ended", "_floor", "_is_full", "_is_past_floor", "_mailbox", "_outlet", "_store", "_woken"),
         *("_store_told", "_version_told"),
-        *("ends_with_job", "form", "has_missed", "traffic"),
+        *("ends_with_job", "flock", "form", "has_missed", "traffic"),
     )
 
     def __init__(self, form: Form, outlet: Outlet, *, ends_with_job: bool) -> None:
         """Begin with an open mailbox. `ends_with_job`: the first end of an attempt is the watcher's too.
 
         `has_missed` is set when nobody listened for a while: what is being read as a snapshot may lack something.
+        `flock` are those with which it is followed, None if it has a task of its own.
         """
         self.form = form
         self.ends_with_job = ends_with_job
         self.has_missed = False
+        self.flock: Flock | None = None
         self._outlet = outlet
         self.traffic = outlet.traffic
         self._mailbox: dict[tuple[str, int], Broadcast] | None = {}
@@ -142,7 +144,13 @@ class Watcher:
 
     async def follow(self) -> None:
         """Let everything be told from now on, until the watcher ends: raises `EndedError`."""
-        loop = asyncio.get_running_loop()
+        while True:
+            await self.keep_up()
+            self._woken = asyncio.get_running_loop().create_future()
+            await self._woken
+
+    async def keep_up(self) -> None:
+        """Tell what waits, as fast as the client takes it, until nothing does. Raises `EndedError`."""
         while self._ended is None or (self._is_full and self._ended == "done"):
             if self._is_full:
                 await self._drained()
@@ -151,8 +159,7 @@ class Watcher:
                 self._tell_store()
                 self._release(waiting)
             else:
-                self._woken = loop.create_future()
-                await self._woken
+                return
         raise EndedError(self._ended)
 
     def _is_plain(self, changes: Sequence[Broadcast]) -> bool:
@@ -240,3 +247,33 @@ class Watcher:
     def _wake(self) -> None:
         if self._woken is not None and not self._woken.done():
             self._woken.set_result(None)
+        if self.flock is not None:
+            self.flock.call(self)
+
+
+class Flock:
+    """Many watchers of one client, all of which one task follows."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._calling: dict[Watcher, None] = {}
+        self._called = asyncio.Event()
+
+    def add(self, watcher: Watcher) -> None:
+        """Let one be followed too."""
+        watcher.flock = self
+        self.call(watcher)
+
+    def call(self, watcher: Watcher) -> None:
+        """Look after one that has something to tell, or has ended."""
+        self._calling[watcher] = None
+        self._called.set()
+
+    async def follow(self) -> None:
+        """Let everything be told by all of them, until one ends: raises `EndedError`."""
+        while True:
+            await self._called.wait()
+            self._called.clear()
+            while self._calling:
+                watcher, _ = self._calling.popitem()
+                await watcher.keep_up()

@@ -346,6 +346,20 @@ async def test_jobs_of_every_project_are_rows_unless_asked_for_whole(
     assert {"stages" in event.data for event in told if event.name == "progress"} == {has_stages}
 
 
+async def test_stream_of_all_projects_takes_few_tasks_however_many_there_are(sidecar: Sidecar) -> None:
+    lines = [{"job_id": f"j{number}", "project": f"p{number}"} for number in range(100)]
+    async with sidecar.client.post("/v1/updates", json=lines) as response:
+        assert response.status == 200
+    before = len(asyncio.all_tasks())
+    async with watching(sidecar, "project=*") as stream:
+        await until_synced(stream)
+        assert len(asyncio.all_tasks()) - before < 10
+        await sidecar.push("j99", current=1)
+        assert (await stream.next()).data["job_id"] == "j99"
+        await sidecar.push("new", project="new")
+        assert (await stream.next()).data["job_id"] == "new"
+
+
 @pytest.mark.parametrize("path", ["/v1/jobs/j/events", "/v1/events?project=default", "/v1/events?project=*"])
 @pytest.mark.parametrize(("query", "is_event"), [("", False), ("ping=comment", False), ("ping=event", True)])
 async def test_heartbeats_are_events_for_whoever_asks(start: Starter, path: str, query: str, *, is_event: bool) -> None:

@@ -40,7 +40,7 @@ class ProjectWatch:
     Everything is told in ascending rev, so that a cut at any byte loses nothing.
     """
 
-    __slots__ = ("_client", "_form", "_is_part", "_services", "_stream", "_synced", "_times", "_wanted")
+    __slots__ = ("_client", "_form", "_is_part", "_services", "_stream", "_times", "_wanted", "watcher")
 
     def __init__(
         self, services: Services, wanted: WantedJobs, client: Client, stream: Stream, *, is_part: bool = False
@@ -53,30 +53,26 @@ class ProjectWatch:
         self._stream = stream
         self._is_part = is_part
         self._form = client.form(wanted.view, has_ids=not is_part)
-        self._synced = asyncio.Event() if is_part else None
+        self.watcher = Watcher(self._form, client, ends_with_job=False)
 
     async def run(self) -> None:
         """Say what is, then what changes, until `EndedError` or `ConnectionError` ends it."""
-        watcher = Watcher(self._form, self._client, ends_with_job=False)
-        self._stream.on_end(watcher.end)
+        self._stream.on_end(self.watcher.end)
         try:
-            await self._bring_up_to_date(watcher)
-            self._say_synced()
-            await watcher.follow()
+            await self.begin()
+            await self.watcher.follow()
         finally:
-            self._say_synced()
-            watcher.end("client")
-            self._stream.forget(watcher.end)
-            await self._services.hub.leave(self._wanted.project, self._wanted.selection, watcher)
+            self._stream.forget(self.watcher.end)
+            await self.end()
 
-    async def until_synced(self) -> None:
-        """Wait until the client has been told everything that was, or the watch, a part, is over."""
-        if self._synced is not None:
-            await self._synced.wait()
+    async def begin(self) -> None:
+        """Say what is; what changes waits for somebody to follow the watcher. Whoever has begun must end."""
+        await self._bring_up_to_date(self.watcher)
 
-    def _say_synced(self) -> None:
-        if self._synced is not None:
-            self._synced.set()
+    async def end(self) -> None:
+        """Say nothing more."""
+        self.watcher.end("client")
+        await self._services.hub.leave(self._wanted.project, self._wanted.selection, self.watcher)
 
     async def _bring_up_to_date(self, watcher: Watcher) -> None:
         backlog, opened_at = await self._opened(watcher)
