@@ -3,13 +3,13 @@
 import hmac
 import re
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 from ipaddress import ip_address
 
 from sidecar.core.errors import Forbidden
-from sidecar.http.passes import NEVER, Kind, Pass, Passes
+from sidecar.http.passes import NEVER, Kind, LinkedJob, Pass, Passes
 from sidecar.http.problem import Unauthorized
 from sidecar.tokens import EVERY_PROJECT, Role, Token, digest
 
@@ -23,6 +23,7 @@ class Right(Enum):
     READ = "read"
     CONTROL = "control"
     DELETE = "delete"
+    LINK = "link"
 
 
 RIGHTS = {
@@ -37,13 +38,15 @@ RIGHTS = {
 class Principal:
     """Whoever sends a request: a role, and the projects that it reaches (`*` is every one).
 
-    `key` names the token without telling it ("" if none is needed); the right ends at `expires_at` (Unix seconds).
+    `key` names the token without telling it ("" if none is needed); the right ends at `expires_at` (Unix seconds), and
+    goes no further than one job if `job_id` names one.
     """
 
     role: Role
     projects: frozenset[str]
     key: str = ""
     expires_at: float = NEVER
+    job_id: str | None = None
 
     def may(self, right: Right) -> Callable[[str], bool]:
         """Return a predicate on projects. Raises `Forbidden` if the role has no such right anywhere."""
@@ -54,6 +57,8 @@ class Principal:
     def _reaches(self, project: str) -> bool:
         return EVERY_PROJECT in self.projects or project in self.projects
 
+
+OTHER_JOB = "the link leads to another job"
 
 ANYONE = Principal(Role.ADMIN, frozenset({EVERY_PROJECT}))
 """Whoever reaches a sidecar without tokens."""
@@ -111,6 +116,25 @@ class Gate:
         if not self._is_token_required:
             return ANYONE
         return self._holder(self._passes.ticket(ticket, path, is_back=is_back))
+
+    def guest(self, link: str, job_id: str | None) -> Principal:
+        """Return who comes by a link, to one job or (None) to where it is not yet said which.
+
+        Raises `Unauthorized`, or `Forbidden` for another job than the link's.
+        """
+        if not self._is_token_required:
+            return ANYONE
+        known = self._passes.linked(link)
+        if known.job is None or job_id not in (None, known.job.job_id):
+            raise Forbidden(OTHER_JOB)
+        holder = self._holder(known)
+        if not holder.may(Right.READ)(known.job.project):
+            raise Unauthorized("the token of this link does not reach its job any more")
+        return replace(holder, projects=frozenset({known.job.project}), job_id=known.job.job_id)
+
+    def link(self, principal: Principal, job: LinkedJob, seconds: float) -> tuple[str, float]:
+        """Return a link to a job from this client, and when it expires (Unix seconds)."""
+        return self._passes.link(job, principal.key, seconds, principal.expires_at)
 
     def give_back(self, ticket: str | None) -> None:
         """Let a ticket, if there was one, be as it was: the stream that it was to open did not open."""

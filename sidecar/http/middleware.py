@@ -10,7 +10,7 @@ from aiohttp import ClientPayloadError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from sidecar import log
-from sidecar.core.errors import SidecarError
+from sidecar.core.errors import Forbidden, SidecarError
 from sidecar.http import auth, cross_origin, problem, sign_in, tracing, updates, wire
 from sidecar.http.auth import Principal
 from sidecar.http.problem import NotReadable
@@ -28,6 +28,14 @@ OPEN_ROUTES = frozenset(
     {"/", "/jobs/{job_id}", "/embed/{job_id}", "/web/{file}", "/healthz", "/readyz", "/metrics", "/v1/session"}
 )
 """Served without a token; /metrics asks for its own."""
+
+LINKED = frozenset(
+    {
+        *("/v1/jobs/{job_id}", "/v1/jobs/{job_id}/events", "/v1/jobs/{job_id}/timeline"),
+        *("/v1/jobs/{job_id}/attempts", "/v1/ws"),
+    }
+)
+"""What a link to a job lets somebody read."""
 
 BROKEN_BODY = (HttpProcessingError, ClientPayloadError, web.RequestPayloadError)
 
@@ -71,8 +79,13 @@ async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse
 
 
 def _principal(request: web.Request) -> Principal:
-    """Return who sends a request: by a header, by a ticket where a stream is opened, or by a session."""
+    """Return who sends a request: by a header, by a ticket where a stream is opened, by a link, or by a session."""
     gate, authorization = request.app[SERVICES].gate, request.headers.get("Authorization")
+    link = request.query.get("link")
+    if authorization is None and link is not None:
+        if request.method not in SAFE_METHODS or route(request) not in LINKED:
+            raise Forbidden("a link shows one job, and nothing else")
+        return gate.guest(link, request.match_info.get("job_id"))
     ticket = request.query.get("ticket") if route(request) in STREAMS else None
     if authorization is None and ticket is not None:
         is_back = bool(request.headers.get("Last-Event-ID"))

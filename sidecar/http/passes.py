@@ -1,4 +1,4 @@
-"""What stands for a token where none can be sent: a ticket in a URL, a session in a cookie. Signed, and short-lived."""
+"""What stands for a token where none can be sent: a ticket or a link in a URL, a session in a cookie. Signed."""
 
 import base64
 import hmac
@@ -9,7 +9,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
+from sidecar.core.job import Json
 from sidecar.http import wire
 from sidecar.http.problem import NotReadable, Unauthorized
 
@@ -29,16 +31,28 @@ class Kind(StrEnum):
 
     TICKET = "ticket"
     SESSION = "session"
+    LINK = "link"
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """A signed statement that its holder stands for a token, `key`, until `expires_at` (Unix seconds)."""
+    """A signed statement that its holder stands for a token, `key`, until `expires_at` (Unix seconds).
+
+    A link is about one job.
+    """
 
     kind: Kind
     key: str
     nonce: str
     expires_at: float
+    job: "LinkedJob | None" = None
+
+
+class LinkedJob(NamedTuple):
+    """The job that a link is about; another one that takes its id in another project is none."""
+
+    job_id: str
+    project: str
 
 
 class Passes:
@@ -59,8 +73,16 @@ class Passes:
         """Return a new pass as text, and when it expires: no later than the right that it stands for."""
         now = self._clock()
         expires_at = min(right_ends_at, now + (TICKET_SECONDS if kind is Kind.TICKET else SESSION_SECONDS))
-        body = wire.encode([kind, key, secrets.token_urlsafe(9), expires_at, right_ends_at])
-        return f"{_text(body)}.{_text(self._signature(body))}", expires_at
+        return self._signed([kind, key, secrets.token_urlsafe(9), expires_at, right_ends_at]), expires_at
+
+    def link(self, job: LinkedJob, key: str, seconds: float, right_ends_at: float = NEVER) -> tuple[str, float]:
+        """Return a new link to a job as text, and when it expires, at the latest after so many seconds."""
+        expires_at = min(right_ends_at, self._clock() + seconds)
+        return self._signed([Kind.LINK, key, secrets.token_urlsafe(9), expires_at, right_ends_at, *job]), expires_at
+
+    def linked(self, text: str) -> Pass:
+        """Return what a link says, which may be used again and again. Raises `Unauthorized`."""
+        return self._read(text, Kind.LINK, self._clock())
 
     def session(self, text: str) -> Pass:
         """Return what a session's cookie says. Raises `Unauthorized`."""
@@ -94,9 +116,10 @@ class Passes:
 
     def _read(self, text: str, kind: Kind, at: float) -> Pass:
         match self._body(text):
-            case [str(found), str(key), str(nonce), float(expires_at), float(right)] if found == kind:
+            case [str(found), str(key), str(nonce), float(expires_at), float(right), *about] if found == kind:
                 if expires_at > at and right > self._clock():
-                    return Pass(kind, key, nonce, expires_at if kind is Kind.SESSION else right)
+                    job = LinkedJob(*map(str, about)) if kind is Kind.LINK else None
+                    return Pass(kind, key, nonce, right if kind is Kind.TICKET else expires_at, job)
         raise Unauthorized(f"the {kind} is not valid, or not any more")
 
     def _body(self, text: str) -> object:
@@ -107,6 +130,10 @@ class Passes:
             return wire.value_from_json(signed) if is_ours else None
         except (ValueError, NotReadable):
             return None
+
+    def _signed(self, said: list[Json]) -> str:
+        body = wire.encode(said)
+        return f"{_text(body)}.{_text(self._signature(body))}"
 
     def _signature(self, body: bytes) -> bytes:
         return hmac.digest(self._secret, body, "sha256")

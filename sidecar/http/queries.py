@@ -27,10 +27,14 @@ REPEATED = ("status", "label")
 WAIT = re.compile(r"\d{1,2}(\.\d{1,6})?", re.ASCII)
 
 
+LINK = "link"
+"""How somebody comes in who was handed a link; looked at before any handler."""
+
+
 def only(given: MultiMapping[str], *known: str) -> None:
     """Refuse parameters that are not known, and those given twice that make no sense twice."""
     for name in given:
-        if name not in known:
+        if name not in known and name != LINK:
             raise InvalidRequest(FieldError(name[:128], "is not a known parameter"))
         if name not in REPEATED and len(given.getall(name)) > 1:
             raise InvalidRequest(FieldError(name, "must be given once"))

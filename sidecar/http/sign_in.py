@@ -1,11 +1,11 @@
-"""Tickets for streams and sessions for browsers, which cannot send a header everywhere."""
+"""Tickets for streams, sessions for browsers, which cannot send a header everywhere, and links to hand to somebody."""
 
 from aiohttp import web
 
 from sidecar.core.document import rfc3339
-from sidecar.http import cross_origin, wire
+from sidecar.http import cross_origin, queries, wire
 from sidecar.http.auth import RIGHTS, Right
-from sidecar.http.passes import SESSION_SECONDS
+from sidecar.http.passes import SESSION_SECONDS, LinkedJob
 from sidecar.http.problem import Unauthorized
 from sidecar.http.requests import body_of, json_answer
 from sidecar.http.services import PRINCIPAL, SERVICES
@@ -19,6 +19,17 @@ async def ticket(request: web.Request) -> web.Response:
     request[PRINCIPAL].may(Right.READ)
     text, expires_at = request.app[SERVICES].gate.ticket(request[PRINCIPAL])
     return json_answer({"ticket": text, "expires_at": rfc3339(expires_at)}, status=201)
+
+
+async def link(request: web.Request) -> web.Response:
+    """POST /v1/jobs/{job_id}/links: a link to one job, for somebody without a token."""
+    services, principal = request.app[SERVICES], request[PRINCIPAL]
+    job_id, may = queries.job_id(request.match_info["job_id"]), principal.may(Right.LINK)
+    terms = wire.link_terms(await body_of(request, MOST_BYTES))
+    project = (await services.tracker.get(job_id, may)).view.job.project
+    text, expires_at = services.gate.link(principal, LinkedJob(job_id, project), terms.expires_in_seconds)
+    told = {"link": text, "url": f"/jobs/{job_id}?link={text}", "embed_url": f"/embed/{job_id}?link={text}"}
+    return json_answer({**told, "expires_at": rfc3339(expires_at)}, status=201)
 
 
 async def sign_in(request: web.Request) -> web.Response:

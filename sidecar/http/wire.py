@@ -185,6 +185,20 @@ class SignIn(Strict):
     token: Annotated[str, Field(max_length=1024)]
 
 
+class LinkTerms(Strict):
+    """For how long a link is to lead to its job."""
+
+    expires_in_seconds: Annotated[float, Field(ge=60, le=30 * 86_400, allow_inf_nan=False)] = 86_400.0
+
+
+def link_terms(body: bytes) -> LinkTerms:
+    """Return what is asked of a link; nothing is asked by an empty body. Raises `NotReadable` or `InvalidRequest`."""
+    try:
+        return LinkTerms.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        raise _told(error) from None
+
+
 def sign_in(body: bytes) -> SignIn:
     """Return who wants a session. Raises `NotReadable` or `InvalidRequest`."""
     try:

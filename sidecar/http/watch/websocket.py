@@ -9,7 +9,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from sidecar.core.errors import Conflict, Forbidden, SidecarError
 from sidecar.core.job import Json
 from sidecar.http import problem, queries, wire
-from sidecar.http.auth import Principal, Right
+from sidecar.http.auth import OTHER_JOB, Principal, Right
 from sidecar.http.problem import NotReadable
 from sidecar.http.services import PRINCIPAL, REQUEST_ID, SERVICES, TICKET, Services
 from sidecar.http.streams import FullError, Stream
@@ -141,6 +141,8 @@ class Socket:
     def _wanted(self, fields: WatchFields, after: str) -> Watch:
         """Return the watch that is asked for."""
         services, stream, may, echo = self._services, self._stream, self._principal.may(Right.READ), _echo(fields)
+        if self._principal.job_id not in (None, fields.job_id):
+            raise Forbidden(OTHER_JOB)
         if fields.job_id is not None:
             wanted = WantedJob(fields.job_id, may, fields.view or "full", after, echo)
             return JobWatch(services, wanted, self._client, stream)
