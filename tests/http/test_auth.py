@@ -38,6 +38,7 @@ RIGHTS = {
     Right.READ: set(Role),
     Right.CONTROL: {Role.OPERATOR, Role.ADMIN},
     Right.DELETE: {Role.ADMIN},
+    Right.LINK: {Role.ADMIN},
 }
 NEEDS = {
     ("POST", "/v1/jobs/j"): Right.PUSH,
@@ -57,6 +58,7 @@ NEEDS = {
     ("POST", "/v1/jobs/j/pause"): Right.CONTROL,
     ("POST", "/v1/jobs/j/resume"): Right.CONTROL,
     ("DELETE", "/v1/jobs/j"): Right.DELETE,
+    ("POST", "/v1/jobs/j/links"): Right.LINK,
 }
 WITHOUT_A_TOKEN = {(method, "/v1/session") for method in ("GET", "POST", "DELETE")}
 """How somebody gets in; `test_sign_in.py` says what these tell."""
