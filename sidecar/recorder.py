@@ -42,8 +42,13 @@ class Recorder:
         lease: Lease,
         metrics: Metrics,
         clock: Clock,
+        unrestored: Callable[[], None] = lambda: None,
     ) -> None:
-        """Keep the ports: `feed` and `live` are those of the live store alone; `clock` gives Unix seconds."""
+        """Keep the ports: `feed` and `live` are those of the live store alone; `clock` gives Unix seconds.
+
+        `unrestored` hears that the live store has yet to be brought up to date.
+        """
+        self._unrestored = unrestored
         self._outbox = outbox
         self._feed = feed
         self._live = live
@@ -86,6 +91,9 @@ class Recorder:
         """Record the next part of a project; false if it is recorded up to where it stood."""
         before = self._recorded.get(project) or await self._archive.recorded(project)
         is_same_epoch = before.cursor.epoch == standing.cursor.epoch
+        if not (is_same_epoch or standing.is_whole or before == BEGINNING):
+            self._unrestored()  # recorded now, it would pass for whole
+            return False
         has_lines = bool(standing.position) and not (is_same_epoch and _is_reached(before.position, standing.position))
         if is_same_epoch and before.cursor.rev >= standing.cursor.rev and not has_lines:
             self._recorded[project] = before
@@ -101,6 +109,8 @@ class Recorder:
             after = Recorded(before.cursor, reached)
         else:
             missed = await self._feed.since(project, before.cursor.rev if is_same_epoch else 0, JOBS_A_BATCH)
+            if missed.cursor.epoch != standing.cursor.epoch:  # begun anew since: the next round looks where it stands
+                return False
             changes, lost = missed.changes, missed.lost
             rev = changes[-1].cursor.rev if missed.is_more else missed.cursor.rev
             after = Recorded(Cursor(missed.cursor.epoch, rev), reached)

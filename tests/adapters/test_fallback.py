@@ -894,6 +894,66 @@ async def test_what_sql_took_is_made_good_later_if_it_is_away_when_redis_returns
     await ended(running)
 
 
+async def test_empty_redis_is_filled_before_anything_new_is_recorded_of_it(
+    storage: Storage, other: Storage, live: RedisLive, valkey: EmbeddedValkey, tmp_path: Path
+) -> None:
+    """SQL is away when it returns; once it is back, another sidecar is faster to record than this one to fill."""
+    sidecars, projects = (storage, other), ("a", "b")
+    for name in projects:
+        await live.update(name, push(update(name, project=name, current=5)))
+    await storage.recorder.record_all()
+    before = [await storage.archive.recorded(name) for name in projects]
+    await valkey.stop()
+    shutil.rmtree(tmp_path / "valkey")
+    await valkey.start()
+    for each in sidecars:
+        each.stores.live.forget_all()
+        each.sql_breaker.open("it is away")
+        each.redis_breaker.open("it is empty")
+        await each.restoration.prepare()
+    await other.surface("ingest").update("new", push(update("new", project="b", current=1)))
+    for each in sidecars:
+        each.sql_breaker.close()
+    await other.recorder.record_all()
+    assert [await storage.archive.recorded(name) for name in projects] == before
+    running = asyncio.create_task(storage.restoration.run())
+
+    async def is_filled() -> bool:
+        return all([await live.get(name) is not None for name in projects])
+
+    await until_found(is_filled, SOON, lambda: "Redis is filled")
+
+    async def is_recorded() -> bool:
+        await other.recorder.record_all()
+        return "new" in await other.stores.sql.find(["new"])
+
+    await until_found(is_recorded, SOON, lambda: "what is new is recorded")
+    assert (await other.stores.sql.find(["a", "b"])).keys() == {"a", "b"}
+    await ended(running)
+
+
+async def test_recorder_has_an_empty_redis_filled_by_itself(
+    storage: Storage, live: RedisLive, valkey: EmbeddedValkey, tmp_path: Path
+) -> None:
+    """Whoever was to fill it has died meanwhile; what is left to do is known from the stores."""
+    await live.update("job-1", push(update(current=5)))
+    await storage.recorder.record_all()
+    await valkey.stop()
+    shutil.rmtree(tmp_path / "valkey")
+    await valkey.start()
+    live.forget_all()
+    await storage.link.trust("")
+    await live.update("new", push(update("new", current=1)))
+    running = asyncio.create_task(storage.restoration.run())
+    await storage.recorder.record_all()
+
+    async def is_filled() -> bool:
+        return await live.get("job-1") is not None
+
+    await until_found(is_filled, SOON, lambda: "Redis is filled")
+    await ended(running)
+
+
 # The moment in which Redis takes over
 
 
