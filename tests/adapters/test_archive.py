@@ -144,6 +144,22 @@ async def test_what_is_recorded_is_there_with_its_position(
     assert await ahead_ids(archive) == []
 
 
+async def test_late_removal_spares_a_job_that_began_anew(
+    archive: SqlArchive, sql: SqlLive, history: SqlHistory, redis: Redis
+) -> None:
+    old = redis.push(update(seq=1, current=3))
+    await record(archive, redis)
+    redis.delete("job-1", NOON + 5)
+    new = redis.push(update(seq=1, current=9), now=NOON + 9)
+    await record(archive, redis)
+    await sql.remove(old)
+    assert fork(await job_of(sql), REDIS) == new
+    assert await types(history) == ["created", "started"]
+    await sql.remove(new)
+    assert await sql.get("job-1") is None
+    assert await types(history) == []
+
+
 async def test_position_moves_only_from_where_it_was_read(
     archive: SqlArchive, database: Database, redis: Redis
 ) -> None:
