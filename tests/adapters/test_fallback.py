@@ -4,8 +4,9 @@ import asyncio
 import os
 import shutil
 import signal
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -776,6 +777,24 @@ async def test_what_was_acknowledged_and_not_recorded_is_there_while_redis_is_st
         await until_found(is_in_sql, SOON, lambda: "SQL has taken it along")
         assert ids((await store.page(query())).jobs) == ["job-1"]
     await ended(spilling)
+
+
+async def test_what_sql_could_not_take_along_is_given_to_it_again(
+    storage: Storage, store: FallbackStore, database_path: Path
+) -> None:
+    await store.update("job-1", push(update(writer="w", seq=1, add_current=5)))
+    with parted(storage), closing(sqlite3.connect(database_path, isolation_level=None)) as somebody:
+        somebody.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable):
+            await asyncio.wait_for(storage.restoration.spill(), SOON)
+        somebody.execute("ROLLBACK")
+        spilling = asyncio.create_task(storage.restoration.spill())
+
+        async def is_in_sql() -> bool:
+            return "job-1" in await storage.stores.sql.find(["job-1"])
+
+        await until_found(is_in_sql, SOON, lambda: "SQL has taken it along")
+        await ended(spilling)
 
 
 async def test_end_that_sql_took_is_one_in_every_index_of_redis(
