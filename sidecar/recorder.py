@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from sidecar.core.errors import Conflict, Unavailable, UnknownJob, Unreadable
 from sidecar.core.job import Job, Reason
@@ -210,9 +211,21 @@ def _as_it_was(before: View | None) -> Outcome:
 
 async def tell_ahead(archive: Archive, live: LiveStore, clock: Clock) -> set[str]:
     """Tell the live store some of what only the history knows; return the projects of which that was."""
+    return (await tell_some_ahead(archive, live, clock)).projects
+
+
+class Told(NamedTuple):
+    """The projects of which the live store was told something, and whether there may be more."""
+
+    projects: set[str]
+    is_more: bool
+
+
+async def tell_some_ahead(archive: Archive, live: LiveStore, clock: Clock) -> Told:
+    """Do what `tell_ahead` does, for whoever wants to know whether that was all."""
     jobs, buried = await archive.ahead(AHEAD_A_ROUND)
     if not jobs and not buried:
-        return set()
+        return Told(set(), is_more=False)
     answers = await live.update_many([(each.job.job_id, joining(each.job, clock)) for each in jobs])
     for answer in answers:
         if isinstance(answer, Unavailable):
@@ -224,7 +237,8 @@ async def tell_ahead(archive: Archive, live: LiveStore, clock: Clock) -> set[str
             told = {"job_id": each.job.job_id, "error": str(answer)}
             logger.error("a job that SQL has cannot be told to Redis", extra={"fields": told})
     await archive.told(jobs, buried)
-    return {each.job.project for each in jobs} | {gone.project for gone in buried}
+    projects = {each.job.project for each in jobs} | {gone.project for gone in buried}
+    return Told(projects, is_more=max(len(jobs), len(buried)) == AHEAD_A_ROUND)
 
 
 async def _delete(live: LiveStore, gone: Buried) -> None:

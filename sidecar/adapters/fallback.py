@@ -54,7 +54,7 @@ class Stores:
         self.breaker = breaker
         self.metrics = metrics
         self.clock = clock
-        self.crossing = Crossing()
+        self.crossing = Crossing(live.timeout_seconds)
 
     def with_memory(self, job_id: str, change: ChangeJob) -> ChangeJob:
         """Return the change on what SQL has and on what this process was last acknowledged by Redis.

@@ -10,15 +10,20 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from sidecar.adapters.crossing import Crossing
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.fallback import LONG_READS, FallbackStore
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.restoration import Restoration
+from sidecar.adapters.sql.archive import SqlArchive
+from sidecar.adapters.sql.live import SqlLive
 from sidecar.core.errors import Conflict, HistoryUnavailable, StoreUnavailable
 from sidecar.core.job import Job, Reason, Status, WorkerEvent
 from sidecar.core.view import View, view
+from sidecar.history import Ahead, Buried
 from sidecar.ports import Gone, Order, Query, Stored, Written
 from sidecar.recorder import tell_ahead
 from sidecar.settings import Settings
@@ -1021,7 +1026,7 @@ async def test_recorder_has_an_empty_redis_filled_by_itself(
 
 
 async def test_redis_takes_over_when_sql_has_finished_with_what_it_was_taking() -> None:
-    crossing, taking, told = Crossing(), asyncio.Event(), list[str]()
+    crossing, taking, told = Crossing(SOON), asyncio.Event(), list[str]()
 
     async def take(name: str) -> None:
         async with crossing.taken():
@@ -1058,6 +1063,44 @@ async def test_change_that_waited_for_redis_to_take_over_goes_to_redis(
         await asyncio.wait_for(pushing, SOON)
     assert (await viewed(live)).current == 6
     assert fell_back(storage, "update", "ingest") == 0
+
+
+async def test_change_waits_no_longer_for_redis_to_take_over_than_for_a_store(
+    storage: Storage, store: FallbackStore, live: RedisLive, clock: Clock
+) -> None:
+    with parted(storage):
+        async with storage.stores.crossing.closed():
+            await asyncio.wait_for(store.update("job-1", push(update(current=5))), SOON)
+            changes = [("job-2", push(update("job-2", current=6)))]
+            await asyncio.wait_for(store.update_many(changes), SOON)
+        storage.redis_breaker.close()
+    await tell_ahead(storage.archive, live, clock)
+    assert [(await viewed(live, name)).current for name in ("job-1", "job-2")] == [5, 6]
+
+
+class Busy(SqlArchive):
+    """An archive to which another sidecar has just given something, whenever it is asked."""
+
+    sql: SqlLive
+
+    @override
+    async def ahead(self, limit: int) -> tuple[list[Ahead], list[Buried]]:
+        await self.sql.update("theirs", push(update("theirs", event=WorkerEvent("line"))))
+        return await super().ahead(limit)
+
+
+async def test_redis_takes_over_although_another_sidecar_gives_sql_ever_more(
+    storage: Storage, store: FallbackStore, other: Storage, live: RedisLive, clock: Clock
+) -> None:
+    archive = Busy(storage.database, clock)
+    archive.sql = other.stores.sql
+    parts = (storage.stores, storage.link, storage.own_link, archive, storage.sql_breaker)
+    names = [f"job-{number:03}" for number in range(250)]
+    with parted(storage):
+        await store.update_many([(name, push(update(name, current=5))) for name in names])
+        await asyncio.wait_for(Restoration(*parts).prepare(), SOON)
+    assert not storage.redis_breaker.is_away
+    assert [(await viewed(live, name)).current for name in names] == [5] * 250
 
 
 async def test_readers_who_may_see_nothing_see_nothing(storage: Storage, store: FallbackStore, clock: Clock) -> None:
