@@ -18,11 +18,22 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadLine:
+    """A line in the outbox that this release cannot read."""
+
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a project stands: its place in the order of changes, and the newest position in its outbox ("": none)."""
+    """Where a project stands: its place in the order of changes, and the newest position in its outbox ("": none).
+
+    `is_whole`: the server has been brought up to date since it was started. Before that it may lack what is recorded.
+    """
 
     cursor: Cursor
     position: str
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +52,19 @@ class Outbox(Protocol):
         """Return where every project stands."""
         ...
 
-    async def waiting(self, project: str, position: str, limit: int) -> list[Line]:
-        """Return at most `limit` timeline lines after the position ("": from the beginning), oldest first."""
+    async def waiting(self, project: str, position: str, limit: int) -> list[Line | UnreadLine]:
+        """Return at most `limit` timeline lines after the position ("": from the beginning), oldest first.
+
+        Those that cannot be read are also kept aside, beyond a `trim`, until `take_up`.
+        """
         ...
 
     async def trim(self, project: str, position: str) -> None:
         """Forget the lines up to and including the position: they are recorded."""
+        ...
+
+    async def take_up(self) -> None:
+        """Let what was kept aside wait once more: this release may be able to read it."""
         ...
 
     async def backlog(self) -> Backlogged:

@@ -54,7 +54,7 @@ class Stores:
         self.breaker = breaker
         self.metrics = metrics
         self.clock = clock
-        self.crossing = Crossing()
+        self.crossing = Crossing(live.timeout_seconds)
 
     def with_memory(self, job_id: str, change: ChangeJob) -> ChangeJob:
         """Return the change on what SQL has and on what this process was last acknowledged by Redis.
@@ -163,10 +163,16 @@ class FallbackStore:
         was_away = self._is_away
 
         async def in_both() -> bool:
-            if not await self._live.delete(job_id, check):
+            deleted: list[Job] = []
+
+            def checked(job: Job) -> None:
+                check(job)
+                deleted.append(job)
+
+            if not await self._live.delete(job_id, checked):
                 return await self._sql.delete(job_id, check)
             with suppress(HistoryUnavailable):  # the recorder will do it
-                await self._sql.remove(job_id)
+                await self._sql.remove(deleted[-1])
             return True
 
         async def in_sql() -> bool:
@@ -260,15 +266,16 @@ class FallbackStore:
         if self._surface == "stream":
             self._stores.metrics.stream_missed()
         kept = await self._sql.recall(job_id)
-        if kept is None or await self._live.is_buried(kept.view.job):
+        job = self._live.with_memory(job_id, None if kept is None else kept.view.job)
+        if job is None or await self._live.is_buried(job):
             return None
-        return kept if kept.view.is_finished else await self._put_back(kept.view)
+        if kept is None:  # it is remembered only: lost before it was recorded, or deleted where it was
+            return None if await self._sql.is_buried(job) else await self._put_back(job)
+        return kept if kept.view.is_finished else await self._put_back(job)
 
-    async def _put_back(self, kept: View) -> Stored:
+    async def _put_back(self, job: Job) -> Stored:
         """Give Redis back a job that it has lost while it still runs."""
-        job_id, remembered = kept.job.job_id, self._live.last_written(kept.job.job_id)
-        job = kept.job if remembered is None else united(kept, remembered.job, self._stores.clock()).job
-        written = await self._live.update(job_id, lambda before: united(before, job, self._stores.clock()))
+        written = await self._live.put_back(job)
         self._stores.metrics.fell_back("get", self._surface, "miss")
         return Stored(written.outcome.view, written.cursor)
 

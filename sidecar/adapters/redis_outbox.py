@@ -1,14 +1,22 @@
 """The outbox: timeline events on their way from Redis into the history."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from redis.exceptions import ResponseError
 
 from sidecar.adapters import keys
 from sidecar.adapters.codec import decode_event
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.redis_link import RedisLink
-from sidecar.history import Backlogged, Line, Standing
+from sidecar.core.errors import Unreadable
+from sidecar.history import Backlogged, Line, Standing, UnreadLine
 from sidecar.ports import Cursor
+
+MOST_TAKEN_UP = 1_000
+"""Lines of a project that are tried once more when a recorder begins."""
+
+ALREADY_THERE = "equal or smaller"
 
 ENTRIES_SAMPLED = 20
 """Of which the server takes the mean size of a stream's entries."""
@@ -25,22 +33,40 @@ class RedisOutbox:
         """Return where every project stands, in two round trips."""
         projects, answers = await self._ask_all(
             lambda pipe, place: (
-                pipe.hmget(place.index("rev"), ["epoch", "rev"]),
+                pipe.hmget(place.index("rev"), ["epoch", "rev", "run", "restored"]),
                 pipe.xrevrange(place.index("outbox"), count=1),
             )
         )
         return {
-            project: Standing(Cursor((epoch or b"").decode(), int(rev or 0)), last[0][0].decode() if last else "")
-            for project, (epoch, rev), last in zip(projects, answers[::2], answers[1::2], strict=True)
+            project: Standing(
+                Cursor((epoch or b"").decode(), int(rev or 0)),
+                last[0][0].decode() if last else "",
+                is_whole=run == restored,
+            )
+            for project, (epoch, rev, run, restored), last in zip(projects, answers[::2], answers[1::2], strict=True)
         }
 
-    async def waiting(self, project: str, position: str, limit: int) -> list[Line]:
+    async def waiting(self, project: str, position: str, limit: int) -> list[Line | UnreadLine]:
         """Return what came after the position, oldest first."""
         start = f"({position}" if position else "-"
         async with self._link.deadline():
             outbox = ProjectKeys(project).index("outbox")
             entries = await self._link.commands.xrange(outbox, start, "+", limit)
-        return [Line(place.decode(), entry[b"job"].decode(), decode_event(entry[b"event"])) for place, entry in entries]
+            lines = [_line(place.decode(), entry) for place, entry in entries]
+            if any(isinstance(line, UnreadLine) for line in lines):
+                await self._keep_aside(project, dict(entries), lines)
+        return lines
+
+    async def _keep_aside(self, project: str, entries: Mapping[bytes, Any], lines: Sequence[Line | UnreadLine]) -> None:
+        """Copy what cannot be read into a stream of its own, under the same number: so it is there once."""
+        async with self._link.commands.pipeline(transaction=False) as pipe:
+            for line in lines:
+                if isinstance(line, UnreadLine):
+                    number = line.position.encode()
+                    pipe.xadd(ProjectKeys(project).index("unread"), entries[number], id=number)
+            for answer in await pipe.execute(raise_on_error=False):
+                if isinstance(answer, ResponseError) and ALREADY_THERE not in str(answer):
+                    raise answer
 
     async def trim(self, project: str, position: str) -> None:
         """Forget what is recorded."""
@@ -48,6 +74,20 @@ class RedisOutbox:
         async with self._link.deadline():
             least = f"{milliseconds}-{int(number) + 1}"
             await self._link.commands.xtrim(ProjectKeys(project).index("outbox"), minid=least, approximate=False)
+
+    async def take_up(self) -> None:
+        """Move what was kept aside back to the end of the outbox."""
+        projects, found = await self._ask_all(
+            lambda pipe, place: pipe.xrange(place.index("unread"), count=MOST_TAKEN_UP)
+        )
+        for project, entries in zip(projects, found, strict=True):
+            place = ProjectKeys(project)
+            if entries:
+                async with self._link.deadline(), self._link.commands.pipeline(transaction=True) as pipe:
+                    for _, stored in entries:
+                        pipe.xadd(place.index("outbox"), stored)
+                    pipe.xdel(place.index("unread"), *(number for number, _ in entries))
+                    await pipe.execute()
 
     async def backlog(self) -> Backlogged:
         """Return how much waits, in two round trips."""
@@ -71,6 +111,13 @@ class RedisOutbox:
                 for project in projects:
                     ask(pipe, ProjectKeys(project))
                 return projects, await pipe.execute()
+
+
+def _line(position: str, entry: Any) -> Line | UnreadLine:
+    try:
+        return Line(position, entry[b"job"].decode(), decode_event(entry[b"event"]))
+    except (Unreadable, KeyError):
+        return UnreadLine(position)
 
 
 def _threes(answers: Sequence[Any]) -> list[tuple[Any, Any, Any]]:

@@ -6,8 +6,9 @@ from itertools import chain
 from sidecar.adapters import keys
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.read_queue import ReadQueue
-from sidecar.adapters.redis_documents import Held, Recent, read_all
+from sidecar.adapters.redis_documents import Held, Recent, read_each
 from sidecar.adapters.redis_link import RedisLink
+from sidecar.core.errors import Unreadable
 from sidecar.core.job import Job
 
 PROJECTS_CACHED = 16_384
@@ -74,5 +75,10 @@ class RedisReads:
         by_project: dict[str, list[str]] = {}
         for job_id, project in places.items():
             by_project.setdefault(project, []).append(job_id)
-        held = chain.from_iterable(await read_all(self._link, by_project)) if places else ()
-        return {each.job.job_id: each for each in held if each is not None}
+        found: dict[str, Held] = {}
+        for held in chain.from_iterable(await read_each(self._link, by_project)) if places else ():
+            if isinstance(held, Unreadable):
+                raise held
+            if held is not None:
+                found[held.job.job_id] = held
+        return found

@@ -12,18 +12,18 @@ from sidecar.adapters.fallback import Stores
 from sidecar.adapters.redis_epochs import Place, RedisEpochs
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
-from sidecar.core.errors import HistoryUnavailable, StoreUnavailable
+from sidecar.core.errors import HistoryUnavailable, StoreUnavailable, Unavailable
 from sidecar.core.job import Job
 from sidecar.history import Archive
-from sidecar.ports import ChangeJob, Cursor, Stored
-from sidecar.recorder import joining, tell_ahead
+from sidecar.ports import ChangeJob, Cursor, Stored, Written
+from sidecar.recorder import joining, tell_ahead, tell_some_ahead
 
 logger = logging.getLogger(__name__)
 
 JOBS_A_TURN = 100
 
-ROUNDS = 10
-"""How often Redis is told what SQL took, before SQL takes no more for the moment in which the last of it is told."""
+ROUNDS = 1_000
+"""How often, at most, Redis is told a hundred jobs that SQL took, before it takes no more while the last are told."""
 
 
 class Restoration:
@@ -58,12 +58,16 @@ class Restoration:
         except HistoryUnavailable:
             self._is_due.set()
         async with self._stores.crossing.closed():
-            while not self._is_due.is_set() and await tell_ahead(self._archive, self._rescue, self._stores.clock):
-                continue
+            if not self._is_due.is_set():
+                await self._tell_the_last()
             if self._own.run_id != self._link.run_id:
                 self._stores.live.forget_all()
             await self._link.trust(self._own.run_id)
             self._stores.breaker.close()
+
+    def want(self) -> None:
+        """Let `run` bring Redis up to date: it was seen not to be."""
+        self._is_due.set()
 
     async def run(self) -> None:
         """Make good what could not be done while SQL was away, for ever; raises `StoreUnavailable`."""
@@ -74,12 +78,16 @@ class Restoration:
             self._is_due.clear()
 
     async def spill(self) -> None:
-        """Whenever Redis goes away, give SQL what this process was acknowledged and has not been recorded; for ever."""
+        """Whenever Redis goes away, give SQL what this process was acknowledged and has not been recorded; for ever.
+
+        Raises `StoreUnavailable` if SQL does not take all of it: then it is to be done again.
+        """
         while True:
             await self._stores.breaker.until_away()
             unrecorded = await self._unrecorded()
             for start in range(0, len(unrecorded), JOBS_A_TURN):
-                await self._stores.sql.update_many(self._changes(unrecorded[start : start + JOBS_A_TURN]))
+                jobs = unrecorded[start : start + JOBS_A_TURN]
+                _check(jobs, await self._stores.sql.update_many(self._changes(jobs)))
             logger.info("SQL serves", extra={"fields": {"jobs_taken_along": len(unrecorded)}})
             await self._stores.breaker.until_back()
 
@@ -93,10 +101,23 @@ class Restoration:
                 )
                 await self._fill(project)
         told: set[str] = set()
-        for _ in range(ROUNDS):  # while SQL still takes changes there is always something
-            told |= await tell_ahead(self._archive, self._rescue, self._stores.clock)
+        for _ in range(ROUNDS):
+            projects, is_more = await tell_some_ahead(self._archive, self._rescue, self._stores.clock)
+            told |= projects
+            if not is_more:
+                break
         for project, place in places.items():
             await self._epochs.renew(project, place.cursor.rev, is_forced=project in told)
+
+    async def _tell_the_last(self) -> None:
+        """Tell Redis what SQL took in the last moment, for no longer than a push waits for that.
+
+        Another sidecar that still takes Redis to be away may give SQL ever more; the recorder tells of the rest.
+        """
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._own.timeout_seconds
+        while await tell_ahead(self._archive, self._rescue, self._stores.clock) and clock() < until:
+            continue
 
     async def _has_lost(self, project: str, place: Place) -> bool:
         """Whether Redis lacks something that was recorded from it."""
@@ -130,3 +151,13 @@ class Restoration:
             if places[project].epoch != held.cursor.epoch or held.cursor.rev > places[project].rev:
                 jobs.append(held.job)
         return jobs
+
+
+def _check(jobs: Sequence[Job], answers: Sequence[Written | Exception]) -> None:
+    """Raise `StoreUnavailable` if a store has yet to take some of the jobs; tell of those that it will never take."""
+    for job, answer in zip(jobs, answers, strict=True):
+        if isinstance(answer, Unavailable):
+            raise StoreUnavailable(f"SQL did not take what Redis had acknowledged: {answer}") from answer
+        if isinstance(answer, Exception):
+            told = {"job_id": job.job_id, "error": str(answer)}
+            logger.error("a job that Redis had acknowledged cannot be given to SQL", extra={"fields": told})

@@ -27,7 +27,7 @@ from sidecar.adapters.sql.writes import (
     store_jobs,
     upsert,
 )
-from sidecar.core.errors import HistoryUnavailable
+from sidecar.core.errors import HistoryUnavailable, Unreadable
 from sidecar.core.job import Event, Job
 from sidecar.core.merge import fork
 from sidecar.core.view import View, view
@@ -73,6 +73,14 @@ class SqlLive:
         async with self._database.reading() as connection:
             return {job_id: job_of(row.document, "") for job_id, row in (await _rows(connection, job_ids)).items()}
 
+    async def is_buried(self, job: Job) -> bool:
+        """Whether a job, and not an earlier one of its id, was deleted here."""
+        mine = select(TOMBSTONES.c.job_id).where(
+            TOMBSTONES.c.job_id == job.job_id, TOMBSTONES.c.created_at >= job.created_at
+        )
+        async with self._database.reading() as connection:
+            return (await connection.execute(mine)).first() is not None
+
     async def page(self, query: Query) -> Page:
         """Return a page of jobs; see `LiveStore`."""
         async with self._database.reading() as connection:
@@ -95,11 +103,13 @@ class SqlLive:
             await move_projects(connection, {project: order})
         return True
 
-    async def remove(self, job_id: str) -> None:
-        """Forget a job that Redis has been told to forget."""
+    async def remove(self, job: Job) -> None:
+        """Forget a job that Redis has been told to forget, but not a later one of its id."""
+        later = select(JOBS.c.job_id).where(JOBS.c.job_id == job.job_id, JOBS.c.created_at > job.created_at)
         async with self._database.writing() as connection:
-            await lock_projects(connection, (await _projects_of(connection, [job_id])).values())
-            await forget_jobs(connection, [job_id])
+            await lock_projects(connection, [job.project])
+            if (await connection.execute(later)).first() is None:
+                await forget_jobs(connection, [job.job_id])
 
     async def since(self, project: str, rev: int, limit: int) -> Missed:
         """Return what changed after a rev; see `Feed`."""
@@ -178,7 +188,11 @@ class SqlLive:
         answers: list[tuple[Decision, Cursor]] = []
         for job_id, changes in by_job.items():
             order, row = orders.get(projects[job_id]), rows.get(job_id)
-            before = None if row is None or order is None else view(job_of(row.document, order.epoch))
+            try:
+                before = None if row is None or order is None else view(job_of(row.document, order.epoch))
+            except Unreadable as error:
+                self._queue.fail(changes, error)
+                continue
             decision = decided(projects[job_id], before, changes, admit_all)
             rev = 0 if row is None else row.rev
             if order is not None and decision.view is not None and decision.is_write:
