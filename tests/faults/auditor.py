@@ -14,7 +14,8 @@ from tests.faults.oracle import counter, violations
 
 READ_SECONDS = 15.0
 CATCH_UP_SECONDS = 5.0
-"""How long a sidecar may not show what another one has put into SQL, Redis having failed for that one alone."""
+"""How long from its beginning an audit lets a sidecar not show what another one has put into SQL, Redis having failed
+for that one alone."""
 
 AGAIN_SECONDS = 0.25
 AT_ONCE = 4
@@ -36,11 +37,11 @@ class Auditor:
 
     async def audit(self, job_ids: Iterable[str]) -> list[str]:
         """Return what is wrong with these jobs, a line for each thing."""
-        limit = asyncio.Semaphore(AT_ONCE)
+        limit, until = asyncio.Semaphore(AT_ONCE), time.monotonic() + CATCH_UP_SECONDS
 
         async def one(job_id: str) -> list[str]:
             async with limit:
-                return [f"{job_id}: {what}" for what in await self._audit(job_id)]
+                return [f"{job_id}: {what}" for what in await self._audit(job_id, until)]
 
         return [line for lines in await asyncio.gather(*map(one, job_ids)) for line in lines]
 
@@ -71,10 +72,9 @@ class Auditor:
             short += job is None or any(counter(job, name) < value for name, value in wanted.items())
         return len(excused), short
 
-    async def _audit(self, job_id: str) -> list[str]:
+    async def _audit(self, job_id: str, until: float) -> list[str]:
         least = self._ledger.least(job_id)
         found = first = await self._compare(job_id, least)
-        until = time.monotonic() + CATCH_UP_SECONDS
         while found and time.monotonic() < until:
             await asyncio.sleep(AGAIN_SECONDS)
             found = await self._compare(job_id, least)
