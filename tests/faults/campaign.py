@@ -38,6 +38,11 @@ class Strike:
     in_flight: int
     recovery_seconds: float
 
+    @override
+    def __str__(self) -> str:
+        """Tell it in a line."""
+        return f"{self.fault}: {self.in_flight} requests in flight, whole after {self.recovery_seconds:.1f} s"
+
 
 @dataclass(slots=True)
 class Report:
@@ -69,7 +74,8 @@ class Report:
         slowest = max(self.strikes, key=lambda each: each.recovery_seconds, default=None)
         lines = [
             f"FAULTS_SEED={self.seed}",
-            f"faults: {kinds}",
+            f"{len(self.strikes)} faults: {kinds}",
+            *map(str, self.strikes),
             f"acknowledged: {self.acknowledged} pushes of {self.jobs} jobs; answers: {dict(self.answers)}",
             f"streams: {dict(self.seen)}",
             f"excused by a lost disk: {self.excused} pushes; jobs that lack something of them: {self.short_jobs}",

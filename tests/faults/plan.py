@@ -33,6 +33,8 @@ class Kind(StrEnum):
     FLAP = "flap"
 
 
+SEED_VARIABLE = "FAULTS_SEED"
+
 CERTAIN = (Kind.KILL, Kind.STOP, Kind.EMPTY, Kind.CUT)
 """What every plan has for every target, as often as is wanted; of the other kinds it has one."""
 
@@ -58,7 +60,7 @@ def seeded(seed: int) -> random.Random:
 
 def chosen_seed() -> int:
     """Return FAULTS_SEED, or a new seed."""
-    given = os.environ.get("FAULTS_SEED")
+    given = os.environ.get(SEED_VARIABLE)
     return random.SystemRandom().randrange(2**32) if given is None else int(given)
 
 
