@@ -38,6 +38,9 @@ SEED_VARIABLE = "FAULTS_SEED"
 CERTAIN = (Kind.KILL, Kind.STOP, Kind.EMPTY, Kind.CUT)
 """What every plan has for every target, as often as is wanted; of the other kinds it has one."""
 
+OF_A_LINE = (Kind.CUT, Kind.HANG, Kind.FLAP)
+"""What befalls the way to a target and not the target itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -46,6 +49,11 @@ class Fault:
     target: Target
     kind: Kind
     seconds: float
+
+    @property
+    def can_part(self) -> bool:
+        """Whether one sidecar may think that Redis is away while another has it: a stopped one misses its answers."""
+        return self.target is Target.REDIS or (self.target is Target.SIDECAR and self.kind is Kind.STOP)
 
     @override
     def __str__(self) -> str:

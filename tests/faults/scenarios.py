@@ -76,12 +76,14 @@ async def one_of_two_cut_off(
         stack.push_async_callback(writers.stop)
         writers.start()
         await writers.until_acknowledged(PUSHES)
+        disagreement = ledger.disagreement()
         line.cut()
         await until_found(lambda: is_cut_off(far, session), SECONDS, lambda: "the far one knows that Redis is away")
         await writers.until_acknowledged(PUSHES)
         await line.heal()
         for sidecar in (near, far):
             await sidecar.whole(session)
+        disagreement.end()
         await writers.pause()
         await near.recorded(session)
         return [*writers.violations, *await Auditor(ledger, session, [near.url]).audit(ledger.job_ids)]

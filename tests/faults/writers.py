@@ -36,7 +36,7 @@ class Writers:
     """All of them, their jobs, and what they were answered."""
 
     def __init__(self, ledger: Ledger, session: ClientSession, urls: Sequence[str], random: Random) -> None:
-        self.in_flight = 0
+        self._in_flight: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
         self.violations: list[str] = []
         self._ledger = ledger
@@ -70,10 +70,14 @@ class Writers:
         self._may_push.set()
         await asyncio.sleep(self._random.uniform(0, VOLLEY_SECONDS))
 
-    async def until_in_flight(self) -> int:
-        """Wait until requests are under way and return how many."""
-        await until(lambda: self.in_flight > 0, STOP_SECONDS, "requests are under way")
-        return self.in_flight
+    async def until_in_flight(self, urls: Sequence[str] | None = None) -> int:
+        """Wait until requests are under way to these addresses, or to any, and return how many."""
+
+        def in_flight() -> int:
+            return sum(self._in_flight[url] for url in (self._urls if urls is None else urls))
+
+        await until(lambda: in_flight() > 0, STOP_SECONDS, "requests are under way")
+        return in_flight()
 
     async def until_acknowledged(self, more: int, seconds: float = STOP_SECONDS) -> None:
         """Wait until so many more pushes are acknowledged."""
@@ -126,17 +130,18 @@ class Writers:
         """Send once and return what became of it, None if it has to be sent again."""
         push.tries += 1
         push.sent_at = time.monotonic()
-        self.in_flight += 1
+        url = self._random.choice(self._urls)
+        self._in_flight[url] += 1
         try:
-            url = f"{self._random.choice(self._urls)}/v1/jobs/{push.job.job_id}"
-            async with self._session.post(url, json=push.body, timeout=ClientTimeout(REQUEST_SECONDS)) as response:
+            path = f"{url}/v1/jobs/{push.job.job_id}"
+            async with self._session.post(path, json=push.body, timeout=ClientTimeout(REQUEST_SECONDS)) as response:
                 status, text = response.status, await response.text()
                 return self._understood(push, status, await response.json() if status == 200 else text)
         except (ClientError, OSError, TimeoutError) as error:
             self.answers[type(error).__name__] += 1
             return None
         finally:
-            self.in_flight -= 1
+            self._in_flight[url] -= 1
 
     def _understood(self, push: Push, status: int, answer: Any) -> Fate | None:
         if status != 200:
