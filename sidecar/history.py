@@ -19,10 +19,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a project stands: its place in the order of changes, and the newest position in its outbox ("": none)."""
+    """Where a project stands: its place in the order of changes, and the newest position in its outbox ("": none).
+
+    `is_whole`: the server has been brought up to date since it was started. Before that it may lack what is recorded.
+    """
 
     cursor: Cursor
     position: str
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

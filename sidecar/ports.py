@@ -169,7 +169,8 @@ class Missed:
     """What has changed of a project, each job once, in ascending rev; `cursor` is where the project stood then.
 
     Whoever followed the other store, or another epoch, has seen everything up to the rev `base`. Up to the rev `cut`
-    changes may be missing: finished jobs and deletions are not kept for ever.
+    changes may be missing: finished jobs and deletions are not kept for ever. `lost` are the ids of jobs that changed
+    and are not there, though nobody deleted them: the store has lost them, and nobody is told that they are gone.
     """
 
     cursor: Cursor
@@ -177,6 +178,7 @@ class Missed:
     is_more: bool
     base: int = 0
     cut: int = 0
+    lost: tuple[str, ...] = ()
 
 
 class Feed(Protocol):

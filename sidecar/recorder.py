@@ -10,9 +10,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from sidecar.core.errors import Conflict, Unavailable
-from sidecar.core.job import Job
-from sidecar.core.merge import united
+from sidecar.core.errors import Conflict, Unavailable, UnknownJob
+from sidecar.core.job import Job, Reason
+from sidecar.core.merge import Outcome, united
+from sidecar.core.view import View
 from sidecar.history import BEGINNING, Archive, Batch, Buried, Lease, Outbox, Recorded, Standing, SupersededError
 from sidecar.ports import ChangeJob, Cursor, Feed, Gone, LiveStore, Metrics, Stored, Written
 
@@ -41,8 +42,13 @@ class Recorder:
         lease: Lease,
         metrics: Metrics,
         clock: Clock,
+        unrestored: Callable[[], None] = lambda: None,
     ) -> None:
-        """Keep the ports: `feed` and `live` are those of the live store alone; `clock` gives Unix seconds."""
+        """Keep the ports: `feed` and `live` are those of the live store alone; `clock` gives Unix seconds.
+
+        `unrestored` hears that the live store has yet to be brought up to date.
+        """
+        self._unrestored = unrestored
         self._outbox = outbox
         self._feed = feed
         self._live = live
@@ -85,6 +91,9 @@ class Recorder:
         """Record the next part of a project; false if it is recorded up to where it stood."""
         before = self._recorded.get(project) or await self._archive.recorded(project)
         is_same_epoch = before.cursor.epoch == standing.cursor.epoch
+        if not (is_same_epoch or standing.is_whole or before == BEGINNING):
+            self._unrestored()  # recorded now, it would pass for whole
+            return False
         has_lines = bool(standing.position) and not (is_same_epoch and _is_reached(before.position, standing.position))
         if is_same_epoch and before.cursor.rev >= standing.cursor.rev and not has_lines:
             self._recorded[project] = before
@@ -95,11 +104,14 @@ class Recorder:
         lines = await self._outbox.waiting(project, position, LINES_A_BATCH) if has_lines else []
         reached = lines[-1].position if lines else position
         changes: Sequence[Stored | Gone] = ()
+        lost: Sequence[str] = ()
         if len(lines) == LINES_A_BATCH and is_same_epoch:  # jobs only with the last of the lines: they are later
             after = Recorded(before.cursor, reached)
         else:
             missed = await self._feed.since(project, before.cursor.rev if is_same_epoch else 0, JOBS_A_BATCH)
-            changes = missed.changes
+            if missed.cursor.epoch != standing.cursor.epoch:  # begun anew since: the next round looks where it stands
+                return False
+            changes, lost = missed.changes, missed.lost
             rev = changes[-1].cursor.rev if missed.is_more else missed.cursor.rev
             after = Recorded(Cursor(missed.cursor.epoch, rev), reached)
         try:
@@ -111,7 +123,27 @@ class Recorder:
         if lines:
             await self._outbox.trim(project, after.position)
         self._metrics.recorded(len(lines))
+        if lost:
+            await self._put_back(project, lost)
         return after != before
+
+    async def _put_back(self, project: str, lost: Sequence[str]) -> None:
+        """Give the live store back what it has lost, from wherever that still is."""
+        answers = await self._live.update_many([(job_id, _as_it_was) for job_id in lost])
+        for answer in answers:
+            if isinstance(answer, Unavailable):
+                raise answer
+        kept = sum(isinstance(answer, Written) for answer in answers)
+        if kept:
+            told = {"project": project, "jobs": kept}
+            logger.warning("Redis has lost jobs, which are put back; is its policy noeviction?", extra={"fields": told})
+
+
+def _as_it_was(before: View | None) -> Outcome:
+    """Change nothing: a job that was lost is put back before it is changed."""
+    if before is None:
+        raise UnknownJob("it is nowhere any more")
+    return Outcome(before.job, before, Reason.DUPLICATE, applied=False)
 
 
 async def tell_ahead(archive: Archive, live: LiveStore, clock: Clock) -> set[str]:

@@ -260,15 +260,16 @@ class FallbackStore:
         if self._surface == "stream":
             self._stores.metrics.stream_missed()
         kept = await self._sql.recall(job_id)
-        if kept is None or await self._live.is_buried(kept.view.job):
+        job = self._live.with_memory(job_id, None if kept is None else kept.view.job)
+        if job is None or await self._live.is_buried(job):
             return None
-        return kept if kept.view.is_finished else await self._put_back(kept.view)
+        if kept is None:  # it is remembered only: lost before it was recorded, or deleted where it was
+            return None if await self._sql.is_buried(job) else await self._put_back(job)
+        return kept if kept.view.is_finished else await self._put_back(job)
 
-    async def _put_back(self, kept: View) -> Stored:
+    async def _put_back(self, job: Job) -> Stored:
         """Give Redis back a job that it has lost while it still runs."""
-        job_id, remembered = kept.job.job_id, self._live.last_written(kept.job.job_id)
-        job = kept.job if remembered is None else united(kept, remembered.job, self._stores.clock()).job
-        written = await self._live.update(job_id, lambda before: united(before, job, self._stores.clock()))
+        written = await self._live.put_back(job)
         self._stores.metrics.fell_back("get", self._surface, "miss")
         return Stored(written.outcome.view, written.cursor)
 

@@ -18,6 +18,8 @@ from sidecar.ports import Cursor, Gone, Missed, Stored
 
 READ = Script("read.lua")
 CHANGES = Script("changes.lua")
+GONE, LOST = b"gone", b"lost"
+"""What that script says in the place of a document."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -82,20 +84,38 @@ def _held_all(answer: Any) -> list[Held | None]:
 
 
 async def read_changes(link: RedisLink, project: str, rev: int, limit: int) -> Missed:
-    """Return the jobs that changed last after a rev, in ascending rev; see `Feed`."""
-    place = ProjectKeys(project)
-    keys = [place.index("rev"), place.index("changed")]
-    (epoch, newest, base, cut), *found = await link.evaluate(CHANGES, keys, lambda _: (rev, limit, place.job("")))
-    epoch = "" if epoch is None else epoch.decode()
+    """Return the jobs that changed last after a rev, in ascending rev; see `Feed`.
+
+    What was lost is passed over, so that more is read if it is all that was found.
+    """
     changes: list[Stored | Gone] = []
-    for job_id, score, tag, document in found:
-        if tag is None:
-            changes.append(Gone(job_id.decode(), Cursor(epoch, int(score))))
-        else:
-            known = held([tag, document, score], epoch)
-            changes.append(Stored(known.view, known.cursor))
-    place_now = Cursor(epoch, int(newest or 0))
-    return Missed(place_now, tuple(changes), is_more=len(found) == limit, base=int(base or 0), cut=int(cut or 0))
+    lost: list[str] = []
+    while True:
+        (epoch, newest, base, cut, reached), *found = await _found_after(link, ProjectKeys(project), rev, limit)
+        epoch = "" if epoch is None else epoch.decode()
+        for each in found:
+            if each[2] == LOST:
+                lost.append(each[0].decode())
+            else:
+                changes.append(_change(each, epoch))
+        if changes or not reached:
+            break
+        rev = int(reached)
+    now = Cursor(epoch, int(newest or 0))
+    return Missed(now, tuple(changes), is_more=bool(reached), base=int(base or 0), cut=int(cut or 0), lost=tuple(lost))
+
+
+async def _found_after(link: RedisLink, place: ProjectKeys, rev: int, limit: int) -> Any:
+    keys = [place.index(name) for name in ("rev", "changed", "gone")]
+    return await link.evaluate(CHANGES, keys, lambda _: (rev, limit, place.job("")))
+
+
+def _change(found: Sequence[Any], epoch: str) -> Stored | Gone:
+    job_id, score, *stored = found
+    if stored == [GONE]:
+        return Gone(job_id.decode(), Cursor(epoch, int(score)))
+    known = held([*stored, score], epoch)
+    return Stored(known.view, known.cursor)
 
 
 DueAt = Callable[[View], float | None]

@@ -87,20 +87,29 @@ class RedisLive:
             change = _onto(found, change)
         elif found is not None:  # it was lost, and is put back as it was before it changes
             self._missed()
-            put_back = partial(united, other=found, now=self._clock())
-            await self._combiner.submit(project, job_id, put_back, is_entered=True)
+            await self._join(project, found)
         return await self._combiner.submit(project, job_id, change, is_entered=True)
+
+    async def put_back(self, job: Job) -> Written:
+        """Give back a job that was lost here, joined with what is here again by now. Raises an `Unavailable`."""
+        async with self._link.deadline():
+            project = await self._claim(job.job_id, job.project)
+        return await self._join(project, job)
+
+    async def _join(self, project: str, job: Job) -> Written:
+        put_back = partial(united, other=job, now=self._clock())
+        return await self._combiner.submit(project, job.job_id, put_back, is_entered=True)
 
     async def update_many(self, changes: Changes) -> list[Written | Exception]:
         """Apply changes of many jobs; see `LiveStore`."""
         try:
-            changes, entered, answers = await self._enter(changes)
+            changes, places, entered, answers = await self._enter(changes)
         except SidecarError as error:
             return [error] * len(changes)
         by_project: dict[str, list[int]] = {}
         for index, (job_id, _) in enumerate(changes):
             if index not in answers:
-                by_project.setdefault(self._projects.get(job_id) or entered[job_id], []).append(index)
+                by_project.setdefault(self._projects.get(job_id) or places[job_id], []).append(index)
         parts = [self._update_in(project, changes, mine, entered) for project, mine in by_project.items()]
         for part in await asyncio.gather(*parts):
             answers |= part
@@ -132,16 +141,19 @@ class RedisLive:
         except SidecarError as error:
             return error
 
-    async def _enter(self, changes: Changes) -> tuple[Changes, dict[str, str], dict[int, Written | Exception]]:
+    async def _enter(
+        self, changes: Changes
+    ) -> tuple[Changes, dict[str, str], frozenset[str], dict[int, Written | Exception]]:
         """Look up the projects of ids that are not remembered, and enter new ids for what their first change names.
 
-        Returns the changes, those of jobs found elsewhere on what was found; the projects of the ids entered; and the
-        answers to changes that fail even to create their job.
+        Returns the changes, those of jobs found elsewhere on what was found; the projects of the ids looked up or
+        entered, and which were entered: a job of any other id is there, or was lost; and the answers to changes that
+        fail even to create their job.
         """
         answers: dict[int, Written | Exception] = {}
         unknown = list(dict.fromkeys(job_id for job_id, _ in changes if job_id not in self._projects))
         if not unknown:
-            return changes, {}, answers
+            return changes, {}, frozenset(), answers
         async with self._link.deadline():
             known = await self._reads.look_up(unknown)
         found = await self._found([job_id for job_id in unknown if job_id not in known])
@@ -157,7 +169,7 @@ class RedisLive:
         for job_id, project in entered.items():
             self._projects[job_id] = project
         placed = [(job_id, _onto(found[job_id], change) if job_id in found else change) for job_id, change in changes]
-        return placed, known | entered, answers
+        return placed, known | entered, frozenset(entered), answers
 
     async def _found(self, job_ids: Sequence[str]) -> Mapping[str, Job]:
         """Return those of the jobs that are elsewhere, but not what has just been deleted here.
@@ -165,14 +177,25 @@ class RedisLive:
         What this process was last acknowledged goes along: it may be newer, and not be anywhere else.
         """
         found = dict(await self._elsewhere(job_ids)) if job_ids else {}
-        for held in filter(None, map(self._combiner.last_written, job_ids)):
-            job_id, kept = held.job.job_id, found.get(held.job.job_id)
-            if kept is not None or held.job.updated_at > self._clock() - REMEMBERED_SECONDS:
-                found[job_id] = united(held.view, kept, self._clock()).job if kept else held.job
+        for job_id in job_ids:
+            if (kept := self.with_memory(job_id, found.get(job_id))) is not None:
+                found[job_id] = kept
         if not found:
             return found
         buried = await self._reads.buried([(job.project, job_id) for job_id, job in found.items()])
         return {job_id: job for job_id, job in found.items() if (job.project, job_id) not in buried}
+
+    def with_memory(self, job_id: str, kept: Job | None) -> Job | None:
+        """Return a job as it is kept elsewhere, and at least as new as this process was last acknowledged.
+
+        One that is nowhere else, and was not heard of for long, was deleted.
+        """
+        held = self._combiner.last_written(job_id)
+        if held is None:
+            return kept
+        if kept is not None:
+            return united(held.view, kept, self._clock()).job
+        return held.job if held.job.updated_at > self._clock() - REMEMBERED_SECONDS else None
 
     async def is_buried(self, job: Job) -> bool:
         """Whether a job was deleted here lately."""

@@ -25,13 +25,17 @@ class RedisOutbox:
         """Return where every project stands, in two round trips."""
         projects, answers = await self._ask_all(
             lambda pipe, place: (
-                pipe.hmget(place.index("rev"), ["epoch", "rev"]),
+                pipe.hmget(place.index("rev"), ["epoch", "rev", "run", "restored"]),
                 pipe.xrevrange(place.index("outbox"), count=1),
             )
         )
         return {
-            project: Standing(Cursor((epoch or b"").decode(), int(rev or 0)), last[0][0].decode() if last else "")
-            for project, (epoch, rev), last in zip(projects, answers[::2], answers[1::2], strict=True)
+            project: Standing(
+                Cursor((epoch or b"").decode(), int(rev or 0)),
+                last[0][0].decode() if last else "",
+                is_whole=run == restored,
+            )
+            for project, (epoch, rev, run, restored), last in zip(projects, answers[::2], answers[1::2], strict=True)
         }
 
     async def waiting(self, project: str, position: str, limit: int) -> list[Line]:

@@ -3,13 +3,11 @@
 -- KEYS  rev
 -- ARGV  the new epoch, run id of the server, the rev up to which everybody has seen everything, whether a new epoch is
 --       due in any case (1/0)
--- Nothing happens to a project that never was here.
+-- `restored` is the run id of the server on which the project was last brought up to date: in an epoch that began on
+-- another one nothing is recorded. A project that is not here yet gets that mark alone.
 
 local run = redis.call('HGET', KEYS[1], 'run')
-if not run then
-  return 0
-end
-if run ~= ARGV[2] or ARGV[4] == '1' then
+if run and (run ~= ARGV[2] or ARGV[4] == '1') then
   redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'run', ARGV[2], 'base', ARGV[3])
 end
 redis.call('HSET', KEYS[1], 'restored', ARGV[2])

@@ -65,6 +65,10 @@ class Restoration:
             await self._link.trust(self._own.run_id)
             self._stores.breaker.close()
 
+    def want(self) -> None:
+        """Let `run` bring Redis up to date: it was seen not to be."""
+        self._is_due.set()
+
     async def run(self) -> None:
         """Make good what could not be done while SQL was away, for ever; raises `StoreUnavailable`."""
         while True:

@@ -16,7 +16,7 @@ from sidecar.adapters.fallback import LONG_READS, FallbackStore
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.redis_live import RedisLive
 from sidecar.core.errors import Conflict, HistoryUnavailable, StoreUnavailable
-from sidecar.core.job import Job, Reason, Status
+from sidecar.core.job import Job, Reason, Status, WorkerEvent
 from sidecar.core.view import View, view
 from sidecar.ports import Gone, Order, Query, Stored, Written
 from sidecar.recorder import tell_ahead
@@ -335,6 +335,18 @@ async def test_pushes_of_many_to_jobs_that_redis_lost_count_on(
     assert [(await viewed(store, name)).current for name in names] == [7] * 4
 
 
+async def test_pushes_of_many_by_a_sidecar_that_remembers_nothing_to_jobs_that_redis_lost_count_on(
+    storage: Storage, store: FallbackStore, other: Storage
+) -> None:
+    await store.update("job-1", push(update(writer="w", seq=1, add_current=5)))
+    await storage.recorder.record_all()
+    await lose_key(storage)
+    change = push(update(writer="w", seq=2, add_current=1), NOON + 9)
+    (written,) = await other.surface("ingest").update_many([("job-1", change)])
+    assert isinstance(written, Written)
+    assert (written.outcome.view.current, written.outcome.job.created_at) == (6, NOON)
+
+
 async def test_what_was_acknowledged_and_not_recorded_is_read_although_redis_lost_it(
     storage: Storage, store: FallbackStore
 ) -> None:
@@ -378,6 +390,78 @@ async def test_job_that_redis_lost_may_end_with_the_push_that_puts_it_back(
     place = ProjectKeys("default")
     for index in ("created", "updated", "active", "idle", "finished"):
         assert await storage.link.commands.zcard(place.index(index)) == 0, index
+
+
+async def test_recorder_leaves_a_job_in_sql_that_redis_lost_and_puts_it_back(
+    storage: Storage, store: FallbackStore, live: RedisLive
+) -> None:
+    await store.update("job-1", push(update(writer="w", seq=1, add_current=5)))
+    await storage.recorder.record_all()
+    await store.update("job-1", push(update(writer="w", seq=2, add_current=1, event=WorkerEvent("line")), NOON + 1))
+    await lose_key(storage)
+    await storage.recorder.record_all()
+    kept = await storage.stores.sql.get("job-1")
+    assert kept is not None
+    assert (await viewed(live)).current == 6
+    assert (await viewed(store)).current == 6
+    told = await timeline(storage)
+    assert (told.count("created"), told.count("line")) == (1, 1)
+    assert view((await storage.stores.sql.find(["job-1"]))["job-1"]).current == 6
+
+
+async def test_recorder_that_begins_anew_leaves_jobs_in_sql_that_redis_lost_long_ago(
+    storage: Storage, store: FallbackStore, other: Storage, valkey: EmbeddedValkey, clock: Clock
+) -> None:
+    await store.update("job-1", push(update(writer="w", seq=1, add_current=5)))
+    await store.update("done", finish("done"))
+    await storage.recorder.record_all()
+    for name in ("job-1", "done"):
+        await lose_key(storage, name)
+    clock.now = NOON + HOUR / 2
+    await valkey.stop()
+    await valkey.start()
+    other.redis_breaker.open("it was started anew")
+    await other.restoration.prepare()
+    await other.recorder.record_all()
+    assert view((await other.stores.sql.find(["job-1"]))["job-1"]).current == 5
+    assert (await viewed(other.stores.live)).current == 5
+    assert (await viewed(other.surface("rest"), "done")).status is Status.COMPLETED
+    assert (await timeline(other)).count("created") == 1
+
+
+async def test_job_that_redis_lost_is_not_told_as_gone(storage: Storage, store: FallbackStore, live: RedisLive) -> None:
+    names = [f"job-{number}" for number in range(250)]
+    await store.update_many([(name, push(update(name))) for name in names])
+    await store.delete("job-7", lambda _: None)
+    for name in set(names) - {"job-7", "job-3"}:
+        await lose_key(storage, name)
+    first = await live.since("default", 0, 1)
+    assert [each.view.job.job_id for each in first.changes if isinstance(each, Stored)] == ["job-3"]
+    assert first.is_more
+    rest = await live.since("default", first.changes[-1].cursor.rev, 100)
+    assert [each.job_id for each in rest.changes if isinstance(each, Gone)] == ["job-7"]
+    assert len(rest.changes) == 1
+    assert not rest.is_more
+    assert set(first.lost + rest.lost) == set(names) - {"job-7", "job-3"}
+
+
+async def test_job_that_redis_lost_before_it_was_recorded_is_read_and_put_back(
+    storage: Storage, store: FallbackStore, live: RedisLive
+) -> None:
+    await store.update("job-1", push(update(current=5)))
+    await lose_key(storage)
+    assert (await viewed(store)).current == 5
+    assert (await viewed(live)).current == 5
+
+
+async def test_job_that_only_another_sidecar_remembers_and_that_was_deleted_stays_deleted(
+    storage: Storage, store: FallbackStore, other: Storage
+) -> None:
+    await store.update("job-1", push(update(current=5)))
+    await storage.recorder.record_all()
+    await lose_key(storage)
+    assert await other.surface("rest").delete("job-1", lambda _: None)
+    assert await store.get("job-1") is None
 
 
 async def test_job_that_redis_lost_is_still_listed(storage: Storage, store: FallbackStore) -> None:
@@ -807,6 +891,66 @@ async def test_what_sql_took_is_made_good_later_if_it_is_away_when_redis_returns
         return (await viewed(live)).current == 6
 
     await until_found(is_made_good, SOON, lambda: "Redis was told")
+    await ended(running)
+
+
+async def test_empty_redis_is_filled_before_anything_new_is_recorded_of_it(
+    storage: Storage, other: Storage, live: RedisLive, valkey: EmbeddedValkey, tmp_path: Path
+) -> None:
+    """SQL is away when it returns; once it is back, another sidecar is faster to record than this one to fill."""
+    sidecars, projects = (storage, other), ("a", "b")
+    for name in projects:
+        await live.update(name, push(update(name, project=name, current=5)))
+    await storage.recorder.record_all()
+    before = [await storage.archive.recorded(name) for name in projects]
+    await valkey.stop()
+    shutil.rmtree(tmp_path / "valkey")
+    await valkey.start()
+    for each in sidecars:
+        each.stores.live.forget_all()
+        each.sql_breaker.open("it is away")
+        each.redis_breaker.open("it is empty")
+        await each.restoration.prepare()
+    await other.surface("ingest").update("new", push(update("new", project="b", current=1)))
+    for each in sidecars:
+        each.sql_breaker.close()
+    await other.recorder.record_all()
+    assert [await storage.archive.recorded(name) for name in projects] == before
+    running = asyncio.create_task(storage.restoration.run())
+
+    async def is_filled() -> bool:
+        return all([await live.get(name) is not None for name in projects])
+
+    await until_found(is_filled, SOON, lambda: "Redis is filled")
+
+    async def is_recorded() -> bool:
+        await other.recorder.record_all()
+        return "new" in await other.stores.sql.find(["new"])
+
+    await until_found(is_recorded, SOON, lambda: "what is new is recorded")
+    assert (await other.stores.sql.find(["a", "b"])).keys() == {"a", "b"}
+    await ended(running)
+
+
+async def test_recorder_has_an_empty_redis_filled_by_itself(
+    storage: Storage, live: RedisLive, valkey: EmbeddedValkey, tmp_path: Path
+) -> None:
+    """Whoever was to fill it has died meanwhile; what is left to do is known from the stores."""
+    await live.update("job-1", push(update(current=5)))
+    await storage.recorder.record_all()
+    await valkey.stop()
+    shutil.rmtree(tmp_path / "valkey")
+    await valkey.start()
+    live.forget_all()
+    await storage.link.trust("")
+    await live.update("new", push(update("new", current=1)))
+    running = asyncio.create_task(storage.restoration.run())
+    await storage.recorder.record_all()
+
+    async def is_filled() -> bool:
+        return await live.get("job-1") is not None
+
+    await until_found(is_filled, SOON, lambda: "Redis is filled")
     await ended(running)
 
 

@@ -73,6 +73,14 @@ class SqlLive:
         async with self._database.reading() as connection:
             return {job_id: job_of(row.document, "") for job_id, row in (await _rows(connection, job_ids)).items()}
 
+    async def is_buried(self, job: Job) -> bool:
+        """Whether a job, and not an earlier one of its id, was deleted here."""
+        mine = select(TOMBSTONES.c.job_id).where(
+            TOMBSTONES.c.job_id == job.job_id, TOMBSTONES.c.created_at >= job.created_at
+        )
+        async with self._database.reading() as connection:
+            return (await connection.execute(mine)).first() is not None
+
     async def page(self, query: Query) -> Page:
         """Return a page of jobs; see `LiveStore`."""
         async with self._database.reading() as connection:
