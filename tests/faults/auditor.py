@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -23,10 +24,14 @@ class UnreadableError(Exception):
 
 
 class Auditor:
-    """Compares; `late` is how many jobs lacked something when first read, as they might, and had it soon after."""
+    """Compares; `late` is how many jobs lacked something when first read, as they might, and had it soon after.
+
+    `told` counts the lines of each job's timeline by type, as they were read last.
+    """
 
     def __init__(self, ledger: Ledger, session: ClientSession, urls: Sequence[str]) -> None:
         self.late = 0
+        self.told: dict[str, Counter[str]] = {}
         self._ledger = ledger
         self._session = session
         self._urls = itertools.cycle(urls)
@@ -71,6 +76,7 @@ class Auditor:
             timeline = [] if job is None else await self._timeline(job_id)
         except UnreadableError as error:
             return [str(error)]
+        self.told[job_id] = Counter(event["type"] for event in timeline)
         found = list(violations(least, self._ledger.most(job_id), job, timeline))
         return [f"{what} (version {job['version'] if job else None})" for what in found]
 

@@ -1,22 +1,26 @@
 """Writers and watchers at work while one fault after another happens, and what is found wrong after each."""
 
 import asyncio
+import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from aiohttp import ClientSession, TCPConnector
 from typing_extensions import override
 
 from tests.faults.auditor import Auditor
+from tests.faults.embedded import LOST_SECONDS, EmbeddedWorld, embedded_world
 from tests.faults.ledger import Ledger, Span
 from tests.faults.plan import Fault, Kind, Target, seeded
+from tests.faults.program import Sidecar
 from tests.faults.readers import Readers
 from tests.faults.watchers import JobWatcher, Watcher, Watchers
-from tests.faults.world import ORDINARY, Conditions, World, world
+from tests.faults.world import ORDINARY, Conditions, world
 from tests.faults.writers import Writers
 
 SAMPLE = 10
@@ -27,6 +31,32 @@ BETWEEN = 80
 SETTLE_SECONDS = 20.0
 PROJECT_WATCHERS = 2
 JOB_WATCHERS = 4
+
+
+NAP = 2.0
+"""A job that is left alone, is so for this many times as long as it takes to count as lost."""
+
+
+class Place(Protocol):
+    """A deployment and what can befall it."""
+
+    @property
+    def sidecars(self) -> Sequence[Sidecar]:
+        """The sidecars."""
+        ...
+
+    @property
+    def urls(self) -> list[str]:
+        """Where clients go."""
+        ...
+
+    def harmed(self, fault: Fault) -> list[str]:
+        """Return where those requests go that a fault strikes."""
+        ...
+
+    async def strike(self, fault: Fault, fallen: Callable[[], None] = ...) -> None:
+        """Let a fault happen and be over; `fallen` is called when what was killed is dead."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +87,7 @@ class Report:
     reads: int = 0
     lacking: int = 0
     late: int = 0
+    told: Counter[str] = field(default_factory=Counter)
     complaints: str = ""
 
     @property
@@ -75,6 +106,7 @@ class Report:
             *map(str, self.strikes),
             f"acknowledged: {self.acknowledged} pushes of {self.jobs} jobs; answers: {dict(self.answers)}",
             f"streams: {dict(self.seen)}",
+            f"timelines: {dict(self.told)}",
             f"slowest recovery: {slowest.recovery_seconds:.1f} s after {slowest.fault}" if slowest else "no faults",
             f"reads that lacked something while sidecars might disagree: {self.lacking} of {self.reads}",
             f"jobs that showed all of it only a moment after that: {self.late}",
@@ -87,13 +119,14 @@ class Report:
 class Campaign:
     """One deployment under work and faults."""
 
-    def __init__(self, place: World, session: ClientSession, seed: int) -> None:
+    def __init__(self, place: Place, session: ClientSession, seed: int, *, lost_seconds: float = math.inf) -> None:
+        """Keep the place; if its sidecars lose jobs so soon, some are left alone for longer than that."""
         self.report = Report(seed)
         self._world = place
         self._session = session
         self._random = source = seeded(seed)
-        self._ledger = Ledger()
-        self._writers = Writers(self._ledger, session, place.urls, source)
+        self._ledger = Ledger(lost_seconds)
+        self._writers = Writers(self._ledger, session, place.urls, source, nap_seconds=NAP * lost_seconds)
         self._auditor = Auditor(self._ledger, session, [each.url for each in place.sidecars])
         who = self._ledger, session, place.urls[0]
         jobs = [JobWatcher(f"job watcher {n}", *who, self._writers.jobs, n) for n in range(JOB_WATCHERS)]
@@ -160,6 +193,8 @@ class Campaign:
         report.acknowledged, report.jobs = self._ledger.acknowledged, len(self._ledger.job_ids)
         report.answers = self._writers.answers
         report.late = self._auditor.late
+        for types in self._auditor.told.values():
+            report.told.update(types)
         report.complaints = "\n".join(sidecar.complaints() for sidecar in self._world.sidecars)
 
     def _add_what_was_seen(self) -> None:
@@ -181,3 +216,10 @@ async def campaign(home: Path, seed: int, conditions: Conditions = ORDINARY) -> 
     """Run a deployment to be led through faults while inside."""
     async with world(home, conditions) as place, ClientSession(connector=TCPConnector(limit=0)) as session:
         yield Campaign(place, session, seed)
+
+
+@asynccontextmanager
+async def embedded_campaign(home: Path, seed: int) -> AsyncIterator[tuple[Campaign, EmbeddedWorld]]:
+    """Run a sidecar with embedded stores to be led through faults while inside."""
+    async with embedded_world(home) as place, ClientSession(connector=TCPConnector(limit=0)) as session:
+        yield Campaign(place, session, seed, lost_seconds=LOST_SECONDS), place

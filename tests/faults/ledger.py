@@ -36,6 +36,9 @@ class Bounds:
     events: set[str] = field(default_factory=set)
     message: Rank | None = None
     is_finished: bool = False
+    is_quiet: bool = False
+    """Whether nobody has been heard of it for so long that it may count as lost."""
+
     is_all_told: bool = True
     """Whether no disk can have taken a line of the timeline along."""
 
@@ -61,7 +64,9 @@ class Ledger:
     one took.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lost_seconds: float = math.inf) -> None:
+        """Begin empty; a job may count as lost when nobody has pushed to it for so long."""
+        self._lost_seconds = lost_seconds
         self._by_job: dict[str, list[Push]] = {}
         self._lost_lines: list[Span] = []
         self._disagreements: list[Span] = []
@@ -98,7 +103,7 @@ class Ledger:
 
     def least(self, job_id: str) -> Bounds:
         """Return what must be there."""
-        bounds = Bounds()
+        bounds = Bounds(is_quiet=self._is_quiet(job_id))
         for push in self._by_job.get(job_id, ()):
             is_lost = any(each.since <= push.sent_at <= each.until for each in self._lost_lines)
             bounds.is_all_told = bounds.is_all_told and not is_lost
@@ -110,7 +115,7 @@ class Ledger:
 
     def most(self, job_id: str) -> Bounds:
         """Return what can be there."""
-        bounds = Bounds()
+        bounds = Bounds(is_quiet=self._is_quiet(job_id))
         for push in self._by_job.get(job_id, ()):
             if push.tries and not (push.fate is Fate.LATE and push.tries == 1):
                 bounds.take(push)
@@ -123,8 +128,9 @@ class Ledger:
         return any(push.is_end for push in self._by_job.get(job_id, ()))
 
     def active(self) -> list[str]:
-        """Return the jobs that must be there, and not finished."""
-        return [job_id for job_id in self._by_job if self.least(job_id).pushes and not self.has_end(job_id)]
+        """Return the jobs that must be there, and neither finished nor lost."""
+        least = {job_id: self.least(job_id) for job_id in self._by_job if not self.has_end(job_id)}
+        return [job_id for job_id, bounds in least.items() if bounds.pushes and not bounds.is_quiet]
 
     def ends(self) -> dict[str, float]:
         """Return the jobs that must be finished, with when that was first sent."""
@@ -134,6 +140,10 @@ class Ledger:
     def unanswered(self) -> list[Push]:
         """Return what nobody has answered."""
         return [push for push in self._all() if push.fate is Fate.OPEN]
+
+    def _is_quiet(self, job_id: str) -> bool:
+        heard = (push.sent_at for push in self._by_job.get(job_id, ()) if push.fate is not Fate.OPEN)
+        return time.monotonic() - max(heard, default=0.0) > self._lost_seconds
 
     def _all(self) -> Iterable[Push]:
         return (push for pushes in self._by_job.values() for push in pushes)

@@ -1,5 +1,6 @@
 """That the check can fail: each kind of loss and of double counting is told."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -91,6 +92,25 @@ def test_job_that_lacks_something_is_wrong(known: Ledger, change: Callable[[Any]
 )
 def test_timeline_that_lacks_or_repeats_something_is_wrong(known: Ledger, timeline: list[dict[str, Any]]) -> None:
     assert len(wrong(known, SHOWN, timeline)) == 1
+
+
+def turned(*types: str) -> list[dict[str, Any]]:
+    lines = [{"number": 5 + n, "at": f"2026-01-01T00:00:0{n}", "type": each} for n, each in enumerate(types)]
+    return [*TIMELINE, *({**line, "details": {}} for line in lines)]
+
+
+@pytest.mark.parametrize(
+    ("types", "expected"), [(("lost", "returned", "lost"), 0), (("returned",), 1), (("lost",) * 2, 1)]
+)
+def test_being_lost_and_returning_are_told_in_turn(known: Ledger, types: tuple[str, ...], expected: int) -> None:
+    assert len(wrong(known, SHOWN, turned(*types))) == expected
+
+
+@pytest.mark.parametrize(("lost_seconds", "expected"), [(math.inf, 1), (60.0, 1), (0.0, 0)])
+def test_only_a_job_that_nobody_was_heard_of_may_be_lost(lost_seconds: float, expected: int) -> None:
+    known = Ledger(lost_seconds)
+    known.opened(pushed(Fate.KEPT, 1, 12, sent_at=time.monotonic()))
+    assert len(wrong(known, SHOWN | {"status": "lost", "current": 7, "message": "1 w"}, TIMELINE[:2])) == expected
 
 
 def test_unanswered_counts_once_or_not_at_all(known: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ LONG_JOBS = 3
 LONG_SHARE = 0.3
 """Of the jobs, so many are long and get such a share of the pushes."""
 
+NAPS = 5
 PAUSE_SECONDS = 0.2
 VOLLEY_SECONDS = 0.04
 """Within this all of a volley has been answered, if nothing happens."""
@@ -35,7 +37,17 @@ STOP_SECONDS = 30.0
 class Writers:
     """All of them, their jobs, and what they were answered."""
 
-    def __init__(self, ledger: Ledger, session: ClientSession, urls: Sequence[str], random: Random) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        session: ClientSession,
+        urls: Sequence[str],
+        random: Random,
+        *,
+        nap_seconds: float = math.inf,
+    ) -> None:
+        """Keep what they need; of the short jobs a fifth is left alone for `nap_seconds`, each fifth in turn."""
+        self._nap_seconds = nap_seconds
         self._in_flight: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
         self.violations: list[str] = []
@@ -107,14 +119,21 @@ class Writers:
             await asyncio.sleep(self._random.uniform(0, PAUSE_SECONDS))
 
     async def _push(self, writer: str) -> None:
-        is_long = self._random.random() < LONG_SHARE
-        place = self._random.randrange(LONG_JOBS if is_long else JOBS)
+        place = self._place()
         push = next_push(self.jobs[place], writer, next(self._seqs[writer]), self._random)
         self._ledger.opened(push)
         push.first_sent_at = time.monotonic()
         self._ledger.answered(push, await self._until_answered(push))
         if push.is_end:
             self.jobs[place] = self._new_job(place)
+
+    def _place(self) -> int:
+        """Return the place of a job to push to."""
+        if self._random.random() < LONG_SHARE:
+            return self._random.randrange(LONG_JOBS)
+        sleeping = time.monotonic() // self._nap_seconds % NAPS
+        awake = [place for place in range(JOBS) if place < LONG_JOBS or place % NAPS != sleeping]
+        return self._random.choice(awake if self._nap_seconds < math.inf else range(JOBS))
 
     async def _until_answered(self, push: Push) -> Fate:
         while True:
