@@ -30,7 +30,7 @@ async def all_ended(tasks: "Iterable[asyncio.Task[Any]]") -> None:
         await ended(task)
 
 
-def unheeded(task: "asyncio.Task[Any]") -> None:
-    """Take note of how a task ended, whoever else does: what it has raised is nobody's concern."""
+def unheeded(task: "asyncio.Future[Any]") -> None:
+    """Take note of how a task ended, or a future, whoever else does: what it has raised is nobody's concern."""
     if not task.cancelled():
         task.exception()

@@ -163,10 +163,16 @@ class FallbackStore:
         was_away = self._is_away
 
         async def in_both() -> bool:
-            if not await self._live.delete(job_id, check):
+            deleted: list[Job] = []
+
+            def checked(job: Job) -> None:
+                check(job)
+                deleted.append(job)
+
+            if not await self._live.delete(job_id, checked):
                 return await self._sql.delete(job_id, check)
             with suppress(HistoryUnavailable):  # the recorder will do it
-                await self._sql.remove(job_id)
+                await self._sql.remove(deleted[-1])
             return True
 
         async def in_sql() -> bool:

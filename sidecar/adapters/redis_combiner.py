@@ -1,7 +1,9 @@
 """Many updates in one call: what arrives while a call is under way goes out together in the next one."""
 
+import asyncio
 import secrets
 from collections.abc import Container, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -9,12 +11,14 @@ from sidecar.adapters.decision import Admit, Decision, decided
 from sidecar.adapters.flush_queue import FlushQueue
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.pending import Change
-from sidecar.adapters.redis_documents import DueAt, Held, Recent, held, never, read_all, write_arguments
+from sidecar.adapters.redis_documents import DueAt, Held, Recent, held, is_same_line, never, read_all, write_arguments
 from sidecar.adapters.redis_link import Arguments, RedisLink, Script
 from sidecar.core.errors import SidecarError
-from sidecar.core.merge import Outcome, fork
+from sidecar.core.job import Job
+from sidecar.core.merge import Outcome, fork, united
 from sidecar.core.view import View
 from sidecar.ports import ChangeJob, Cursor, Written
+from sidecar.tasks import unheeded
 
 BYTES_A_CALL = 256 * 1024
 """Of documents; a longer script would hold up everybody else's commands."""
@@ -97,9 +101,11 @@ class Combiner:
         again: list[Change] = []
         writes: dict[str, list[Write]] = {}
         size = 0
-        for (project, job_id), changes in by_job.items():
+        for (project, job_id), asked in by_job.items():
             is_fresh = (project, job_id) in fresh
-            known = fresh[project, job_id] if is_fresh else self._held.get(job_id)
+            known, changes = self._held.get(job_id), asked
+            if is_fresh:
+                known, changes = self._met(fresh[project, job_id], asked)
             if size > BYTES_A_CALL or (known is None and not is_fresh):  # the latter: forgotten while others were read
                 again += changes
                 continue
@@ -137,10 +143,7 @@ class Combiner:
             by_project.items(), await read_all(self._link, by_project), strict=True
         ):
             found |= zip(((project, job_id) for job_id in job_ids), held_ones, strict=True)
-        for (_, job_id), known in found.items():
-            self._doubted.discard(job_id)
-            if known is not None:
-                self._held[job_id] = known
+        self._doubted.difference_update(job_id for _, job_id in found)
         return found
 
     async def _write(self, writes: dict[str, list[Write]]) -> None:
@@ -166,9 +169,38 @@ class Combiner:
             else:
                 if result[2] is None:
                     self._doubted.add(job_id)  # deleted, or lost: what is remembered of it may be all that there is
+                    again = list(decision.changes)
                 else:
-                    self._held[job_id] = held(result[1:], epoch)
-                self._queue.put_back(decision.changes)
+                    _, again = self._met(held(result[1:], epoch), list(decision.changes))
+                self._queue.put_back(again)
+
+    def _met(self, found: Held | None, changes: list[Change]) -> tuple[Held | None, list[Change]]:
+        """Remember a job as it was found in Redis, and return it with the changes to be made of it.
+
+        If it lacks what this process was acknowledged, that is joined in first.
+        """
+        if found is None:
+            return None, changes
+        lacked = self.lacked_by(found)
+        self._held[found.job.job_id] = found
+        return found, changes if lacked is None else [_joining(lacked, changes[0]), *changes]
+
+    def lacked_by(self, found: Held) -> Job | None:
+        """Return a job as this process was acknowledged it, if Redis lost it and has got it back from somewhere else.
+
+        One that was created at another time was deleted in between.
+        """
+        known = self._held.get(found.job.job_id)
+        is_other = known is not None and known.job.created_at == found.job.created_at and not is_same_line(known, found)
+        return known.job if known is not None and is_other else None
+
+
+def _joining(job: Job, first: Change) -> Change:
+    """Return the change that joins a job in, before the first of those that wait; nobody waits for its answer."""
+    answer: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+    answer.add_done_callback(unheeded)
+    join = partial(united, other=job, now=job.updated_at)
+    return Change(first.project, first.job_id, join, first.is_entered, answer, first.due)
 
 
 def _call(project: str, writes: list[Write]) -> tuple[list[str], Arguments]:

@@ -236,7 +236,13 @@ class RedisLive:
     async def get(self, job_id: str) -> Stored | None:
         """Return the job as Redis holds it now."""
         held = await self._reads.get(job_id)
-        return None if held is None else Stored(held.view, held.cursor)
+        if held is None:
+            return None
+        lacked = self._combiner.lacked_by(held)
+        if lacked is None:
+            return Stored(held.view, held.cursor)
+        written = await self.put_back(lacked)
+        return Stored(written.outcome.view, written.cursor)
 
     async def page(self, query: Query) -> Page:
         """Return a page of jobs; see `LiveStore`."""

@@ -12,10 +12,10 @@ from sidecar.adapters.fallback import Stores
 from sidecar.adapters.redis_epochs import Place, RedisEpochs
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
-from sidecar.core.errors import HistoryUnavailable, StoreUnavailable
+from sidecar.core.errors import HistoryUnavailable, StoreUnavailable, Unavailable
 from sidecar.core.job import Job
 from sidecar.history import Archive
-from sidecar.ports import ChangeJob, Cursor, Stored
+from sidecar.ports import ChangeJob, Cursor, Stored, Written
 from sidecar.recorder import joining, tell_ahead
 
 logger = logging.getLogger(__name__)
@@ -78,12 +78,16 @@ class Restoration:
             self._is_due.clear()
 
     async def spill(self) -> None:
-        """Whenever Redis goes away, give SQL what this process was acknowledged and has not been recorded; for ever."""
+        """Whenever Redis goes away, give SQL what this process was acknowledged and has not been recorded; for ever.
+
+        Raises `StoreUnavailable` if SQL does not take all of it: then it is to be done again.
+        """
         while True:
             await self._stores.breaker.until_away()
             unrecorded = await self._unrecorded()
             for start in range(0, len(unrecorded), JOBS_A_TURN):
-                await self._stores.sql.update_many(self._changes(unrecorded[start : start + JOBS_A_TURN]))
+                jobs = unrecorded[start : start + JOBS_A_TURN]
+                _check(jobs, await self._stores.sql.update_many(self._changes(jobs)))
             logger.info("SQL serves", extra={"fields": {"jobs_taken_along": len(unrecorded)}})
             await self._stores.breaker.until_back()
 
@@ -134,3 +138,13 @@ class Restoration:
             if places[project].epoch != held.cursor.epoch or held.cursor.rev > places[project].rev:
                 jobs.append(held.job)
         return jobs
+
+
+def _check(jobs: Sequence[Job], answers: Sequence[Written | Exception]) -> None:
+    """Raise `StoreUnavailable` if a store has yet to take some of the jobs; tell of those that it will never take."""
+    for job, answer in zip(jobs, answers, strict=True):
+        if isinstance(answer, Unavailable):
+            raise StoreUnavailable(f"SQL did not take what Redis had acknowledged: {answer}") from answer
+        if isinstance(answer, Exception):
+            told = {"job_id": job.job_id, "error": str(answer)}
+            logger.error("a job that Redis had acknowledged cannot be given to SQL", extra={"fields": told})

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text
+from sqlalchemy import update as sql_update
 
 from sidecar.adapters.sql.archive import SqlArchive
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.history import SqlHistory
 from sidecar.adapters.sql.live import SqlLive
 from sidecar.adapters.sql.tables import ATTEMPTS, JOBS, STAGES, TIMELINE, TOMBSTONES
+from sidecar.adapters.sql.writes import lock_projects
 from sidecar.core import merge
 from sidecar.core.errors import HistoryUnavailable
 from sidecar.core.job import Event, Job, PlannedStage, Status, Update
@@ -19,6 +21,8 @@ from sidecar.core.view import view
 from sidecar.history import BEGINNING, Batch, Line, Recorded, SupersededError
 from sidecar.ports import Cursor, Gone, Stored
 from tests.adapters.updates import NOON, finish, push, update
+from tests.faults.patience import until_found
+from tests.servers.postgres import Postgres
 
 REDIS, ANEW = "r1", "r2"
 PLAN = (PlannedStage("load"), PlannedStage("solve"))
@@ -142,6 +146,22 @@ async def test_what_is_recorded_is_there_with_its_position(
     assert fork(await job_of(sql), REDIS) == job
     assert await history.timeline("job-1", 0, 100) == [line.event for line in batch.lines]
     assert await ahead_ids(archive) == []
+
+
+async def test_late_removal_spares_a_job_that_began_anew(
+    archive: SqlArchive, sql: SqlLive, history: SqlHistory, redis: Redis
+) -> None:
+    old = redis.push(update(seq=1, current=3))
+    await record(archive, redis)
+    redis.delete("job-1", NOON + 5)
+    new = redis.push(update(seq=1, current=9), now=NOON + 9)
+    await record(archive, redis)
+    await sql.remove(old)
+    assert fork(await job_of(sql), REDIS) == new
+    assert await types(history) == ["created", "started"]
+    await sql.remove(new)
+    assert await sql.get("job-1") is None
+    assert await types(history) == []
 
 
 async def test_position_moves_only_from_where_it_was_read(
@@ -519,6 +539,42 @@ async def test_another_job_of_the_same_version_is_not_had(archive: SqlArchive, s
     written = await sql.update("job-1", push(update(writer="s", seq=1, current=5)))
     assert written.outcome.job.version == finished.version
     assert await archive.has([finished]) == []
+
+
+async def test_telling_and_taking_the_same_jobs_in_opposite_orders_do_not_lock_each_other_out(
+    archive: SqlArchive, sql: SqlLive
+) -> None:
+    names = [f"job-{number:03}" for number in range(100)]
+    for turn in range(5):
+        changes = [(name, push(update(name, writer="w", seq=turn))) for name in names]
+        assert not [each for each in await sql.update_many(changes) if isinstance(each, Exception)]
+        jobs, _ = await archive.ahead(1_000)
+        told = archive.told(sorted(jobs, key=lambda each: each.job.job_id, reverse=True), [])
+        taken = sql.update_many([(name, push(update(name, writer="v", seq=turn))) for name in names])
+        _, answers = await asyncio.gather(told, taken)
+        assert not [answer for answer in answers if isinstance(answer, Exception)]
+
+
+async def test_job_that_just_goes_on_is_not_forgotten(postgres: Postgres, redis: Redis) -> None:
+    await postgres.ready()
+    database = Database(await postgres.database("sidecar"), timeout_seconds=5.0)
+    await database.start()
+    archive, sql = SqlArchive(database, lambda: NOON), SqlLive(database, lambda: NOON)
+    redis.push(update(words={"status": "completed"}))
+    await record(archive, redis)
+    async with database.writing() as connection:
+        await lock_projects(connection, ["default"])
+        await connection.execute(sql_update(JOBS).values(finished_at=None))
+        forgetting = asyncio.create_task(archive.forget(NOON + 1_000, 100))
+
+        async def is_waiting() -> bool:
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            return bool((await connection.execute(text(waiting))).scalar())
+
+        await until_found(is_waiting, 5.0, lambda: "it waits for the lock")
+    await forgetting
+    assert await sql.get("job-1") is not None
+    await database.close()
 
 
 async def test_batch_that_cannot_be_written_leaves_nothing(

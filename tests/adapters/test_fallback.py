@@ -4,8 +4,9 @@ import asyncio
 import os
 import shutil
 import signal
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -454,6 +455,50 @@ async def test_job_that_redis_lost_before_it_was_recorded_is_read_and_put_back(
     assert (await viewed(live)).current == 5
 
 
+async def counted_on_after_another_put_it_back(storage: Storage, other: Storage, pushes_of_other: int) -> None:
+    """Lose a job of which this sidecar was acknowledged more than is recorded, and let another one put it back."""
+    mine, theirs = storage.surface("ingest"), other.surface("ingest")
+    await mine.update("job-1", push(update(writer="w", seq=1, add_current=5)))
+    await storage.recorder.record_all()
+    for seq in (2, 3):
+        await mine.update("job-1", push(update(writer="w", seq=seq, add_current=1), NOON + seq))
+    await lose_key(storage)
+    assert (await viewed(theirs)).current == 5
+    for seq in range(pushes_of_other):
+        await theirs.update("job-1", push(update(writer="v", seq=seq, add_current=1), NOON + 5))
+
+
+@pytest.mark.parametrize("pushes_of_other", [0, 1, 5])
+async def test_what_was_acknowledged_is_joined_into_an_older_job_that_another_sidecar_put_back(
+    storage: Storage, store: FallbackStore, other: Storage, pushes_of_other: int
+) -> None:
+    await counted_on_after_another_put_it_back(storage, other, pushes_of_other)
+    written = await store.update("job-1", push(update(writer="w", seq=4, add_current=1), NOON + 9))
+    assert written.outcome.view.current == 8 + pushes_of_other
+    assert (await viewed(other.stores.live)).current == 8 + pushes_of_other
+
+
+@pytest.mark.parametrize("pushes_of_other", [0, 5])
+async def test_what_was_acknowledged_is_read_although_another_sidecar_put_back_an_older_job(
+    storage: Storage, store: FallbackStore, other: Storage, pushes_of_other: int
+) -> None:
+    await counted_on_after_another_put_it_back(storage, other, pushes_of_other)
+    assert (await viewed(store)).current == 7 + pushes_of_other
+    assert (await viewed(other.stores.live)).current == 7 + pushes_of_other
+
+
+async def test_job_that_another_sidecar_deleted_and_that_began_anew_is_not_joined_with_the_old_one(
+    store: FallbackStore, other: Storage
+) -> None:
+    theirs = other.surface("ingest")
+    await store.update("job-1", push(update(writer="w", seq=1, add_current=5)))
+    assert await theirs.delete("job-1", lambda _: None)
+    await theirs.update("job-1", push(update(writer="v", seq=1, add_current=1), NOON + 5))
+    assert (await viewed(store)).current == 1
+    written = await store.update("job-1", push(update(writer="w", seq=2, add_current=1), NOON + 9))
+    assert written.outcome.view.current == 2
+
+
 async def test_job_that_only_another_sidecar_remembers_and_that_was_deleted_stays_deleted(
     storage: Storage, store: FallbackStore, other: Storage
 ) -> None:
@@ -732,6 +777,24 @@ async def test_what_was_acknowledged_and_not_recorded_is_there_while_redis_is_st
         await until_found(is_in_sql, SOON, lambda: "SQL has taken it along")
         assert ids((await store.page(query())).jobs) == ["job-1"]
     await ended(spilling)
+
+
+async def test_what_sql_could_not_take_along_is_given_to_it_again(
+    storage: Storage, store: FallbackStore, database_path: Path
+) -> None:
+    await store.update("job-1", push(update(writer="w", seq=1, add_current=5)))
+    with parted(storage), closing(sqlite3.connect(database_path, isolation_level=None)) as somebody:
+        somebody.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable):
+            await asyncio.wait_for(storage.restoration.spill(), SOON)
+        somebody.execute("ROLLBACK")
+        spilling = asyncio.create_task(storage.restoration.spill())
+
+        async def is_in_sql() -> bool:
+            return "job-1" in await storage.stores.sql.find(["job-1"])
+
+        await until_found(is_in_sql, SOON, lambda: "SQL has taken it along")
+        await ended(spilling)
 
 
 async def test_end_that_sql_took_is_one_in_every_index_of_redis(

@@ -81,6 +81,7 @@ class SqlArchive:
     async def told(self, jobs: Sequence[Ahead], buried: Sequence[Buried]) -> None:
         """Note that Redis has been told."""
         async with self._database.writing(RECORD_SECONDS) as connection:
+            await lock_projects(connection, [*(each.job.project for each in jobs), *(each.project for each in buried)])
             for each in jobs:
                 mine = update(JOBS).where(JOBS.c.job_id == each.job.job_id, JOBS.c.document == each.stamp)
                 await connection.execute(mine.values(is_ahead=False))
@@ -92,14 +93,17 @@ class SqlArchive:
 
     async def forget(self, finished_before: float, limit: int) -> int:
         """Remove old jobs; see `Archive`."""
-        old = select(JOBS.c.job_id).where(JOBS.c.finished_at < finished_before, JOBS.c.is_ahead.is_(False))
-        stale = TOMBSTONES.c.deleted_at < finished_before
+        old = (JOBS.c.finished_at < finished_before, JOBS.c.is_ahead.is_(False))
+        stale = (TOMBSTONES.c.deleted_at < finished_before, TOMBSTONES.c.is_ahead.is_(False))
+        found = select(JOBS.c.job_id, JOBS.c.project).where(*old).order_by(JOBS.c.finished_at).limit(limit)
+        buried = select(TOMBSTONES.c.job_id, TOMBSTONES.c.project).where(*stale).limit(limit)
         async with self._database.writing(RECORD_SECONDS) as connection:
-            job_ids = (await connection.execute(old.order_by(JOBS.c.finished_at).limit(limit))).scalars().all()
-            if job_ids:
-                await forget_jobs(connection, job_ids)
-            await connection.execute(delete(TOMBSTONES).where(stale, TOMBSTONES.c.is_ahead.is_(False)))
-        return len(job_ids)
+            jobs, tombs = [dict((await connection.execute(asked)).all()) for asked in (found, buried)]
+            await lock_projects(connection, {*jobs.values(), *tombs.values()})
+            still_old = select(JOBS.c.job_id).where(JOBS.c.job_id.in_(jobs), *old)  # now nobody changes them
+            await forget_jobs(connection, (await connection.execute(still_old)).scalars().all())
+            await connection.execute(delete(TOMBSTONES).where(TOMBSTONES.c.job_id.in_(tombs), *stale))
+        return len(jobs)
 
     async def _join(
         self, connection: AsyncConnection, changes: Sequence[Stored], last: dict[str, int], order: Order

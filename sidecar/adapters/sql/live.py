@@ -103,11 +103,13 @@ class SqlLive:
             await move_projects(connection, {project: order})
         return True
 
-    async def remove(self, job_id: str) -> None:
-        """Forget a job that Redis has been told to forget."""
+    async def remove(self, job: Job) -> None:
+        """Forget a job that Redis has been told to forget, but not a later one of its id."""
+        later = select(JOBS.c.job_id).where(JOBS.c.job_id == job.job_id, JOBS.c.created_at > job.created_at)
         async with self._database.writing() as connection:
-            await lock_projects(connection, (await _projects_of(connection, [job_id])).values())
-            await forget_jobs(connection, [job_id])
+            await lock_projects(connection, [job.project])
+            if (await connection.execute(later)).first() is None:
+                await forget_jobs(connection, [job.job_id])
 
     async def since(self, project: str, rev: int, limit: int) -> Missed:
         """Return what changed after a rev; see `Feed`."""
