@@ -15,6 +15,7 @@ from tests.faults.oracle import violations
 
 READ_SECONDS = 15.0
 AGAIN_SECONDS = 0.25
+LATER_SECONDS = 5.0
 AT_ONCE = 4
 PAGE = 1000
 
@@ -38,11 +39,11 @@ class Auditor:
 
     async def audit(self, job_ids: Iterable[str]) -> list[str]:
         """Return what is wrong with these jobs, a line for each thing."""
-        limit = asyncio.Semaphore(AT_ONCE)
+        limit, until = asyncio.Semaphore(AT_ONCE), time.monotonic() + LATER_SECONDS
 
         async def one(job_id: str) -> list[str]:
             async with limit:
-                return [f"{job_id}: {what}" for what in await self._audit(job_id)]
+                return [f"{job_id}: {what}" for what in await self._audit(job_id, until)]
 
         return [line for lines in await asyncio.gather(*map(one, job_ids)) for line in lines]
 
@@ -59,16 +60,24 @@ class Auditor:
             f"{job_id} is not in the list of active jobs" for job_id in self._ledger.active() if job_id not in shown
         ]
 
-    async def _audit(self, job_id: str) -> list[str]:
+    async def _audit(self, job_id: str, until: float) -> list[str]:
+        """Return what is wrong, and whether it still was until then: a loss is another thing than a delay."""
         least = self._ledger.least(job_id)
         began = time.monotonic()
         found = first = await self._compare(job_id, least)
         while found and self._ledger.may_lack(began):
-            await asyncio.sleep(AGAIN_SECONDS)
             began = time.monotonic()
-            found = await self._compare(job_id, least)
+            found = await self._compare_again(job_id, least)
         self.late += bool(first) and not found
-        return found
+        is_still_so, noticed_at = bool(found), time.monotonic()
+        while is_still_so and time.monotonic() < until:
+            is_still_so = bool(await self._compare_again(job_id, least))
+        after = f"{'still' if is_still_so else 'no longer'} so {time.monotonic() - noticed_at:.1f} s later"
+        return [f"{what}, {after}" for what in found]
+
+    async def _compare_again(self, job_id: str, least: Bounds) -> list[str]:
+        await asyncio.sleep(AGAIN_SECONDS)
+        return await self._compare(job_id, least)
 
     async def _compare(self, job_id: str, least: Bounds) -> list[str]:
         try:
