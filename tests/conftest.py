@@ -2,6 +2,8 @@ from collections.abc import Generator
 
 import pytest
 
+pytest_plugins = ["tests.faults.telling"]
+
 pytest.register_assert_rewrite("tests.adapters.contract_live_store")
 
 

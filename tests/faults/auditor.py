@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,13 +11,11 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from tests.faults.jobs import PROJECT
 from tests.faults.ledger import Bounds, Ledger
-from tests.faults.oracle import counter, violations
+from tests.faults.oracle import violations
 
 READ_SECONDS = 15.0
-CATCH_UP_SECONDS = 5.0
-"""How long a sidecar may not show what another one has put into SQL, Redis having failed for that one alone."""
-
 AGAIN_SECONDS = 0.25
+LATER_SECONDS = 5.0
 AT_ONCE = 4
 PAGE = 1000
 
@@ -26,21 +25,25 @@ class UnreadableError(Exception):
 
 
 class Auditor:
-    """Compares; `late` is how many jobs lacked something when first read, and had it soon after."""
+    """Compares; `late` is how many jobs lacked something when first read, as they might, and had it soon after.
+
+    `told` counts the lines of each job's timeline by type, as they were read last.
+    """
 
     def __init__(self, ledger: Ledger, session: ClientSession, urls: Sequence[str]) -> None:
         self.late = 0
+        self.told: dict[str, Counter[str]] = {}
         self._ledger = ledger
         self._session = session
         self._urls = itertools.cycle(urls)
 
     async def audit(self, job_ids: Iterable[str]) -> list[str]:
         """Return what is wrong with these jobs, a line for each thing."""
-        limit = asyncio.Semaphore(AT_ONCE)
+        limit, until = asyncio.Semaphore(AT_ONCE), time.monotonic() + LATER_SECONDS
 
         async def one(job_id: str) -> list[str]:
             async with limit:
-                return [f"{job_id}: {what}" for what in await self._audit(job_id)]
+                return [f"{job_id}: {what}" for what in await self._audit(job_id, until)]
 
         return [line for lines in await asyncio.gather(*map(one, job_ids)) for line in lines]
 
@@ -57,29 +60,24 @@ class Auditor:
             f"{job_id} is not in the list of active jobs" for job_id in self._ledger.active() if job_id not in shown
         ]
 
-    async def missing(self) -> tuple[int, int]:
-        """Return how many pushes a lost disk excuses, and in how many jobs something of them is missing."""
-        excused = self._ledger.excused()
-        sums: dict[str, dict[str, int]] = {}
-        for push in excused:
-            job_sums = sums.setdefault(push.job.job_id, self._ledger.least(push.job.job_id).sums)
-            for name, value in push.sums.items():
-                job_sums[name] = job_sums.get(name, 0) + value
-        short = 0
-        for job_id, wanted in sums.items():
-            job = await self._read(f"/v1/jobs/{job_id}")
-            short += job is None or any(counter(job, name) < value for name, value in wanted.items())
-        return len(excused), short
-
-    async def _audit(self, job_id: str) -> list[str]:
+    async def _audit(self, job_id: str, until: float) -> list[str]:
+        """Return what is wrong, and whether it still was until then: a loss is another thing than a delay."""
         least = self._ledger.least(job_id)
+        began = time.monotonic()
         found = first = await self._compare(job_id, least)
-        until = time.monotonic() + CATCH_UP_SECONDS
-        while found and time.monotonic() < until:
-            await asyncio.sleep(AGAIN_SECONDS)
-            found = await self._compare(job_id, least)
+        while found and self._ledger.may_lack(began):
+            began = time.monotonic()
+            found = await self._compare_again(job_id, least)
         self.late += bool(first) and not found
-        return found
+        is_still_so, noticed_at = bool(found), time.monotonic()
+        while is_still_so and time.monotonic() < until:
+            is_still_so = bool(await self._compare_again(job_id, least))
+        after = f"{'still' if is_still_so else 'no longer'} so {time.monotonic() - noticed_at:.1f} s later"
+        return [f"{what}, {after}" for what in found]
+
+    async def _compare_again(self, job_id: str, least: Bounds) -> list[str]:
+        await asyncio.sleep(AGAIN_SECONDS)
+        return await self._compare(job_id, least)
 
     async def _compare(self, job_id: str, least: Bounds) -> list[str]:
         try:
@@ -87,6 +85,7 @@ class Auditor:
             timeline = [] if job is None else await self._timeline(job_id)
         except UnreadableError as error:
             return [str(error)]
+        self.told[job_id] = Counter(event["type"] for event in timeline)
         found = list(violations(least, self._ledger.most(job_id), job, timeline))
         return [f"{what} (version {job['version'] if job else None})" for what in found]
 

@@ -1,22 +1,26 @@
 """Writers and watchers at work while one fault after another happens, and what is found wrong after each."""
 
 import asyncio
+import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from aiohttp import ClientSession, TCPConnector
 from typing_extensions import override
 
 from tests.faults.auditor import Auditor
-from tests.faults.ledger import Excuse, Ledger
+from tests.faults.embedded import LOST_SECONDS, EmbeddedWorld, embedded_world
+from tests.faults.ledger import Ledger, Span
 from tests.faults.plan import Fault, Kind, Target, seeded
+from tests.faults.program import Sidecar
 from tests.faults.readers import Readers
 from tests.faults.watchers import JobWatcher, Watcher, Watchers
-from tests.faults.world import ORDINARY, Conditions, World, world
+from tests.faults.world import ORDINARY, Conditions, world
 from tests.faults.writers import Writers
 
 SAMPLE = 10
@@ -27,16 +31,46 @@ BETWEEN = 80
 SETTLE_SECONDS = 20.0
 PROJECT_WATCHERS = 2
 JOB_WATCHERS = 4
-STALE_SHOWN = 10
+
+
+NAP = 2.0
+"""A job that is left alone, is so for this many times as long as it takes to count as lost."""
+
+
+class Place(Protocol):
+    """A deployment and what can befall it."""
+
+    @property
+    def sidecars(self) -> Sequence[Sidecar]:
+        """The sidecars."""
+        ...
+
+    @property
+    def urls(self) -> list[str]:
+        """Where clients go."""
+        ...
+
+    def harmed(self, fault: Fault) -> list[str]:
+        """Return where those requests go that a fault strikes."""
+        ...
+
+    async def strike(self, fault: Fault, fallen: Callable[[], None] = ...) -> None:
+        """Let a fault happen and be over; `fallen` is called when what was killed is dead."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """A fault that happened, with how many requests were under way, and how long it took to be whole again."""
+    """A fault that happened, how many requests were under way to what it struck, and how long it took to be whole."""
 
     fault: Fault
     in_flight: int
     recovery_seconds: float
+
+    @override
+    def __str__(self) -> str:
+        """Tell it in a line."""
+        return f"{self.fault}: {self.in_flight} requests in flight, whole after {self.recovery_seconds:.1f} s"
 
 
 @dataclass(slots=True)
@@ -50,11 +84,10 @@ class Report:
     jobs: int = 0
     answers: Counter[str] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
-    excused: int = 0
-    short_jobs: int = 0
     reads: int = 0
-    stale: list[str] = field(default_factory=list)
+    lacking: int = 0
     late: int = 0
+    told: Counter[str] = field(default_factory=Counter)
     complaints: str = ""
 
     @property
@@ -69,14 +102,14 @@ class Report:
         slowest = max(self.strikes, key=lambda each: each.recovery_seconds, default=None)
         lines = [
             f"FAULTS_SEED={self.seed}",
-            f"faults: {kinds}",
+            f"{len(self.strikes)} faults: {kinds}",
+            *map(str, self.strikes),
             f"acknowledged: {self.acknowledged} pushes of {self.jobs} jobs; answers: {dict(self.answers)}",
             f"streams: {dict(self.seen)}",
-            f"excused by a lost disk: {self.excused} pushes; jobs that lack something of them: {self.short_jobs}",
+            f"timelines: {dict(self.told)}",
             f"slowest recovery: {slowest.recovery_seconds:.1f} s after {slowest.fault}" if slowest else "no faults",
-            f"reads that lacked something acknowledged: {len(self.stale)} of {self.reads}",
-            *self.stale[:STALE_SHOWN],
-            f"jobs that showed all of it only a moment later: {self.late}",
+            f"reads that lacked something while sidecars might disagree: {self.lacking} of {self.reads}",
+            f"jobs that showed all of it only a moment after that: {self.late}",
             f"violations: {len(self.violations)}",
             *self.violations,
         ]
@@ -86,13 +119,14 @@ class Report:
 class Campaign:
     """One deployment under work and faults."""
 
-    def __init__(self, place: World, session: ClientSession, seed: int) -> None:
+    def __init__(self, place: Place, session: ClientSession, seed: int, *, lost_seconds: float = math.inf) -> None:
+        """Keep the place; if its sidecars lose jobs so soon, some are left alone for longer than that."""
         self.report = Report(seed)
         self._world = place
         self._session = session
         self._random = source = seeded(seed)
-        self._ledger = Ledger()
-        self._writers = Writers(self._ledger, session, place.urls, source)
+        self._ledger = Ledger(lost_seconds)
+        self._writers = Writers(self._ledger, session, place.urls, source, nap_seconds=NAP * lost_seconds)
         self._auditor = Auditor(self._ledger, session, [each.url for each in place.sidecars])
         who = self._ledger, session, place.urls[0]
         jobs = [JobWatcher(f"job watcher {n}", *who, self._writers.jobs, n) for n in range(JOB_WATCHERS)]
@@ -117,31 +151,35 @@ class Campaign:
             finally:
                 await self._writers.stop()
                 await self._conclude()
+        self._add_what_was_seen()
 
     async def _suffer(self, fault: Fault) -> None:
-        excuse = await self._excuse(fault)
+        lost = await self._lost(fault)
         await self._writers.gather()
-        in_flight = await self._writers.until_in_flight()
-        await self._world.strike(fault, lambda: _end(excuse))
+        in_flight = await self._writers.until_in_flight(self._world.harmed(fault))
+        disagreement = self._ledger.disagreement() if fault.can_part else None
+        await self._world.strike(fault, lambda: _end(lost))
         began = time.monotonic()
         for sidecar in self._world.sidecars:
             await sidecar.whole(self._session)
+        _end(disagreement)
         self.report.strikes.append(Strike(fault, in_flight, time.monotonic() - began))
         await self._writers.until_acknowledged(BETWEEN)
         known = self._ledger.job_ids
         await self._audit(self._random.sample(known, min(SAMPLE, len(known))), f"after {fault}")
 
-    async def _excuse(self, fault: Fault) -> Excuse | None:
-        """Draw up what a lost disk may cost: of the live store what was not recorded, of the history its events."""
+    async def _lost(self, fault: Fault) -> Span | None:
+        """Draw up which lines a lost disk may cost: of the live store those not yet recorded, of the history any."""
         if fault.kind is not Kind.EMPTY or fault.target is Target.SIDECAR:
             return None
+        if fault.target is Target.POSTGRES:
+            return self._ledger.lines_lost(0.0)
         await self._writers.pause()
         await self._world.sidecars[0].recorded(self._session)
-        is_history = fault.target is Target.POSTGRES
-        excuse = self._ledger.excuse(0.0 if is_history else time.monotonic(), events_only=is_history)
+        lost = self._ledger.lines_lost(time.monotonic())
         self._writers.start()
         await self._writers.until_acknowledged(BEFORE_EMPTY)
-        return excuse
+        return lost
 
     async def _audit(self, job_ids: Iterable[str], when: str) -> None:
         self.report.violations += [f"{when}: {line}" for line in await self._auditor.audit(job_ids)]
@@ -151,20 +189,26 @@ class Campaign:
         await self._audit(self._ledger.job_ids, "at the end")
         report.violations += await self._auditor.listed()
         report.violations += await self._watchers.settled(SETTLE_SECONDS)
-        report.violations += [*self._writers.violations, *self._watchers.violations]
+        report.violations += self._writers.violations
         report.acknowledged, report.jobs = self._ledger.acknowledged, len(self._ledger.job_ids)
         report.answers = self._writers.answers
-        for watcher in self._watchers.members:
-            report.seen.update(watcher.seen)
-        report.excused, report.short_jobs = await self._auditor.missing()
-        report.reads, report.stale = self._readers.reads, self._readers.stale
         report.late = self._auditor.late
+        for types in self._auditor.told.values():
+            report.told.update(types)
         report.complaints = "\n".join(sidecar.complaints() for sidecar in self._world.sidecars)
 
+    def _add_what_was_seen(self) -> None:
+        """Add what readers and watchers have noted, now that they have ended: one that broke down says so then."""
+        report = self.report
+        report.violations += [*self._watchers.violations, *self._readers.violations]
+        for watcher in self._watchers.members:
+            report.seen.update(watcher.seen)
+        report.reads, report.lacking = self._readers.reads, self._readers.lacking
 
-def _end(excuse: Excuse | None) -> None:
-    if excuse is not None:
-        excuse.until = time.monotonic()
+
+def _end(span: Span | None) -> None:
+    if span is not None:
+        span.end()
 
 
 @asynccontextmanager
@@ -172,3 +216,10 @@ async def campaign(home: Path, seed: int, conditions: Conditions = ORDINARY) -> 
     """Run a deployment to be led through faults while inside."""
     async with world(home, conditions) as place, ClientSession(connector=TCPConnector(limit=0)) as session:
         yield Campaign(place, session, seed)
+
+
+@asynccontextmanager
+async def embedded_campaign(home: Path, seed: int) -> AsyncIterator[tuple[Campaign, EmbeddedWorld]]:
+    """Run a sidecar with embedded stores to be led through faults while inside."""
+    async with embedded_world(home) as place, ClientSession(connector=TCPConnector(limit=0)) as session:
+        yield Campaign(place, session, seed, lost_seconds=LOST_SECONDS), place

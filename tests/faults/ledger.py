@@ -1,6 +1,7 @@
 """All that was pushed and what was answered: what must be there now, and what may be."""
 
 import math
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -10,13 +11,20 @@ Rank = tuple[int, str]
 """The seq and the writer of a push, by which the newest message is found."""
 
 
+BEHIND_SECONDS = 1.0
+"""How long after a disagreement the stores may still have to tell each other what one of them took."""
+
+
 @dataclass(slots=True)
-class Excuse:
-    """A time in which what was answered may be lost: a disk was; for `events_only` that of the history."""
+class Span:
+    """A time that goes on until its end is set (of the monotonic clock)."""
 
     since: float
     until: float = math.inf
-    events_only: bool = False
+
+    def end(self) -> None:
+        """Let it be over."""
+        self.until = time.monotonic()
 
 
 @dataclass(slots=True)
@@ -28,6 +36,12 @@ class Bounds:
     events: set[str] = field(default_factory=set)
     message: Rank | None = None
     is_finished: bool = False
+    is_quiet: bool = False
+    """Whether nobody has been heard of it for so long that it may count as lost."""
+
+    is_all_told: bool = True
+    """Whether no disk can have taken a line of the timeline along."""
+
     pushes: int = 0
 
     def take(self, push: Push) -> None:
@@ -43,11 +57,19 @@ class Bounds:
 
 
 class Ledger:
-    """Every push by job, and the excuses."""
+    """Every push by job, what may be missing of it, and when.
 
-    def __init__(self) -> None:
+    What a push says of its job is never excused; the line of the timeline that it brought is, if a disk was lost. While
+    sidecars may disagree on whether Redis is there, and a little longer, what one of them shows may lack what another
+    one took.
+    """
+
+    def __init__(self, lost_seconds: float = math.inf) -> None:
+        """Begin empty; a job may count as lost when nobody has pushed to it for so long."""
+        self._lost_seconds = lost_seconds
         self._by_job: dict[str, list[Push]] = {}
-        self._excuses: list[Excuse] = []
+        self._lost_lines: list[Span] = []
+        self._disagreements: list[Span] = []
         self.acknowledged = 0
 
     @property
@@ -64,27 +86,36 @@ class Ledger:
         push.fate = fate
         self.acknowledged += fate is Fate.KEPT
 
-    def excuse(self, since: float, *, events_only: bool = False) -> Excuse:
-        """Begin an excuse for what is answered by a try since then; it lasts until its end is set."""
-        excuse = Excuse(since, events_only=events_only)
-        self._excuses.append(excuse)
-        return excuse
+    def lines_lost(self, since: float) -> Span:
+        """Begin a time since when lines may have been lost with a disk, that of a try that was answered counts."""
+        self._lost_lines.append(Span(since))
+        return self._lost_lines[-1]
+
+    def disagreement(self) -> Span:
+        """Begin a time in which sidecars may disagree."""
+        self._disagreements.append(Span(time.monotonic()))
+        return self._disagreements[-1]
+
+    def may_lack(self, since: float) -> bool:
+        """Whether an answer, asked for since then and here by now, may lack what was acknowledged before."""
+        now = time.monotonic()
+        return any(each.since <= now and since <= each.until + BEHIND_SECONDS for each in self._disagreements)
 
     def least(self, job_id: str) -> Bounds:
         """Return what must be there."""
-        bounds = Bounds()
+        bounds = Bounds(is_quiet=self._is_quiet(job_id))
         for push in self._by_job.get(job_id, ()):
-            is_certain = push.fate is Fate.KEPT and not self._is_excused(push)
-            if is_certain:
+            is_lost = any(each.since <= push.sent_at <= each.until for each in self._lost_lines)
+            bounds.is_all_told = bounds.is_all_told and not is_lost
+            if push.fate is Fate.KEPT:
                 bounds.take(push)
-            is_told = is_certain or (push.fate is Fate.LATE and not self._is_excused(push))
-            if push.event_id and is_told and not self._is_excused(push, event=True):
+            if push.event_id and push.fate in {Fate.KEPT, Fate.LATE} and not is_lost:
                 bounds.events.add(push.event_id)
         return bounds
 
     def most(self, job_id: str) -> Bounds:
         """Return what can be there."""
-        bounds = Bounds()
+        bounds = Bounds(is_quiet=self._is_quiet(job_id))
         for push in self._by_job.get(job_id, ()):
             if push.tries and not (push.fate is Fate.LATE and push.tries == 1):
                 bounds.take(push)
@@ -97,31 +128,22 @@ class Ledger:
         return any(push.is_end for push in self._by_job.get(job_id, ()))
 
     def active(self) -> list[str]:
-        """Return the jobs that must be there, and not finished."""
-        return [job_id for job_id in self._by_job if self.least(job_id).pushes and not self.has_end(job_id)]
-
-    def is_touched(self, job_id: str) -> bool:
-        """Whether something of it may have been lost with a disk."""
-        return any(self._is_excused(push) for push in self._by_job.get(job_id, ()))
+        """Return the jobs that must be there, and neither finished nor lost."""
+        least = {job_id: self.least(job_id) for job_id in self._by_job if not self.has_end(job_id)}
+        return [job_id for job_id, bounds in least.items() if bounds.pushes and not bounds.is_quiet]
 
     def ends(self) -> dict[str, float]:
         """Return the jobs that must be finished, with when that was first sent."""
         ends = (push for pushes in self._by_job.values() for push in pushes if push.is_end)
-        kept = [push for push in ends if push.fate is Fate.KEPT and not self._is_excused(push)]
-        return {push.job.job_id: push.first_sent_at for push in kept}
-
-    def excused(self) -> list[Push]:
-        """Return what was acknowledged and may be lost with the live store."""
-        return [push for push in self._all() if push.fate is Fate.KEPT and self._is_excused(push)]
+        return {push.job.job_id: push.first_sent_at for push in ends if push.fate is Fate.KEPT}
 
     def unanswered(self) -> list[Push]:
         """Return what nobody has answered."""
         return [push for push in self._all() if push.fate is Fate.OPEN]
 
+    def _is_quiet(self, job_id: str) -> bool:
+        heard = (push.sent_at for push in self._by_job.get(job_id, ()) if push.fate is not Fate.OPEN)
+        return time.monotonic() - max(heard, default=0.0) > self._lost_seconds
+
     def _all(self) -> Iterable[Push]:
         return (push for pushes in self._by_job.values() for push in pushes)
-
-    def _is_excused(self, push: Push, *, event: bool = False) -> bool:
-        return any(
-            each.since <= push.sent_at <= each.until and (event or not each.events_only) for each in self._excuses
-        )

@@ -16,6 +16,12 @@ class Target(StrEnum):
     SIDECAR = "sidecar"
     REDIS = "redis"
     POSTGRES = "postgres"
+    BOTH = "sidecar and redis"
+    """At once, which is what a container of the two comes to."""
+
+
+TARGETS = (Target.SIDECAR, Target.REDIS, Target.POSTGRES)
+"""What fails in a deployment with stores of its own."""
 
 
 class Kind(StrEnum):
@@ -33,8 +39,22 @@ class Kind(StrEnum):
     FLAP = "flap"
 
 
+SEED_VARIABLE = "FAULTS_SEED"
+
 CERTAIN = (Kind.KILL, Kind.STOP, Kind.EMPTY, Kind.CUT)
 """What every plan has for every target, as often as is wanted; of the other kinds it has one."""
+
+OF_EMBEDDED_STORES = (
+    (Target.SIDECAR, Kind.KILL),
+    (Target.SIDECAR, Kind.STOP),
+    (Target.REDIS, Kind.KILL),
+    (Target.REDIS, Kind.STOP),
+    (Target.BOTH, Kind.KILL),
+)
+"""What can befall a sidecar whose Valkey is its child, and whose SQLite is a file."""
+
+OF_A_LINE = (Kind.CUT, Kind.HANG, Kind.FLAP)
+"""What befalls the way to a target and not the target itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +64,11 @@ class Fault:
     target: Target
     kind: Kind
     seconds: float
+
+    @property
+    def can_part(self) -> bool:
+        """Whether one sidecar may think that Redis is away while another has it: a stopped one misses its answers."""
+        return self.target is Target.REDIS or (self.target is Target.SIDECAR and self.kind is Kind.STOP)
 
     @override
     def __str__(self) -> str:
@@ -58,7 +83,7 @@ def seeded(seed: int) -> random.Random:
 
 def chosen_seed() -> int:
     """Return FAULTS_SEED, or a new seed."""
-    given = os.environ.get("FAULTS_SEED")
+    given = os.environ.get(SEED_VARIABLE)
     return random.SystemRandom().randrange(2**32) if given is None else int(given)
 
 
@@ -78,8 +103,15 @@ def fault(target: Target, kind: Kind, source: random.Random) -> Fault:
 
 def plan(source: random.Random, times: int) -> list[Fault]:
     """Return every certain kind of fault of every target so many times, and some others, in any order."""
-    faults = [fault(target, kind, source) for target in Target for kind in CERTAIN for _ in range(times)]
-    faults += [fault(target, Kind.FLAP, source) for target in Target]
+    faults = [fault(target, kind, source) for target in TARGETS for kind in CERTAIN for _ in range(times)]
+    faults += [fault(target, Kind.FLAP, source) for target in TARGETS]
+    source.shuffle(faults)
+    return faults
+
+
+def embedded_plan(source: random.Random, times: int) -> list[Fault]:
+    """Return every fault of a sidecar with embedded stores so many times, in any order."""
+    faults = [fault(target, kind, source) for target, kind in OF_EMBEDDED_STORES for _ in range(times)]
     source.shuffle(faults)
     return faults
 
@@ -87,4 +119,4 @@ def plan(source: random.Random, times: int) -> list[Fault]:
 def endless(source: random.Random) -> Iterator[Fault]:
     """Yield faults of all kinds for ever."""
     while True:
-        yield fault(source.choice(list(Target)), source.choice(list(Kind)), source)
+        yield fault(source.choice(TARGETS), source.choice(list(Kind)), source)

@@ -50,6 +50,10 @@ class Process:
                 preexec_fn=before_exec,  # noqa: PLW1509 - no other thread holds a lock that it needs
             )
 
+    def children(self) -> list[int]:
+        """Return the processes that it has started and that still run."""
+        return [int(child) for child in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
     def check(self) -> None:
         """Fail if it has ended by itself."""
         assert self._running is not None
@@ -87,3 +91,8 @@ def _plain_environment() -> dict[str, str]:
     A process that runs out of disk, or is killed as it ends, leaves a file of measurements that nothing can read.
     """
     return {name: value for name, value in os.environ.items() if not name.startswith(("SIDECAR_", "COVERAGE_"))}
+
+
+def command_line(pid: int) -> str:
+    """Return how a process was started, or what it calls itself since."""
+    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()

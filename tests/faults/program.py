@@ -26,9 +26,9 @@ PARTS = ("redis", "sql", "listener", "recorder")
 
 
 class Sidecar(Process):
-    """`sidecar serve` with these settings, each without its prefix."""
+    """`sidecar serve` with these settings, each without its prefix, of the source in a checkout."""
 
-    def __init__(self, home: Path, **settings: object) -> None:
+    def __init__(self, home: Path, checkout: Path = CHECKOUT, /, **settings: object) -> None:
         home.mkdir(parents=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -36,7 +36,7 @@ class Sidecar(Process):
         self.log = home / "log"
         given = {"data_dir": self._data, "listen_port": self.port, "log_format": "json", **settings}
         environment = {f"SIDECAR_{name.upper()}": str(value) for name, value in given.items()}
-        super().__init__([sys.executable, "-m", "sidecar", "serve"], self.log, CHECKOUT, environment)
+        super().__init__([sys.executable, "-m", "sidecar", "serve"], self.log, checkout, environment)
 
     def empty(self) -> None:
         """Throw away what it keeps beside the stores; it must not run."""

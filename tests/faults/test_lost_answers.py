@@ -26,6 +26,7 @@ async def test_what_a_store_did_without_answering_is_done_once(
     source = seeded(seed)
     async with world(tmp_path) as place:
         writers = Writers(ledger, session, place.urls, source)
+        disagreement = ledger.disagreement()
         writers.start()
         try:
             for _ in range(TIMES[target]):
@@ -35,6 +36,7 @@ async def test_what_a_store_did_without_answering_is_done_once(
             await writers.stop()
         sidecar = place.sidecars[0]
         await sidecar.whole(session)
+        disagreement.end()
         await sidecar.recorded(session)
         wrong = [*writers.violations, *await Auditor(ledger, session, [sidecar.url]).audit(ledger.job_ids)]
         assert not wrong, f"FAULTS_SEED={seed}\n" + "\n".join([*wrong, sidecar.complaints()])

@@ -1,12 +1,14 @@
 """That the check can fail: each kind of loss and of double counting is told."""
 
+import math
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.faults.jobs import Fate, Job, Push, Shape
-from tests.faults.ledger import Bounds, Ledger
+from tests.faults.ledger import BEHIND_SECONDS, Bounds, Ledger
 from tests.faults.oracle import violations
 
 JOB = Job("job-1", Shape.COUNTED, 100)
@@ -78,7 +80,9 @@ def test_job_that_lacks_something_is_wrong(known: Ledger, change: Callable[[Any]
 @pytest.mark.parametrize(
     "timeline",
     [
-        TIMELINE[:2],
+        TIMELINE[:2] + TIMELINE[3:],
+        TIMELINE[:3],
+        TIMELINE[1:],
         [*TIMELINE, {"number": 5, "type": "note", "details": {"id": "w-2"}}],
         [*TIMELINE, {"number": 5, "type": "note", "details": {"id": "w-3"}}],
         [*TIMELINE, {"number": 5, "type": "late", "details": {"event": {"details": {"id": "w-1"}}}}],
@@ -88,6 +92,23 @@ def test_job_that_lacks_something_is_wrong(known: Ledger, change: Callable[[Any]
 )
 def test_timeline_that_lacks_or_repeats_something_is_wrong(known: Ledger, timeline: list[dict[str, Any]]) -> None:
     assert len(wrong(known, SHOWN, timeline)) == 1
+
+
+def turned(*types: str) -> list[dict[str, Any]]:
+    lines = [{"number": 5 + n, "at": f"2026-01-01T00:00:0{n}", "type": each} for n, each in enumerate(types)]
+    return [*TIMELINE, *({**line, "details": {}} for line in lines)]
+
+
+@pytest.mark.parametrize(("types", "expected"), [(("lost", "returned", "lost"), 0), (("returned", "lost"), 1)])
+def test_only_who_was_lost_can_return(known: Ledger, types: tuple[str, ...], expected: int) -> None:
+    assert len(wrong(known, SHOWN, turned(*types))) == expected
+
+
+@pytest.mark.parametrize(("lost_seconds", "expected"), [(math.inf, 1), (60.0, 1), (0.0, 0)])
+def test_only_a_job_that_nobody_was_heard_of_may_be_lost(lost_seconds: float, expected: int) -> None:
+    known = Ledger(lost_seconds)
+    known.opened(pushed(Fate.KEPT, 1, 12, sent_at=time.monotonic()))
+    assert len(wrong(known, SHOWN | {"status": "lost", "current": 7, "message": "1 w"}, TIMELINE[:2])) == expected
 
 
 def test_unanswered_counts_once_or_not_at_all(known: Ledger) -> None:
@@ -104,15 +125,18 @@ def test_late_counts_for_nothing_and_is_told(known: Ledger) -> None:
     assert len(wrong(known, SHOWN | {"items": {"rows": 22, "files": 7}}, [*TIMELINE, late])) == 1
 
 
-def test_lost_disk_excuses_what_was_sent_to_it_and_nothing_else() -> None:
+def test_lost_disk_excuses_the_lines_that_were_sent_to_it_and_nothing_else() -> None:
     known = ledger(pushed(Fate.KEPT, 1, 5, sent_at=1.0), pushed(Fate.KEPT, 2, 7, sent_at=2.0))
-    known.excuse(1.5).until = 2.5
-    assert known.least("job-1").sums == {"rows": 5}
-    assert known.most("job-1").sums == {"rows": 12}
-    assert known.is_touched("job-1")
+    known.lines_lost(1.5).until = 2.5
+    maxima, sums = {"current": 7, "files": 7}, {"rows": 12}
+    assert known.least("job-1") == Bounds(maxima, sums, {"w-1"}, (2, "w"), is_all_told=False, pushes=2)
 
 
-def test_lost_history_excuses_its_events_only() -> None:
-    known = ledger(pushed(Fate.KEPT, 1, 5, sent_at=1.0))
-    known.excuse(0.0, events_only=True).until = 2.0
-    assert known.least("job-1") == Bounds({"current": 7, "files": 7}, {"rows": 5}, set(), (1, "w"), pushes=1)
+def test_answer_may_lack_something_during_a_disagreement_and_shortly_after(known: Ledger) -> None:
+    began = time.monotonic()
+    assert not known.may_lack(began)
+    disagreement = known.disagreement()
+    assert known.may_lack(began)
+    disagreement.until = began
+    assert known.may_lack(began + BEHIND_SECONDS)
+    assert not known.may_lack(began + BEHIND_SECONDS + 0.01)

@@ -100,7 +100,7 @@ class Watcher:
                 self._look(message.data["job"])
                 self.finished.add(message.data["job_id"])
             case "gone":
-                self._doubt(message.data["job_id"], "is told to be gone")
+                self._wrong(f"{message.data['job_id']} is told to be gone")
             case _:
                 pass
 
@@ -110,17 +110,10 @@ class Watcher:
         if version < self._versions.get(job_id, 0):
             self._wrong(f"{job_id} at {row['cursor']}: version {version} after {self._versions[job_id]}")
         if percent < self._percents.get(key, 0.0):
-            self._doubt(job_id, f"at {row['cursor']}: {percent} percent after {self._percents[key]}")
+            self._wrong(f"{job_id} at {row['cursor']}: {percent} percent after {self._percents[key]}")
         if job_id in self.finished and row["status"] != "completed":
-            self._doubt(job_id, f"at {row['cursor']}: {row['status']} after it was finished")
+            self._wrong(f"{job_id} at {row['cursor']}: {row['status']} after it was finished")
         self._versions[job_id], self._percents[key] = version, percent
-
-    def _doubt(self, job_id: str, what: str) -> None:
-        """Note what must not be, unless a lost disk explains it."""
-        if self._ledger.is_touched(job_id):
-            self.seen["excused"] += 1
-        else:
-            self._wrong(f"{job_id} {what}")
 
     def _wrong(self, what: str) -> None:
         self.violations.append(f"{self._name}: {what}")

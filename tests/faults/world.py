@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, assert_never
 
-from tests.faults.plan import Fault, Kind, Target
+from tests.faults.plan import OF_A_LINE, Fault, Kind, Target
 from tests.faults.program import Sidecar
 from tests.faults.proxy import HOST, Proxy
 from tests.faults.valkey import Valkey
@@ -77,6 +77,14 @@ class World:
     def urls(self) -> list[str]:
         """Where clients go: to the first sidecar over a line that can be cut."""
         return [f"http://{HOST}:{self.lines[Target.SIDECAR].port}", *(each.url for each in self.sidecars[1:])]
+
+    def harmed(self, fault: Fault) -> list[str]:
+        """Return where those requests go that a fault strikes.
+
+        A store that fails, fails for all sidecars; a sidecar, and a line that is cut, for the first one alone.
+        """
+        is_for_all = fault.target is not Target.SIDECAR and fault.kind not in OF_A_LINE
+        return self.urls if is_for_all else self.urls[:1]
 
     async def strike(self, fault: Fault, fallen: Callable[[], None] = lambda: None) -> None:
         """Let a fault happen and be over; `fallen` is called when what was killed is dead."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ LONG_JOBS = 3
 LONG_SHARE = 0.3
 """Of the jobs, so many are long and get such a share of the pushes."""
 
+NAPS = 5
 PAUSE_SECONDS = 0.2
 VOLLEY_SECONDS = 0.04
 """Within this all of a volley has been answered, if nothing happens."""
@@ -35,8 +37,18 @@ STOP_SECONDS = 30.0
 class Writers:
     """All of them, their jobs, and what they were answered."""
 
-    def __init__(self, ledger: Ledger, session: ClientSession, urls: Sequence[str], random: Random) -> None:
-        self.in_flight = 0
+    def __init__(
+        self,
+        ledger: Ledger,
+        session: ClientSession,
+        urls: Sequence[str],
+        random: Random,
+        *,
+        nap_seconds: float = math.inf,
+    ) -> None:
+        """Keep what they need; of the short jobs a fifth is left alone for `nap_seconds`, each fifth in turn."""
+        self._nap_seconds = nap_seconds
+        self._in_flight: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
         self.violations: list[str] = []
         self._ledger = ledger
@@ -70,10 +82,14 @@ class Writers:
         self._may_push.set()
         await asyncio.sleep(self._random.uniform(0, VOLLEY_SECONDS))
 
-    async def until_in_flight(self) -> int:
-        """Wait until requests are under way and return how many."""
-        await until(lambda: self.in_flight > 0, STOP_SECONDS, "requests are under way")
-        return self.in_flight
+    async def until_in_flight(self, urls: Sequence[str] | None = None) -> int:
+        """Wait until requests are under way to these addresses, or to any, and return how many."""
+
+        def in_flight() -> int:
+            return sum(self._in_flight[url] for url in (self._urls if urls is None else urls))
+
+        await until(lambda: in_flight() > 0, STOP_SECONDS, "requests are under way")
+        return in_flight()
 
     async def until_acknowledged(self, more: int, seconds: float = STOP_SECONDS) -> None:
         """Wait until so many more pushes are acknowledged."""
@@ -103,14 +119,21 @@ class Writers:
             await asyncio.sleep(self._random.uniform(0, PAUSE_SECONDS))
 
     async def _push(self, writer: str) -> None:
-        is_long = self._random.random() < LONG_SHARE
-        place = self._random.randrange(LONG_JOBS if is_long else JOBS)
+        place = self._place()
         push = next_push(self.jobs[place], writer, next(self._seqs[writer]), self._random)
         self._ledger.opened(push)
         push.first_sent_at = time.monotonic()
         self._ledger.answered(push, await self._until_answered(push))
         if push.is_end:
             self.jobs[place] = self._new_job(place)
+
+    def _place(self) -> int:
+        """Return the place of a job to push to."""
+        if self._random.random() < LONG_SHARE:
+            return self._random.randrange(LONG_JOBS)
+        sleeping = time.monotonic() // self._nap_seconds % NAPS
+        awake = [place for place in range(JOBS) if place < LONG_JOBS or place % NAPS != sleeping]
+        return self._random.choice(awake if self._nap_seconds < math.inf else range(JOBS))
 
     async def _until_answered(self, push: Push) -> Fate:
         while True:
@@ -126,17 +149,18 @@ class Writers:
         """Send once and return what became of it, None if it has to be sent again."""
         push.tries += 1
         push.sent_at = time.monotonic()
-        self.in_flight += 1
+        url = self._random.choice(self._urls)
+        self._in_flight[url] += 1
         try:
-            url = f"{self._random.choice(self._urls)}/v1/jobs/{push.job.job_id}"
-            async with self._session.post(url, json=push.body, timeout=ClientTimeout(REQUEST_SECONDS)) as response:
+            path = f"{url}/v1/jobs/{push.job.job_id}"
+            async with self._session.post(path, json=push.body, timeout=ClientTimeout(REQUEST_SECONDS)) as response:
                 status, text = response.status, await response.text()
                 return self._understood(push, status, await response.json() if status == 200 else text)
         except (ClientError, OSError, TimeoutError) as error:
             self.answers[type(error).__name__] += 1
             return None
         finally:
-            self.in_flight -= 1
+            self._in_flight[url] -= 1
 
     def _understood(self, push: Push, status: int, answer: Any) -> Fate | None:
         if status != 200:

@@ -1,0 +1,84 @@
+"""The seed of a run is told, however it goes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SEED = 4711
+
+TESTS = {
+    "green": """
+        def test_it(account):
+            account.parts.append("kill sidecar: 3 requests in flight")
+        """,
+    "red": """
+        def test_it(account):
+            account.parts.append("kill sidecar: 3 requests in flight")
+            assert False
+        """,
+    "set-up": """
+        import pytest
+        @pytest.fixture
+        def broken(account):
+            account.parts.append("kill sidecar: 3 requests in flight")
+            raise RuntimeError
+        def test_it(broken):
+            pass
+        """,
+    "timeout": """
+        import asyncio
+        async def test_it(account):
+            account.parts.append("kill sidecar: 3 requests in flight")
+            await asyncio.Event().wait()
+        """,
+}
+
+
+def run(home: Path, source: str, *options: str, seed: int | None = SEED) -> str:
+    """Run a test of this source under pytest and return what it printed."""
+    lines = source.splitlines()[1:]
+    margin = len(lines[0]) - len(lines[0].lstrip())
+    test = home / "test_it.py"
+    test.write_text("\n".join(line[margin:] for line in lines))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("FAULTS", "PYTEST"))}
+    done = subprocess.run(  # noqa: S603 - ours
+        [
+            *(sys.executable, "-m", "pytest", test, "--timeout=2", "-o", "asyncio_mode=auto"),
+            *("-p", "tests.faults.telling", "-p", "no:cacheprovider", "-p", "no:cov", *options),
+        ],
+        cwd=ROOT,
+        env=environment | ({} if seed is None else {"FAULTS_SEED": str(seed)}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("course", TESTS)
+def test_run_tells_its_seed_and_its_faults_however_it_ends(tmp_path: Path, course: str) -> None:
+    said = run(tmp_path, TESTS[course], "-n", "1")
+    assert said.count(f"FAULTS_SEED={SEED}") == 2, said
+    assert "  kill sidecar: 3 requests in flight" in said.splitlines(), said
+    assert ("1 passed" in said) is (course == "green"), said
+
+
+def test_quiet_run_tells_its_seed_too(tmp_path: Path) -> None:
+    assert f"FAULTS_SEED={SEED}" in run(tmp_path, TESTS["green"], "-q")
+
+
+def test_without_a_seed_given_the_one_that_is_drawn_is_that_of_every_worker(tmp_path: Path) -> None:
+    source = """
+        import os
+        import pytest
+        @pytest.mark.parametrize("_", range(4))
+        def test_it(account, _):
+            account.parts.append("FAULTS_SEED=" + os.environ["FAULTS_SEED"])
+        """
+    said = run(tmp_path, source, "-n", "2", seed=None)
+    seeds = [line.strip() for line in said.splitlines() if line.strip().startswith("FAULTS_SEED=")]
+    assert (len(seeds), len(set(seeds))) == (6, 1), said
