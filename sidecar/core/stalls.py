@@ -6,7 +6,7 @@ Judged by the server's clock only, by when it was told: workers' own clocks are 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, assert_never
 
-from sidecar.core.job import NOTHING, Json, Stall, StallReason, Status
+from sidecar.core.job import NOTHING, Attempt, Json, Stall, StallReason, Status
 from sidecar.core.silence import WAITING
 from sidecar.core.stages import word
 from sidecar.core.view import View
@@ -95,8 +95,14 @@ def _clocks(shown: View, limits: Limits) -> Iterator[Stall]:
     since = max(job.last_progress_at, opened, attempt.started_at or 0.0)
     yield Stall(StallReason.NO_PROGRESS, since, limits.stages.get(shown.stage or "", limits.no_progress_seconds))
     yield from _deadlines(shown)
-    if limits.overdue_seconds is not None and attempt.started_at is not None:
-        yield Stall(StallReason.OVERDUE, attempt.started_at, limits.overdue_seconds)
+    began = _began(attempt)
+    if limits.overdue_seconds is not None and began is not None:
+        yield Stall(StallReason.OVERDUE, began, limits.overdue_seconds)
+
+
+def _began(attempt: Attempt) -> float | None:
+    """Return when the work would have begun, had it never waited; None if it has not begun."""
+    return None if attempt.started_at is None else attempt.started_at + attempt.waited_seconds
 
 
 def _silence(shown: View, limits: Limits) -> float:
@@ -105,13 +111,13 @@ def _silence(shown: View, limits: Limits) -> float:
 
 
 def _deadlines(shown: View) -> Iterator[Stall]:
-    facts, started = shown.job.facts, shown.job.attempt.started_at
+    facts, began = shown.job.facts, _began(shown.job.attempt)
     deadline = _number(word(facts, "deadline_at"))
     if deadline is not None:
         yield Stall(StallReason.DEADLINE, deadline, 0.0)
     longest = _number(word(facts, "max_runtime_seconds"))
-    if longest is not None and started is not None:
-        yield Stall(StallReason.DEADLINE, started, longest)
+    if longest is not None and began is not None:
+        yield Stall(StallReason.DEADLINE, began, longest)
 
 
 def _number(value: Json) -> float | None:

@@ -119,6 +119,66 @@ def test_clocks_begin_anew_when_a_job_goes_on() -> None:
     assert reason(view(job), 10_000 + 300) == "silent"
 
 
+def waited(*moments: tuple[float, str], facts: dict[str, Any] | None = None) -> Job:
+    """Return a job that began at noon and was in these statuses from then on, so many seconds later."""
+    job = job_of(update("w", 1, current=1, facts=facts or {}))
+    for seq, (seconds, status) in enumerate(moments, start=2):
+        job = push(job, update("w", seq, words={"status": status}), at=NOON + seconds).job
+    return job
+
+
+@pytest.mark.parametrize("status", ["paused", "blocked"])
+@pytest.mark.parametrize(
+    ("facts", "limits", "found"),
+    [
+        ({}, LIMITS._replace(overdue_seconds=200.0), "overdue"),
+        ({"max_runtime_seconds": 200.0}, LIMITS, "deadline"),
+    ],
+)
+def test_time_in_which_a_job_waits_is_no_runtime(
+    facts: dict[str, Any], limits: Limits, found: str, status: str
+) -> None:
+    shown = view(waited((100, status), (10_000, "running"), (10_050, status), (20_000, "running"), facts=facts))
+    assert reason(shown, 20_001, limits) is None
+    assert reason(shown, 20_049, limits) is None
+    assert due_at(shown, limits) == NOON + 20_050
+    assert judged(shown, NOON + 20_050, limits) == Stall(StallReason(found), NOON + 19_850, 200.0)
+
+
+def test_another_word_of_a_job_that_waits_is_the_same_wait() -> None:
+    shown = view(waited((100, "paused"), (500, "blocked"), (900, "paused"), (1_000, "running")))
+    assert shown.job.attempt.waited_seconds == 900.0
+
+
+def test_wait_counts_from_the_begin_of_the_work() -> None:
+    job = push(view_of(update("w", 1, words={"status": "paused"})).job, update("w", 2, current=1), at=NOON + 50).job
+    job = push(job, update("w", 3, words={"status": "running"}), at=NOON + 100).job
+    assert (job.attempt.started_at, job.attempt.waited_seconds) == (NOON + 100, 0.0)
+    assert reason(view(job), 100 + 200, LIMITS._replace(silent_seconds=1e6, overdue_seconds=200.0)) == "overdue"
+
+
+def test_next_attempt_has_not_waited() -> None:
+    job = waited((100, "paused"), (500, "running"))
+    again = push(job, update("w", 9, attempt=2, words={"status": "paused"}), at=NOON + 600).job
+    assert (again.attempt.waited_seconds, again.attempt.waiting_since) == (0.0, NOON + 600)
+
+
+def test_two_versions_of_a_job_agree_on_how_long_it_waited() -> None:
+    paused = waited((100, "paused"))
+    resumed = push(paused, update("w", 3, words={"status": "running"}), at=NOON + 400).job
+    again = push(paused, update("w", 4, words={"status": "paused"}), at=NOON + 500).job
+    both = merge.join(resumed, again)
+    assert both == merge.join(again, resumed)
+    assert push(both, update("w", 5, words={"status": "running"}), at=NOON + 600).job.attempt.waited_seconds == 500.0
+
+
+def test_job_that_an_older_release_left_waiting_has_waited_since_its_last_change() -> None:
+    paused = waited((100, "paused"))
+    paused = paused._replace(attempt=paused.attempt._replace(waiting_since=None))
+    resumed = push(paused, update("w", 3, words={"status": "running"}), at=NOON + 400).job
+    assert resumed.attempt.waited_seconds == 300.0
+
+
 def test_next_attempt_begins_with_fresh_clocks() -> None:
     job = stalled(job_of(update("w", 1, current=1)), 300).job
     again = push(job, update("w", 2, attempt=2), at=NOON + 5_000).job
