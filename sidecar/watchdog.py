@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from sidecar.core.errors import UnknownJob
-from sidecar.core.job import StallReason
+from sidecar.core.job import Stall, StallReason
 from sidecar.core.merge import Outcome, stall
-from sidecar.core.stalls import Limits, due_at, judged
+from sidecar.core.stalls import Limits, judged, news_at
 from sidecar.core.view import View
 from sidecar.history import Lease
 from sidecar.ports import LiveStore
@@ -19,6 +19,9 @@ from sidecar.ports import LiveStore
 JOBS_A_TURN = 200
 AGAIN_SECONDS = 3600.0
 """When a job is looked at again of which nothing more can be said."""
+
+OVERDUE_AGAIN_SECONDS = 60.0
+"""And one that is overdue: how long such jobs take is learnt as others complete."""
 
 BLIND_SECONDS = 30.0
 """A pause between two evaluations that is longer than this, and than some intervals, was an outage of the observer."""
@@ -49,7 +52,10 @@ class Agenda(Protocol):
         ...
 
     async def enrol(self, now: float) -> int:
-        """Enter unfinished jobs that are not on the agenda, to be looked at now; return how many."""
+        """Enter unfinished jobs that are not on the agenda, and all that are stuck, to be looked at now.
+
+        Returns how many of them were not on it.
+        """
         ...
 
 
@@ -93,8 +99,8 @@ class Watchdog:
         calm_until = await self._calm_until(now)
         suspects: dict[tuple[str, str], StallReason] = {}
         while shown := await self._agenda.due(now, JOBS_A_TURN):
-            times, stuck = self._judge(shown, now, calm_until, suspects)
-            await self._live.update_many([(view.job.job_id, self._saying(now)) for view in stuck])
+            times, changed = self._judge(shown, now, calm_until, suspects)
+            await self._live.update_many([(view.job.job_id, self._judging(now)) for view in changed])
             await self._agenda.postpone(times)
             await self._lease.hold()
         self._suspects = suspects
@@ -106,22 +112,24 @@ class Watchdog:
         calm_until: float,
         suspects: dict[tuple[str, str], StallReason],
     ) -> tuple[dict[tuple[str, str], float], list[View]]:
-        """Return when to look at each of these again, and those that are stuck; note the others that look so."""
+        """Return when to look at each of these again, and those that are stuck, or are no more; note who looks so."""
         times: dict[tuple[str, str], float] = {}
-        stuck: list[View] = []
+        changed: list[View] = []
         for view in shown:
             limits, key = self._limits_of(view.job.job_type), (view.job.project, view.job.job_id)
             found, present = judged(view, now, limits), view.job.attempt.stall
-            if found is None or (present is not None and found.reason is present.reason):
-                times[key] = max(due_at(view, limits) or now + AGAIN_SECONDS, now + JUST_AFTER_SECONDS)
+            times[key] = now + JUST_AFTER_SECONDS
+            if found is None and present is not None:
+                changed.append(view)
+            elif found is None or (present is not None and found.reason is present.reason):
+                times[key] = max(times[key], _again_at(found, news_at(view, limits), now))
             elif calm_until > now:
                 times[key] = calm_until
             else:
-                times[key] = now + JUST_AFTER_SECONDS
                 suspects[key] = found.reason
                 if self._suspects.get(key) is found.reason:
-                    stuck.append(view)
-        return times, stuck
+                    changed.append(view)
+        return times, changed
 
     async def _calm_until(self, now: float) -> float:
         """Return until when nothing is said to be stuck: after an outage of the observer for as long as that was."""
@@ -131,13 +139,20 @@ class Watchdog:
             return await self._agenda.settling()
         return await self._agenda.settling(now + min(gap, MOST_SETTLING_SECONDS))
 
-    def _saying(self, now: float) -> Callable[[View | None], Outcome]:
-        """Return the change that says what a job is stuck at, if it still is."""
+    def _judging(self, now: float) -> Callable[[View | None], Outcome]:
+        """Return the change that says what a job is stuck at as it is by then, or that it is not."""
 
         def change(before: View | None) -> Outcome:
             if before is None:
                 raise UnknownJob("the job is gone")
-            found = judged(before, now, self._limits_of(before.job.job_type))
-            return stall(before, found or before.job.attempt.stall, now)
+            return stall(before, judged(before, now, self._limits_of(before.job.job_type)), now)
 
         return change
+
+
+def _again_at(found: Stall | None, news_at: float | None, now: float) -> float:
+    """Return when to look again at a job that is found to be as it is known to be."""
+    if found is not None and found.reason is StallReason.OVERDUE:
+        again = now + OVERDUE_AGAIN_SECONDS
+        return again if news_at is None else min(news_at, again)
+    return now + AGAIN_SECONDS if news_at is None else news_at

@@ -68,17 +68,17 @@ class RedisAgenda:
         return sum([await self._enrol(ProjectKeys(project), now) for project in projects])
 
     async def _enrol(self, place: ProjectKeys, now: float) -> int:
-        """Go through the unfinished jobs of a project in calls that hold nobody up, however many there are."""
-        count, cursor, is_more = 0, 0, True
-        while is_more:
-            async with self._link.deadline():
-                cursor, active = await self._redis.zscan(place.index("active"), cursor, count=IDS_A_CALL)
-                job_ids = [job_id for job_id, _ in active]
-                scores = await self._redis.zmscore(place.index("due"), job_ids) if job_ids else []
-                missing = {job_id: now for job_id, score in zip(job_ids, scores, strict=True) if score is None}
-                if missing:
-                    count += await self._redis.zadd(place.index("due"), missing, nx=True)
-            is_more = cursor != 0
+        """Go through jobs of a project in calls that hold nobody up, however many there are."""
+        count = 0
+        for index, only in (("active", {"nx": True}), ("stalled", {"lt": True})):
+            cursor, is_more = 0, True
+            while is_more:
+                async with self._link.deadline():
+                    cursor, found = await self._redis.zscan(place.index(index), cursor, count=IDS_A_CALL)
+                    if found:
+                        entered = dict.fromkeys((job_id for job_id, _ in found), now)
+                        count += await self._redis.zadd(place.index("due"), entered, **only)
+                is_more = cursor != 0
         return count
 
     async def _projects(self) -> list[str]:

@@ -82,7 +82,7 @@ def _clocked(before: View | None, after: View, now: float, attempt: Attempt, *, 
     if before is None or before.job.attempt.number != attempt.number:
         return attempt._replace(opened_at=now, waiting_since=now if after.status in WAITING else None)
     was = before.job.attempt
-    if attempt.stall is not None and attempt.stall == was.stall and is_settled(before, after, has_moved=has_moved):
+    if attempt.stall is not None and attempt.stall == was.stall and is_settled(before, after, now, has_moved=has_moved):
         attempt = attempt._replace(stall=None)
     if attempt.cancel_requested and not was.cancel_requested:
         attempt = attempt._replace(cancel_asked_at=now)

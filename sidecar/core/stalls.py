@@ -4,6 +4,7 @@ Judged by the server's clock only, by when it was told: workers' own clocks are 
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from typing import NamedTuple, assert_never
 
 from sidecar.core.job import NOTHING, Attempt, Json, Stall, StallReason, Status
@@ -37,21 +38,30 @@ DEFAULT = Limits()
 
 def judged(shown: View, now: float, limits: Limits) -> Stall | None:
     """Return what a job is stuck at, None if it is not; of several reasons the one that tells most."""
-    return next((stall for stall in _clocks(shown, limits) if stall.since + stall.threshold_seconds <= now), None)
+    return next((clock for clock in _clocks(shown, limits) if _end(clock) <= now), None)
 
 
 def due_at(shown: View, limits: Limits) -> float | None:
     """Return when a job should be looked at next (Unix seconds) if nothing is heard of it, None if never.
 
+    At once if the clock was set anew that says what it is stuck at: it may be stuck no more.
+    """
+    present = shown.job.attempt.stall
+    if present is not None and not shown.is_finished:
+        ends = [_end(clock) for clock in _clocks(shown, limits) if clock.reason is present.reason]
+        if not ends or min(ends) > _end(present):
+            return shown.job.updated_at
+    return news_at(shown, limits)
+
+
+def news_at(shown: View, limits: Limits) -> float | None:
+    """Return when the first clock will have run out (Unix seconds), None if none runs.
+
     Of a job that is stuck only a reason that tells more than the present one is news.
     """
     present = shown.job.attempt.stall
-    ends: list[float] = []
-    for stall in _clocks(shown, limits):
-        if present is not None and stall.reason is present.reason:
-            break
-        ends.append(stall.since + stall.threshold_seconds)
-    return min(ends, default=None)
+    tells_more = takewhile(lambda clock: present is None or clock.reason is not present.reason, _clocks(shown, limits))
+    return min(map(_end, tells_more), default=None)
 
 
 def threshold(shown: View, limits: Limits) -> float | None:
@@ -61,8 +71,11 @@ def threshold(shown: View, limits: Limits) -> float | None:
     return limits.stages.get(shown.stage or "", limits.no_progress_seconds)
 
 
-def is_settled(before: View, after: View, *, has_moved: bool) -> bool:
-    """Whether what happened between two views settles the stall that the job had."""
+def is_settled(before: View, after: View, now: float, *, has_moved: bool) -> bool:
+    """Whether what happened between two views settles the stall that the job had.
+
+    What cannot be told without the limits of its type is for whoever judges it next.
+    """
     stall = before.job.attempt.stall
     if stall is None or after.is_finished or after.status in WAITING:
         return True
@@ -73,7 +86,10 @@ def is_settled(before: View, after: View, *, has_moved: bool) -> bool:
             return has_moved
         case StallReason.NOT_STARTED:
             return after.status is not Status.QUEUED
-        case StallReason.OVERDUE | StallReason.DEADLINE | StallReason.CANCEL_STUCK:
+        case StallReason.DEADLINE:
+            later = _deadline(after)
+            return _deadline(before) == stall and (later is None or _end(later) > now)
+        case StallReason.OVERDUE | StallReason.CANCEL_STUCK:
             return False
         case _:
             assert_never(stall.reason)
@@ -94,7 +110,9 @@ def _clocks(shown: View, limits: Limits) -> Iterator[Stall]:
     yield Stall(StallReason.SILENT, max(job.last_contact_at, attempt.resumed_at or 0.0), _silence(shown, limits))
     since = max(job.last_progress_at, opened, attempt.started_at or 0.0)
     yield Stall(StallReason.NO_PROGRESS, since, limits.stages.get(shown.stage or "", limits.no_progress_seconds))
-    yield from _deadlines(shown)
+    deadline = _deadline(shown)
+    if deadline is not None:
+        yield deadline
     began = _began(attempt)
     if limits.overdue_seconds is not None and began is not None:
         yield Stall(StallReason.OVERDUE, began, limits.overdue_seconds)
@@ -110,14 +128,19 @@ def _silence(shown: View, limits: Limits) -> float:
     return limits.silent_seconds if interval is None else max(INTERVALS * interval, limits.silent_floor_seconds)
 
 
-def _deadlines(shown: View) -> Iterator[Stall]:
+def _deadline(shown: View) -> Stall | None:
+    """Return the clock of the first of its deadlines, None if it has none."""
     facts, began = shown.job.facts, _began(shown.job.attempt)
     deadline = _number(word(facts, "deadline_at"))
-    if deadline is not None:
-        yield Stall(StallReason.DEADLINE, deadline, 0.0)
+    clocks = [] if deadline is None else [Stall(StallReason.DEADLINE, deadline, 0.0)]
     longest = _number(word(facts, "max_runtime_seconds"))
     if longest is not None and began is not None:
-        yield Stall(StallReason.DEADLINE, began, longest)
+        clocks.append(Stall(StallReason.DEADLINE, began, longest))
+    return min(clocks, key=_end, default=None)
+
+
+def _end(clock: Stall) -> float:
+    return clock.since + clock.threshold_seconds
 
 
 def _number(value: Json) -> float | None:

@@ -18,6 +18,7 @@ from tests.adapters.contract_live_store import ids, query
 from tests.adapters.updates import NOON, finish, push, update
 
 LIMITS = Limits(silent_seconds=300.0, no_progress_seconds=600.0)
+OF_HOURS = Limits(silent_seconds=7_200.0, no_progress_seconds=7_200.0)
 INTERVAL = 5.0
 
 
@@ -26,8 +27,9 @@ class Deployment:
 
     def __init__(self, link: RedisLink) -> None:
         self.now = NOON
+        self.limits = LIMITS
         self.link = link
-        self.live = RedisLive(link, self.clock, due_at=lambda shown: due_at(shown, LIMITS))
+        self.live = RedisLive(link, self.clock, due_at=lambda shown: due_at(shown, self.limits))
         self.agenda = RedisAgenda(link)
         self.watchdog = self.another()
 
@@ -37,7 +39,7 @@ class Deployment:
     def another(self) -> Watchdog:
         """Return the watchdog of another sidecar."""
         lease = RedisLease(self.link, "watchdog")
-        return Watchdog(self.agenda, self.live, lease, lambda _: LIMITS, self.clock, INTERVAL)
+        return Watchdog(self.agenda, self.live, lease, lambda _: self.limits, self.clock, INTERVAL)
 
     async def push(self, job_id: str, **fields: object) -> None:
         """Report progress now."""
@@ -101,6 +103,55 @@ async def test_next_word_settles_it(place: Deployment) -> None:
     assert (await place.reason(), await place.stalled()) == (None, set())
     await place.watch(615, since=305)
     assert await place.reason() == "silent"
+
+
+async def test_deadline_that_is_moved_settles_that_it_was_missed_at_once(place: Deployment) -> None:
+    await place.push("j", current=1, facts={"deadline_at": NOON + 100})
+    await place.evaluate(100, 105)
+    assert await place.reason() == "deadline"
+    await place.push("j", facts={"deadline_at": NOON + 200})
+    assert (await place.reason(), await place.stalled()) == (None, set())
+    await place.watch(200, since=105)
+    assert await place.reason() is None
+    await place.evaluate(205)
+    assert await place.reason() == "deadline"
+
+
+async def test_job_is_overdue_no_more_once_such_jobs_are_known_to_take_longer(place: Deployment) -> None:
+    place.limits = OF_HOURS._replace(overdue_seconds=100.0)
+    await place.push("j", current=1)
+    await place.evaluate(100, 105, 110)
+    assert await place.reason() == "overdue"
+    place.limits = OF_HOURS._replace(overdue_seconds=500.0)
+    await place.watch(170, since=110)
+    assert (await place.reason(), await place.stalled()) == (None, set())
+    assert [event.type for event in await place.live.timeline("j", 0, 100)][-2:] == ["stalled", "recovered"]
+    await place.watch(505, since=170)
+    assert await place.reason() == "overdue"
+
+
+async def test_stall_that_no_longer_holds_clears_at_the_next_look_after_a_word(place: Deployment) -> None:
+    place.limits = OF_HOURS._replace(overdue_seconds=100.0)
+    await place.push("j", current=1)
+    await place.evaluate(100, 105)
+    place.limits = OF_HOURS
+    await place.push("j", current=2)
+    assert await place.reason() == "overdue"
+    await place.evaluate(110)
+    assert await place.reason() is None
+
+
+async def test_what_is_stuck_is_judged_anew_by_whoever_takes_charge(place: Deployment) -> None:
+    await place.push("silent", current=1)
+    await place.push("talks", current=1)
+    await place.watch(400)
+    await place.push("talks", current=1)
+    await place.watch(610, since=400)
+    assert (await place.reason("silent"), await place.reason("talks")) == ("silent", "no_progress")
+    place.limits = OF_HOURS  # as another sidecar was told
+    await place.agenda.enrol(place.now)
+    await place.evaluate(615)
+    assert await place.stalled() == set()
 
 
 async def test_heartbeats_keep_a_job_from_being_silent_and_not_from_making_no_progress(place: Deployment) -> None:

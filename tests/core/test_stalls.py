@@ -211,8 +211,32 @@ def test_only_progress_settles_that_there_is_none() -> None:
     assert push(talking, update("w", 5, current=2), at=NOON + 620).job.attempt.stall is None
 
 
+@pytest.mark.parametrize(
+    ("facts", "cure"),
+    [
+        ({"deadline_at": NOON + 50}, {"deadline_at": NOON + 5_000}),
+        ({"deadline_at": NOON + 50}, {"deadline_at": None}),
+        ({"max_runtime_seconds": 50.0}, {"max_runtime_seconds": 5_000}),
+        ({"max_runtime_seconds": 50.0, "deadline_at": NOON + 60}, {"max_runtime_seconds": 55.0}),
+    ],
+)
+def test_another_deadline_settles_that_it_was_missed(facts: dict[str, Any], cure: dict[str, Any]) -> None:
+    job = stalled(job_of(update("w", 1, current=1, facts=facts)), 51).job
+    assert job.attempt.stall is not None
+    told = push(job, update("w", 2, facts=cure), at=NOON + 52)
+    assert (told.job.attempt.stall, lines(told)) == (None, ["recovered"])
+
+
+@pytest.mark.parametrize(
+    "facts", [{"deadline_at": NOON + 51}, {"deadline_at": NOON + 20}, {"max_runtime_seconds": 1e6}, {}]
+)
+def test_deadline_that_is_past_as_well_settles_nothing(facts: dict[str, Any]) -> None:
+    job = stalled(job_of(update("w", 1, current=1, facts={"deadline_at": NOON + 50})), 51).job
+    assert push(job, update("w", 2, current=2, facts=facts), at=NOON + 52).job.attempt.stall == job.attempt.stall
+
+
 @pytest.mark.parametrize("found", [StallReason.DEADLINE, StallReason.OVERDUE])
-def test_lateness_is_settled_by_the_end_alone(found: StallReason) -> None:
+def test_lateness_by_the_limits_of_a_type_is_settled_by_the_end_alone(found: StallReason) -> None:
     job = merge.stall(view_of(update("w", 1, current=1)), Stall(found, NOON, 1.0), NOON + 2).job
     moving = push(job, update("w", 2, current=2), at=NOON + 3).job
     assert moving.attempt.stall == job.attempt.stall
@@ -254,7 +278,20 @@ def test_finished_job_is_not_stalled_any_more() -> None:
 def test_stuck_job_is_due_again_only_for_what_tells_more() -> None:
     job = merge.stall(view_of(update("w", 1, current=1)), Stall(StallReason.NO_PROGRESS, NOON, 600.0), NOON + 600)
     assert due_at(job.view, LIMITS) == NOON + 300
-    assert due_at(stalled(job.job, 600, LIMITS._replace(silent_seconds=1.0)).view, LIMITS) is None
+    impatient = LIMITS._replace(silent_seconds=1.0)
+    assert due_at(stalled(job.job, 600, impatient).view, impatient) is None
+
+
+@pytest.mark.parametrize(
+    "limits", [LIMITS._replace(overdue_seconds=900.0), LIMITS], ids=["they take longer now", "nobody knows any more"]
+)
+def test_stuck_job_is_due_at_once_when_its_clock_is_another(limits: Limits) -> None:
+    job = merge.stall(view_of(update("w", 1, current=1)), Stall(StallReason.OVERDUE, NOON, 200.0), NOON + 200).job
+    moved = push(job, update("w", 2, current=2), at=NOON + 250)
+    assert due_at(moved.view, LIMITS._replace(overdue_seconds=200.0)) == NOON + 550
+    assert due_at(moved.view, limits) == NOON + 250
+    lost = merge.lose(moved.job, NOON + 1e6)
+    assert due_at(lost.view._replace(job=moved.job), limits) is None
 
 
 def test_two_versions_of_a_job_agree_on_its_stall() -> None:
