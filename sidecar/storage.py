@@ -17,6 +17,7 @@ from sidecar.adapters.redis_broker import RedisBroker
 from sidecar.adapters.redis_lease import RedisLease
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.redis_logbook import RedisLogbook
 from sidecar.adapters.redis_outbox import RedisOutbox
 from sidecar.adapters.redis_sweep import RedisSweep
 from sidecar.adapters.restoration import Restoration
@@ -24,6 +25,7 @@ from sidecar.adapters.sql.archive import SqlArchive
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.history import SqlHistory
 from sidecar.adapters.sql.live import SqlLive
+from sidecar.adapters.sql.logbook import SqlLogbook
 from sidecar.background import supervise
 from sidecar.baselines import Baselines
 from sidecar.core.errors import HistoryUnavailable, StartError, StoreUnavailable
@@ -95,7 +97,9 @@ class Storage:
         sweep, lease = RedisSweep(self.link, live.forget), RedisLease(self.link, "retention")
         self.retention = Retention(outbox, sweep, live, self.archive, lease, _terms(settings), metrics, clock)
         agenda, lease = RedisAgenda(self.link), RedisLease(self.link, "watchdog")
-        self.watchdog = Watchdog(agenda, live, lease, self.baselines.limits, clock, settings.watchdog_interval_seconds)
+        logbooks = (RedisLogbook(self.link), SqlLogbook(self.database))
+        limits, interval = self.baselines.limits, settings.watchdog_interval_seconds
+        self.watchdog = Watchdog(agenda, *logbooks, live, lease, limits, clock, interval)
 
     def surface(self, name: str) -> FallbackStore:
         """Return the one store that serves a surface: rest, stream, ingest or metrics."""

@@ -6,12 +6,13 @@ its clocks will have run out. What a worker says meanwhile moves that moment; so
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from contextlib import suppress
+from typing import NamedTuple, Protocol
 
-from sidecar.core.errors import UnknownJob
+from sidecar.core.errors import HistoryUnavailable, UnknownJob
 from sidecar.core.job import Stall, StallReason
 from sidecar.core.merge import Outcome, stall
-from sidecar.core.stalls import Limits, judged, news_at
+from sidecar.core.stalls import Limits, Settling, calm_until, judged, news_at
 from sidecar.core.view import View
 from sidecar.history import Lease
 from sidecar.ports import LiveStore
@@ -27,21 +28,34 @@ BLIND_SECONDS = 30.0
 """A pause between two evaluations that is longer than this, and than some intervals, was an outage of the observer."""
 
 BLIND_INTERVALS = 3
-MOST_SETTLING_SECONDS = 3600.0
+
+KEPT_EVERY_SECONDS = 30.0
+"""How often the history is told that jobs are looked at, for the day on which the live store loses its data."""
 
 JUST_AFTER_SECONDS = 1e-3
 
 
+class Watch(NamedTuple):
+    """What is remembered from one look to the next: when it was (Unix seconds), and what settles."""
+
+    evaluated_at: float
+    settling: Settling = Settling()
+
+
+class Logbook(Protocol):
+    """Where that is noted. Raises `StoreUnavailable`."""
+
+    async def read(self) -> Watch | None:
+        """Return what was noted last, None if nothing was."""
+        ...
+
+    async def write(self, watch: Watch) -> None:
+        """Note another."""
+        ...
+
+
 class Agenda(Protocol):
     """Which jobs are to be looked at when. Raises `StoreUnavailable`."""
-
-    async def evaluated(self, now: float) -> float | None:
-        """Note that an evaluation takes place; return when the one before did (Unix seconds), None if never."""
-        ...
-
-    async def settling(self, until: float | None = None) -> float:
-        """Return until when nothing is said to be stuck, 0 if long ago; note another moment if one is given."""
-        ...
 
     async def due(self, now: float, limit: int) -> list[View]:
         """Return jobs whose time has come, the earliest of each project first, about so many."""
@@ -65,14 +79,22 @@ class Watchdog:
     def __init__(  # noqa: PLR0913, PLR0917 - the ports between which it stands
         self,
         agenda: Agenda,
+        logbook: Logbook,
+        kept: Logbook,
         live: LiveStore,
         lease: Lease,
         limits_of: Callable[[str], Limits],
         clock: Callable[[], float],
         interval_seconds: float,
     ) -> None:
-        """Keep the ports; `limits_of` gives the limits of a job type, `clock` Unix seconds."""
+        """Keep the ports; `limits_of` gives the limits of a job type, `clock` Unix seconds.
+
+        `logbook` is beside the live jobs, `kept` in the history: it is asked where the other knows nothing.
+        """
         self._agenda = agenda
+        self._logbook = logbook
+        self._kept = kept
+        self._noted: Watch | None = None
         self._live = live
         self._lease = lease
         self._limits_of = limits_of
@@ -96,10 +118,10 @@ class Watchdog:
     async def evaluate(self) -> None:
         """Look at every job whose time has come. One that looks stuck twice in a row is."""
         now = self._clock()
-        calm_until = await self._calm_until(now)
+        settling = await self._settling(now)
         suspects: dict[tuple[str, str], StallReason] = {}
         while shown := await self._agenda.due(now, JOBS_A_TURN):
-            times, changed = self._judge(shown, now, calm_until, suspects)
+            times, changed = self._judge(shown, now, settling, suspects)
             await self._live.update_many([(view.job.job_id, self._judging(now)) for view in changed])
             await self._agenda.postpone(times)
             await self._lease.hold()
@@ -109,7 +131,7 @@ class Watchdog:
         self,
         shown: Sequence[View],
         now: float,
-        calm_until: float,
+        settling: Settling,
         suspects: dict[tuple[str, str], StallReason],
     ) -> tuple[dict[tuple[str, str], float], list[View]]:
         """Return when to look at each of these again, and those that are stuck, or are no more; note who looks so."""
@@ -123,21 +145,38 @@ class Watchdog:
                 changed.append(view)
             elif found is None or (present is not None and found.reason is present.reason):
                 times[key] = max(times[key], _again_at(found, news_at(view, limits), now))
-            elif calm_until > now:
-                times[key] = calm_until
+            elif (calm := calm_until(found, view, limits, settling)) > now:
+                times[key] = calm
             else:
                 suspects[key] = found.reason
                 if self._suspects.get(key) is found.reason:
                     changed.append(view)
         return times, changed
 
-    async def _calm_until(self, now: float) -> float:
-        """Return until when nothing is said to be stuck: after an outage of the observer for as long as that was."""
-        last = await self._agenda.evaluated(now)
-        gap = 0.0 if last is None else now - last
-        if gap <= max(BLIND_SECONDS, BLIND_INTERVALS * self._interval_seconds):
-            return await self._agenda.settling()
-        return await self._agenda.settling(now + min(gap, MOST_SETTLING_SECONDS))
+    async def _settling(self, now: float) -> Settling:
+        """Note that jobs are looked at, and return what settles: after an outage of the observer for as long as it was.
+
+        A live store that knows of no look is new, or has lost its data; the history, which fills it again, knows.
+        """
+        last = await self._logbook.read() or await self._remembered() or Watch(now)
+        gap, settling = now - last.evaluated_at, last.settling
+        if gap > max(BLIND_SECONDS, BLIND_INTERVALS * self._interval_seconds):
+            settling = Settling(now, max(settling.until, now + gap))
+        watch = Watch(now, settling)
+        await self._logbook.write(watch)
+        if self._noted is None or now - self._noted.evaluated_at >= KEPT_EVERY_SECONDS:
+            with suppress(HistoryUnavailable):
+                await self._kept.write(watch)
+                self._noted = watch
+        return settling
+
+    async def _remembered(self) -> Watch | None:
+        try:
+            return await self._kept.read()
+        except HistoryUnavailable:
+            if self._noted is None:
+                raise
+            return self._noted
 
     def _judging(self, now: float) -> Callable[[View | None], Outcome]:
         """Return the change that says what a job is stuck at as it is by then, or that it is not."""

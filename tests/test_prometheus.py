@@ -16,7 +16,7 @@ from sidecar.adapters.metrics.shared import NoPast
 from sidecar.core import merge
 from sidecar.core.errors import StoreRefused, StoreUnavailable
 from sidecar.core.job import Reason, Stall, StallReason
-from sidecar.core.stalls import Limits
+from sidecar.core.stalls import Limits, Settling
 from sidecar.core.view import View
 from sidecar.ports import Census, Counts, Metrics
 from sidecar.traffic import Traffic
@@ -34,11 +34,11 @@ class Counted:
     def __init__(self, counts: Mapping[tuple[str, str], int] | None = None, *jobs: View) -> None:
         self.numbers = dict(counts or {})
         self.stalled: dict[tuple[str, str], int] = {}
-        self.settling_until = 0.0
+        self.settling = Settling()
         self.jobs = list(jobs)
 
     async def counts(self) -> Counts:
-        return Counts(jobs=self.numbers, stalled=self.stalled, settling_until=self.settling_until)
+        return Counts(jobs=self.numbers, stalled=self.stalled, settling=self.settling)
 
     async def outstanding(self, limit: int) -> list[View]:
         return self.jobs[:limit]
@@ -523,12 +523,15 @@ async def test_exemplars_lead_to_the_spans_of_requests_and_stages() -> None:
 
 async def test_no_threshold_is_in_force_while_things_settle() -> None:
     census = Counted({}, view_of(update("w", 1, current=1)))
-    census.settling_until = time.time() + 60
+    census.settling = Settling(time.time() - 3599, time.time() + 1e6)
     metrics = new_metrics()
     metrics.attach(census, {}, lambda _: Limits(), 10)
     exposition = await scraped(metrics)
     threshold = exposition.value("progress_job_stall_threshold_seconds", job_id="job-1", job_type="default")
     assert threshold == float("inf")
+    census.settling = Settling(time.time() - 3601, time.time() + 1e6)  # it might have got on long ago
+    exposition = await scraped(metrics)
+    assert exposition.value("progress_job_stall_threshold_seconds", job_id="job-1", job_type="default") == 600
 
 
 async def test_since_when_jobs_wait_and_when_one_got_through_is_told() -> None:

@@ -1,4 +1,4 @@
-"""The watchdog's agenda in Redis: an index of due times beside the jobs, and what is remembered between two looks."""
+"""The watchdog's agenda in Redis: an index of due times beside the jobs."""
 
 from collections.abc import Mapping
 
@@ -18,20 +18,6 @@ class RedisAgenda:
         """Keep the link."""
         self._link = link
         self._redis = link.commands
-
-    async def evaluated(self, now: float) -> float | None:
-        """Note that an evaluation takes place; see `Agenda`."""
-        async with self._link.deadline():
-            last = await self._redis.hget(keys.WATCHDOG, "evaluated")
-            await self._redis.hset(keys.WATCHDOG, "evaluated", now)
-        return None if last is None else float(last)
-
-    async def settling(self, until: float | None = None) -> float:
-        """Return until when nothing is said to be stuck; see `Agenda`."""
-        async with self._link.deadline():
-            if until is not None:
-                await self._redis.hset(keys.WATCHDOG, "settling", until)
-            return float(await self._redis.hget(keys.WATCHDOG, "settling") or 0.0)
 
     async def due(self, now: float, limit: int) -> list[View]:
         """Return jobs whose time has come; see `Agenda`. Ids without a job leave the agenda."""

@@ -16,6 +16,10 @@ INTERVALS = 3
 """How many of a worker's declared intervals may pass without a word."""
 
 
+ENOUGH_SECONDS = 3600.0
+"""After an outage of the observer that was no longer than this things settle for as long as it was."""
+
+
 class Limits(NamedTuple):
     """How long (seconds) each clock of a type of job may run.
 
@@ -34,6 +38,13 @@ class Limits(NamedTuple):
 
 
 DEFAULT = Limits()
+
+
+class Settling(NamedTuple):
+    """When the observer saw again, and until when it settles: for as long as it saw nothing (Unix seconds)."""
+
+    since: float = 0.0
+    until: float = 0.0
 
 
 def judged(shown: View, now: float, limits: Limits) -> Stall | None:
@@ -62,6 +73,16 @@ def news_at(shown: View, limits: Limits) -> float | None:
     present = shown.job.attempt.stall
     tells_more = takewhile(lambda clock: present is None or clock.reason is not present.reason, _clocks(shown, limits))
     return min(map(_end, tells_more), default=None)
+
+
+def calm_until(clock: Stall, shown: View, limits: Limits, settling: Settling) -> float:
+    """Return until when nothing is said to be stuck by a clock that may have run while nobody looked.
+
+    For as long as that was. Of more than an hour no longer than the clock may run, or the job be silent: by then
+    whoever lives has spoken, and after a weekend nobody should wait until Wednesday.
+    """
+    enough = max(clock.threshold_seconds, _silence(shown, limits), ENOUGH_SECONDS)
+    return min(settling.until, settling.since + enough)
 
 
 def threshold(shown: View, limits: Limits) -> float | None:

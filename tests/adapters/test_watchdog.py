@@ -1,6 +1,8 @@
 """The watchdog over a real Valkey, with a clock of the test's own."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -10,10 +12,15 @@ from sidecar.adapters.redis_agenda import RedisAgenda
 from sidecar.adapters.redis_lease import RedisLease
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.redis_logbook import RedisLogbook
+from sidecar.adapters.sql.database import Database
+from sidecar.adapters.sql.logbook import SqlLogbook
+from sidecar.core.errors import HistoryUnavailable
 from sidecar.core.job import Status
 from sidecar.core.stalls import Limits, due_at
+from sidecar.recorder import joining
 from sidecar.tasks import ended
-from sidecar.watchdog import Watchdog
+from sidecar.watchdog import KEPT_EVERY_SECONDS, Watchdog
 from tests.adapters.contract_live_store import ids, query
 from tests.adapters.updates import NOON, finish, push, update
 
@@ -25,12 +32,13 @@ INTERVAL = 5.0
 class Deployment:
     """A watchdog over one Valkey; `now` is what its clock says."""
 
-    def __init__(self, link: RedisLink) -> None:
+    def __init__(self, link: RedisLink, database: Database) -> None:
         self.now = NOON
         self.limits = LIMITS
         self.link = link
         self.live = RedisLive(link, self.clock, due_at=lambda shown: due_at(shown, self.limits))
         self.agenda = RedisAgenda(link)
+        self.database = database
         self.watchdog = self.another()
 
     def clock(self) -> float:
@@ -39,7 +47,8 @@ class Deployment:
     def another(self) -> Watchdog:
         """Return the watchdog of another sidecar."""
         lease = RedisLease(self.link, "watchdog")
-        return Watchdog(self.agenda, self.live, lease, lambda _: self.limits, self.clock, INTERVAL)
+        logbooks = (RedisLogbook(self.link), SqlLogbook(self.database))
+        return Watchdog(self.agenda, *logbooks, self.live, lease, lambda _: self.limits, self.clock, INTERVAL)
 
     async def push(self, job_id: str, **fields: object) -> None:
         """Report progress now."""
@@ -69,10 +78,20 @@ class Deployment:
         """Return the ids of the jobs that are listed as stalled."""
         return set(ids((await self.live.page(query(stalled=True))).jobs))
 
+    async def empty_redis(self) -> None:
+        """Let Redis come back without its data, and fill it from what is known elsewhere."""
+        jobs = [each.view.job for each in (await self.live.page(query())).jobs]
+        await self.link.commands.flushall()
+        self.live.forget_all()
+        await self.live.update_many([(job.job_id, joining(job, self.clock)) for job in jobs])
+
 
 @pytest.fixture
-def place(link: RedisLink) -> Deployment:
-    return Deployment(link)
+async def place(link: RedisLink, tmp_path: Path) -> AsyncIterator[Deployment]:
+    database = Database(f"sqlite:///{tmp_path}/history.db", timeout_seconds=5.0)
+    await database.start()
+    yield Deployment(link, database)
+    await database.close()
 
 
 async def test_job_counts_as_stalled_when_it_looks_so_twice_in_a_row(place: Deployment) -> None:
@@ -196,6 +215,50 @@ async def test_outage_of_the_observer_raises_no_alarm_for_as_long_as_it_was(plac
     assert await place.reason() is None
     await place.watch(back + 420, since=back + 390)
     assert await place.reason() == "silent"
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["new process", "same process"])
+async def test_redis_that_comes_back_empty_raises_no_alarm_for_as_long_as_nobody_looked(
+    place: Deployment, *, is_new: bool
+) -> None:
+    await place.push("j", current=1)
+    await place.watch(100)
+    back = 100 + 2_000
+    place.now = NOON + back
+    await place.empty_redis()
+    if is_new:
+        place.watchdog = place.another()
+    await place.watch(back + 1_995, since=back - INTERVAL)
+    assert await place.stalled() == set()
+    await place.watch(back + 1_995 + KEPT_EVERY_SECONDS + 3 * INTERVAL, since=back + 1_995)
+    assert await place.reason() == "silent"
+
+
+async def test_redis_that_loses_its_data_while_things_settle_changes_nothing(place: Deployment) -> None:
+    await place.push("j", current=1)
+    await place.watch(100)
+    await place.evaluate(500)
+    await place.empty_redis()
+    await place.watch(890, since=500)
+    assert await place.reason() is None
+    await place.watch(920, since=890)
+    assert await place.reason() == "silent"
+
+
+async def test_watchdog_remembers_itself_when_redis_is_empty_and_sql_away(place: Deployment) -> None:
+    await place.push("j", current=1)
+    await place.watch(100)
+    place.now = NOON + 500
+    await place.empty_redis()
+    place.database = lost = Database("sqlite:////nowhere/history.db", timeout_seconds=1.0)
+    with pytest.raises(HistoryUnavailable):
+        await place.evaluate(500, watchdog=place.another())
+    place.watchdog._kept = SqlLogbook(lost)
+    await place.watch(895, since=500)
+    assert await place.reason() is None
+    await place.watch(945, since=895)
+    assert await place.reason() == "silent"
+    await lost.close()
 
 
 async def test_job_that_spoke_while_things_settled_is_not_stalled(place: Deployment) -> None:

@@ -9,7 +9,7 @@ from sidecar.core.attempts import joined
 from sidecar.core.document import document, row
 from sidecar.core.job import Job, Request, Stall, StallReason
 from sidecar.core.merge import Outcome
-from sidecar.core.stalls import DEFAULT, Limits, due_at, judged, threshold
+from sidecar.core.stalls import DEFAULT, Limits, Settling, calm_until, due_at, judged, threshold
 from sidecar.core.view import View, view
 from tests.core.updates import NOON, PLAN, job_of, lines, push, update, view_of
 
@@ -302,6 +302,24 @@ def test_two_versions_of_a_job_agree_on_its_stall() -> None:
     assert joined(a, job.attempt).stall == a.stall
     ended = push(job, update("w", 2, words={"status": "completed"})).job.attempt
     assert joined(a, ended).stall is None
+
+
+@pytest.mark.parametrize(
+    ("outage", "facts", "limit", "settles"),
+    [
+        (400.0, {}, 300.0, 400.0),
+        (3_600.0, {}, 0.0, 3_600.0),
+        (250_000.0, {}, 300.0, 3_600.0),
+        (250_000.0, {}, 7_200.0, 7_200.0),
+        (250_000.0, {"interval_seconds": 3_600}, 0.0, 10_800.0),
+    ],
+)
+def test_things_settle_as_long_as_nobody_looked_or_until_who_lives_has_spoken(
+    outage: float, facts: dict[str, Any], limit: float, settles: float
+) -> None:
+    shown = view_of(update("w", 1, current=1, facts=facts))
+    settling = Settling(NOON, NOON + outage)
+    assert calm_until(Stall(StallReason.NO_PROGRESS, NOON, limit), shown, LIMITS, settling) == NOON + settles
 
 
 def test_limits_of_what_is_not_declared() -> None:

@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from sidecar.adapters.metrics.series import OTHER, Names, encodable
-from sidecar.core.job import NOTHING, StallReason, Status
-from sidecar.core.stalls import Limits, threshold
+from sidecar.core.job import NOTHING, Stall, StallReason, Status
+from sidecar.core.stalls import Limits, Settling, calm_until, threshold
 from sidecar.core.view import View
 from sidecar.ports import Counts
 
@@ -88,14 +88,18 @@ class JobFamilies:
             words = (job.job.project, job.stage or "", job.status.value)
             info.add_metric([*self._labels(job), *map(encodable, words)], 1)
         yield from (info, self._stuck(jobs))
-        is_settling = counts.settling_until > self._now
         for name, text, value in PER_JOB:
             family = GaugeMetricFamily(name, text, labels=BY_JOB)
             for job in jobs:
-                found = value(job, NO_LIMITS if is_settling else self._limits_of(job.job.job_type))
+                found = value(job, self._limits_in_force(job, counts.settling))
                 if found is not None:
                     family.add_metric(self._labels(job), found)
             yield family
+
+    def _limits_in_force(self, job: View, settling: Settling) -> Limits:
+        limits = self._limits_of(job.job.job_type)
+        clock = Stall(StallReason.NO_PROGRESS, 0.0, threshold(job, limits) or 0.0)
+        return NO_LIMITS if calm_until(clock, job, limits, settling) > self._now else limits
 
     def _stuck(self, jobs: Sequence[View]) -> Metric:
         """Return which of the jobs are stuck, at what and since when."""
