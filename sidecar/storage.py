@@ -14,7 +14,7 @@ from sidecar.adapters.fallback import FallbackStore, Stores, finding
 from sidecar.adapters.outbox_bound import OutboxBound
 from sidecar.adapters.redis_agenda import RedisAgenda
 from sidecar.adapters.redis_broker import RedisBroker
-from sidecar.adapters.redis_lease import RedisLease
+from sidecar.adapters.redis_lease import RedisLease, long_enough
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
 from sidecar.adapters.redis_logbook import RedisLogbook
@@ -33,7 +33,7 @@ from sidecar.core.silence import Patience
 from sidecar.core.stalls import due_at
 from sidecar.ports import Metrics
 from sidecar.recorder import Recorder
-from sidecar.retention import DAY_SECONDS, Retention, Terms
+from sidecar.retention import DAY_SECONDS, PAUSE_SECONDS, Retention, Terms
 from sidecar.settings import Settings, job_types_in
 from sidecar.tasks import ended
 from sidecar.watchdog import Watchdog
@@ -94,11 +94,14 @@ class Storage:
         self.restoration = Restoration(self.stores, self.link, self.own_link, self.archive, self.sql_breaker)
         lease = RedisLease(self.link, "recorder")
         self.recorder = Recorder(outbox, live, live, self.archive, lease, metrics, clock)
-        sweep, lease = RedisSweep(self.link, live.forget), RedisLease(self.link, "retention")
+        sweep, lease = (
+            RedisSweep(self.link, live.forget),
+            RedisLease(self.link, "retention", long_enough(PAUSE_SECONDS)),
+        )
         self.retention = Retention(outbox, sweep, live, self.archive, lease, _terms(settings), metrics, clock)
-        agenda, lease = RedisAgenda(self.link), RedisLease(self.link, "watchdog")
-        logbooks = (RedisLogbook(self.link), SqlLogbook(self.database))
         limits, interval = self.baselines.limits, settings.watchdog_interval_seconds
+        agenda, lease = RedisAgenda(self.link), RedisLease(self.link, "watchdog", long_enough(interval))
+        logbooks = (RedisLogbook(self.link), SqlLogbook(self.database))
         self.watchdog = Watchdog(agenda, *logbooks, live, lease, limits, clock, interval)
 
     def surface(self, name: str) -> FallbackStore:

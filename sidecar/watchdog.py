@@ -5,14 +5,14 @@ its clocks will have run out. What a worker says meanwhile moves that moment; so
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from sidecar.core.errors import HistoryUnavailable, UnknownJob
-from sidecar.core.job import Stall, StallReason
+from sidecar.core.job import StallReason
 from sidecar.core.merge import Outcome, stall
-from sidecar.core.stalls import Limits, Settling, calm_until, judged, news_at
+from sidecar.core.stalls import Limits, Settling, again_at, calm_until, judged
 from sidecar.core.view import View
 from sidecar.history import Lease
 from sidecar.ports import LiveStore
@@ -20,9 +20,6 @@ from sidecar.ports import LiveStore
 JOBS_A_TURN = 200
 AGAIN_SECONDS = 3600.0
 """When a job is looked at again of which nothing more can be said."""
-
-OVERDUE_AGAIN_SECONDS = 60.0
-"""And one that is overdue: how long such jobs take is learnt as others complete."""
 
 BLIND_SECONDS = 30.0
 """A pause between two evaluations that is longer than this, and than some intervals, was an outage of the observer."""
@@ -54,15 +51,22 @@ class Logbook(Protocol):
         ...
 
 
+class Due(NamedTuple):
+    """A job whose time has come, and when that was (Unix seconds)."""
+
+    view: View
+    at: float
+
+
 class Agenda(Protocol):
     """Which jobs are to be looked at when. Raises `StoreUnavailable`."""
 
-    async def due(self, now: float, limit: int) -> list[View]:
+    async def due(self, now: float, limit: int) -> list[Due]:
         """Return jobs whose time has come, the earliest of each project first, about so many."""
         ...
 
-    async def postpone(self, times: Mapping[tuple[str, str], float]) -> None:
-        """Look at jobs, by project and id, at another time, unless they have left the agenda."""
+    async def postpone(self, times: Sequence[tuple[Due, float]]) -> None:
+        """Look at jobs at another time, unless they are no longer due when they were read to be."""
         ...
 
     async def enrol(self, now: float) -> int:
@@ -113,45 +117,52 @@ class Watchdog:
                 continue
             if not was_in_charge:
                 await self._agenda.enrol(self._clock())
-            await self.evaluate()
+                self._is_in_charge = await self._lease.hold()
+            if self._is_in_charge:
+                await self.evaluate()
 
     async def evaluate(self) -> None:
-        """Look at every job whose time has come. One that looks stuck twice in a row is."""
+        """Look at every job whose time has come, as long as the lease holds. One that looks stuck twice in a row is."""
         now = self._clock()
         settling = await self._settling(now)
         suspects: dict[tuple[str, str], StallReason] = {}
-        while shown := await self._agenda.due(now, JOBS_A_TURN):
-            times, changed = self._judge(shown, now, settling, suspects)
+        while due := await self._agenda.due(now, JOBS_A_TURN):
+            postponed, changed = self._judge(due, now, settling, suspects)
             await self._live.update_many([(view.job.job_id, self._judging(now)) for view in changed])
-            await self._agenda.postpone(times)
-            await self._lease.hold()
+            await self._agenda.postpone(postponed)
+            if not await self._lease.hold():
+                self._is_in_charge = False
+                self._suspects.clear()
+                return
         self._suspects = suspects
 
     def _judge(
         self,
-        shown: Sequence[View],
+        due: Sequence[Due],
         now: float,
         settling: Settling,
         suspects: dict[tuple[str, str], StallReason],
-    ) -> tuple[dict[tuple[str, str], float], list[View]]:
+    ) -> tuple[list[tuple[Due, float]], list[View]]:
         """Return when to look at each of these again, and those that are stuck, or are no more; note who looks so."""
-        times: dict[tuple[str, str], float] = {}
+        postponed: list[tuple[Due, float]] = []
         changed: list[View] = []
-        for view in shown:
+        for each in due:
+            view = each.view
             limits, key = self._limits_of(view.job.job_type), (view.job.project, view.job.job_id)
             found, present = judged(view, now, limits), view.job.attempt.stall
-            times[key] = now + JUST_AFTER_SECONDS
+            again = now + JUST_AFTER_SECONDS
             if found is None and present is not None:
                 changed.append(view)
             elif found is None or (present is not None and found.reason is present.reason):
-                times[key] = max(times[key], _again_at(found, news_at(view, limits), now))
+                again = max(again, again_at(view, limits, now) or now + AGAIN_SECONDS)
             elif (calm := calm_until(found, view, limits, settling)) > now:
-                times[key] = calm
+                again = calm
             else:
                 suspects[key] = found.reason
                 if self._suspects.get(key) is found.reason:
                     changed.append(view)
-        return times, changed
+            postponed.append((each, again))
+        return postponed, changed
 
     async def _settling(self, now: float) -> Settling:
         """Note that jobs are looked at, and return what settles: after an outage of the observer for as long as it was.
@@ -187,11 +198,3 @@ class Watchdog:
             return stall(before, judged(before, now, self._limits_of(before.job.job_type)), now)
 
         return change
-
-
-def _again_at(found: Stall | None, news_at: float | None, now: float) -> float:
-    """Return when to look again at a job that is found to be as it is known to be."""
-    if found is not None and found.reason is StallReason.OVERDUE:
-        again = now + OVERDUE_AGAIN_SECONDS
-        return again if news_at is None else min(news_at, again)
-    return now + AGAIN_SECONDS if news_at is None else news_at

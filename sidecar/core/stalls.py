@@ -5,6 +5,7 @@ Judged by the server's clock only, by when it was told: workers' own clocks are 
 
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
+from math import inf
 from typing import NamedTuple, assert_never
 
 from sidecar.core.job import NOTHING, Attempt, Json, Stall, StallReason, Status
@@ -15,6 +16,8 @@ from sidecar.core.view import View
 INTERVALS = 3
 """How many of a worker's declared intervals may pass without a word."""
 
+
+OVERDUE_AGAIN_SECONDS = 60.0
 
 ENOUGH_SECONDS = 3600.0
 """After an outage of the observer that was no longer than this things settle for as long as it was."""
@@ -62,7 +65,18 @@ def due_at(shown: View, limits: Limits) -> float | None:
         ends = [_end(clock) for clock in _clocks(shown, limits) if clock.reason is present.reason]
         if not ends or min(ends) > _end(present):
             return shown.job.updated_at
-    return news_at(shown, limits)
+    return again_at(shown, limits, shown.job.updated_at)
+
+
+def again_at(shown: View, limits: Limits, now: float) -> float | None:
+    """Return when to look again at a job that is as it is known to be (Unix seconds), None if never.
+
+    What is overdue soon, news or not: how long such jobs take is learnt as others complete.
+    """
+    news, present = news_at(shown, limits), shown.job.attempt.stall
+    if present is None or present.reason is not StallReason.OVERDUE or shown.is_finished:
+        return news
+    return min(now + OVERDUE_AGAIN_SECONDS, inf if news is None else news)
 
 
 def news_at(shown: View, limits: Limits) -> float | None:

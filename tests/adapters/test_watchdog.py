@@ -195,7 +195,7 @@ async def test_only_what_is_due_is_read(place: Deployment) -> None:
     for number in range(300):
         place.now = NOON + (number >= 20) * 250
         await place.push(f"j{number}", current=1, project=f"p{number % 3}")
-    assert {view.job.job_id for view in await place.agenda.due(NOON + 300, 500)} == {f"j{n}" for n in range(20)}
+    assert {due.view.job.job_id for due in await place.agenda.due(NOON + 300, 500)} == {f"j{n}" for n in range(20)}
     await place.evaluate(295, 300, 305)
     assert len(await place.stalled()) == 20
 
@@ -279,7 +279,7 @@ async def test_deleted_job_leaves_the_agenda(place: Deployment) -> None:
 async def test_id_without_a_job_is_struck_off(place: Deployment) -> None:
     await place.push("j", current=1)
     await place.link.commands.zadd(ProjectKeys("default").index("due"), {"ghost": 1.0})
-    assert [view.job.job_id for view in await place.agenda.due(NOON + 1e9, 10)] == ["j"]
+    assert [due.view.job.job_id for due in await place.agenda.due(NOON + 1e9, 10)] == ["j"]
     assert await place.link.commands.zscore(ProjectKeys("default").index("due"), "ghost") is None
 
 
@@ -291,6 +291,43 @@ async def test_jobs_that_an_older_release_left_are_entered(place: Deployment) ->
     assert await place.agenda.enrol(NOON) == 0
     await place.evaluate(295, 300, 305)
     assert await place.stalled() == {"j", "k"}
+
+
+async def test_what_a_worker_says_while_its_job_is_looked_at_counts(place: Deployment) -> None:
+    place.limits = OF_HOURS
+    await place.push("j", current=1, facts={"interval_seconds": 1_000})
+    due = await place.agenda.due(NOON + 4_000, 10)
+    place.now = NOON + 4_001
+    await place.push("j", current=2, facts={"deadline_at": NOON + 4_010})
+    await place.agenda.postpone([(each, NOON + 8_000) for each in due])
+    assert [each.at for each in await place.agenda.due(NOON + 1e9, 10)] == [NOON + 4_010]
+    await place.agenda.postpone([(each, NOON + 8_000) for each in await place.agenda.due(NOON + 5_000, 10)])
+    assert [each.at for each in await place.agenda.due(NOON + 1e9, 10)] == [NOON + 8_000]
+
+
+class LostLease:
+    """A lease that somebody else takes after so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    async def hold(self) -> bool:
+        self.times -= 1
+        return self.times >= 0
+
+
+async def test_who_loses_the_lease_looks_no_further(place: Deployment) -> None:
+    changes = [(f"j{n}", push(update(f"j{n}", current=1), NOON)) for n in range(450)]
+    await place.live.update_many(changes)
+    await place.watch(295)
+    place.watchdog._lease = lease = LostLease(1)
+    await place.evaluate(300)
+    assert len(await place.agenda.due(place.now, 500)) == 50
+    lease.times = 10
+    await place.evaluate(305)  # of what it saw while it lost the lease nothing is remembered
+    assert await place.stalled() == set()
+    await place.evaluate(310)
+    assert len((await place.live.page(query(stalled=True, limit=1_000))).jobs) == 450
 
 
 async def test_one_sidecar_evaluates_and_another_takes_over(place: Deployment, valkey: EmbeddedValkey) -> None:
@@ -320,8 +357,10 @@ async def test_one_sidecar_evaluates_and_another_takes_over(place: Deployment, v
     await turn(1, 301)  # it is not in charge, so this is no second look
     assert await place.reason() is None
     await ended(running[0])
-    await place.link.commands.delete("progress:lease:watchdog")  # as it expires
-    await turn(1, 306)
+    too_late = asyncio.get_running_loop().time() + 20
+    while not dogs[1]._is_in_charge:  # as the lease has to end first
+        assert asyncio.get_running_loop().time() < too_late
+        await turn(1, 306)
     await turn(1, 311)
     assert await place.reason() == "silent"
     await ended(running[1])

@@ -288,7 +288,8 @@ def test_stuck_job_is_due_again_only_for_what_tells_more() -> None:
 def test_stuck_job_is_due_at_once_when_its_clock_is_another(limits: Limits) -> None:
     job = merge.stall(view_of(update("w", 1, current=1)), Stall(StallReason.OVERDUE, NOON, 200.0), NOON + 200).job
     moved = push(job, update("w", 2, current=2), at=NOON + 250)
-    assert due_at(moved.view, LIMITS._replace(overdue_seconds=200.0)) == NOON + 550
+    assert due_at(moved.view, LIMITS._replace(overdue_seconds=200.0)) == NOON + 310
+    assert due_at(moved.view, LIMITS._replace(overdue_seconds=200.0, silent_seconds=10.0)) == NOON + 260
     assert due_at(moved.view, limits) == NOON + 250
     lost = merge.lose(moved.job, NOON + 1e6)
     assert due_at(lost.view._replace(job=moved.job), limits) is None
