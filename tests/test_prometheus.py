@@ -534,6 +534,21 @@ async def test_no_threshold_is_in_force_while_things_settle() -> None:
     assert exposition.value("progress_job_stall_threshold_seconds", job_id="job-1", job_type="default") == 600
 
 
+async def test_types_of_the_past_take_no_place_and_are_told_under_other() -> None:
+    old = {f"old-{number}": float(number) for number in range(100, 300)}
+    metrics = new_metrics(Counted({("import", "queued"): 1}), job_types=["default", "nightly"])
+    past = NoPast(queued={**old, "import": 9.0}, succeeded={**old, "nightly": 7.0}, expected={"nightly": 60.0})
+    metrics.attach(metrics._census or Counted(), {}, past=past)
+    exposition = await scraped(metrics)
+    queued = exposition.values("progress_jobs_queued_oldest_timestamp_seconds", "job_type")
+    assert queued == {"import": 9, "other": 100}, "the oldest of those that have no name of their own"
+    succeeded = exposition.values("progress_last_success_timestamp_seconds", "job_type")
+    assert succeeded == {"nightly": 7, "other": 299}, "the last of them"
+    for number in range(49):
+        metrics.pushed(f"new-{number}", Reason.APPLIED)
+    assert (await scraped(metrics)).values("progress_updates_total", "job_type")["other"] == 0
+
+
 async def test_since_when_jobs_wait_and_when_one_got_through_is_told() -> None:
     metrics = new_metrics()
     metrics.attach(Counted({}), {}, past=NoPast({"default": 5.0}, {"default": 7.0}, {"default": 60.0}))

@@ -114,20 +114,32 @@ class JobFamilies:
         return family
 
     def _times(self) -> Iterator[Metric]:
-        """Yield since when jobs wait, and when one last completed: seconds of the past, absent where there is none."""
-        for name, text, times in (
-            ("progress_jobs_queued_oldest_timestamp_seconds", "When the oldest of them was made.", self._past.queued),
-            ("progress_last_success_timestamp_seconds", "When a job last completed.", self._past.succeeded),
+        """Yield since when jobs wait, and when one last completed: seconds of the past, absent where there is none.
+
+        Types of which nothing is left but their past take no place from those that run.
+        """
+        for name, text, times, told in (
+            (
+                "progress_jobs_queued_oldest_timestamp_seconds",
+                "When the oldest of them was made.",
+                self._past.queued,
+                min,
+            ),
+            ("progress_last_success_timestamp_seconds", "When a job last completed.", self._past.succeeded, max),
             (
                 "progress_expected_success_interval_seconds",
                 "How long it may be between two that complete.",
                 self._past.expected,
+                min,
             ),
         ):
-            family = GaugeMetricFamily(name, text, labels=["job_type"])
+            shown: dict[str, float] = {}
             for job_type, value in times.items():
-                if self._names.has_series(job_type):
-                    family.add_metric([encodable(job_type)], value)
+                name_shown = self._names.known(job_type)
+                shown[name_shown] = told(shown.get(name_shown, value), value)
+            family = GaugeMetricFamily(name, text, labels=["job_type"])
+            for job_type, value in shown.items():
+                family.add_metric([encodable(job_type)], value)
             yield family
 
     def _labels(self, job: View) -> list[str]:
