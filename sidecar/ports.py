@@ -265,8 +265,11 @@ class Metrics(Protocol):
         """Count an update by what became of it (a `Reason`, or `rejected`)."""
         ...
 
-    def rejected(self, reason: str) -> None:
-        """Count a refused request: validation, auth, too_large, conflict or unavailable."""
+    def rejected(self, reason: str, job_type: str | None = None) -> None:
+        """Count a refused request: validation, auth, rate_limited, too_large, conflict or unavailable.
+
+        `job_type` is what it named, None if nobody could read that.
+        """
         ...
 
     def job_started(self, job_type: str) -> None:
