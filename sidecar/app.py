@@ -32,7 +32,7 @@ from sidecar.http.services import Services, StreamTimes
 from sidecar.http.streams import Limits, Streams
 from sidecar.hub import Hub
 from sidecar.ports import Metrics
-from sidecar.settings import BadSettings, Settings, tokens_in_force
+from sidecar.settings import BadSettings, Settings, job_types_in, tokens_in_force
 from sidecar.spans import Spans, Tracing
 from sidecar.storage import LOOPS as STORAGE_LOOPS
 from sidecar.storage import Storage, looping, opened, patient
@@ -90,7 +90,7 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
     """Run a whole sidecar while inside; raises `StartError` when it cannot start."""
     async with AsyncExitStack() as stack:
         registry = CollectorRegistry()
-        metrics = PrometheusMetrics(registry, loops=LOOPS)
+        metrics = PrometheusMetrics(registry, sorted(job_types_in(settings).names), LOOPS)
         register_process(registry, sidecar.__version__, os.environ.get("SOURCE_COMMIT", ""))
         tracing = await stack.enter_async_context(_tracing(os.environ))
         storage = await stack.enter_async_context(opened(settings, metrics))

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from sidecar.core.job import Event, Job
 from sidecar.core.merge import Outcome
+from sidecar.core.stalls import Settling
 from sidecar.core.view import View
 
 ChangeJob = Callable[[View | None], Outcome]
@@ -136,12 +137,12 @@ class LiveStore(Protocol):
 class Counts:
     """How many jobs there are over all projects by (type, status), and of these the stuck ones by (type, reason).
 
-    Until `settling_until` (Unix seconds) none is said to be stuck, as the watchdog was away.
+    `settling` tells since when and until when hardly any is said to be stuck, as the watchdog was away.
     """
 
     jobs: Mapping[tuple[str, str], int] = field(default_factory=dict)
     stalled: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    settling_until: float = 0.0
+    settling: Settling = field(default_factory=Settling)
 
 
 class Census(Protocol):
@@ -268,8 +269,11 @@ class Metrics(Protocol):
         """Count an update by what became of it (a `Reason`, or `rejected`)."""
         ...
 
-    def rejected(self, reason: str) -> None:
-        """Count a refused request: validation, auth, too_large, conflict or unavailable."""
+    def rejected(self, reason: str, job_type: str | None = None) -> None:
+        """Count a refused request: validation, auth, rate_limited, too_large, conflict or unavailable.
+
+        `job_type` is what it named, None if nobody could read that.
+        """
         ...
 
     def job_started(self, job_type: str) -> None:

@@ -14,9 +14,10 @@ from sidecar.adapters.fallback import FallbackStore, Stores, finding
 from sidecar.adapters.outbox_bound import OutboxBound
 from sidecar.adapters.redis_agenda import RedisAgenda
 from sidecar.adapters.redis_broker import RedisBroker
-from sidecar.adapters.redis_lease import RedisLease
+from sidecar.adapters.redis_lease import RedisLease, long_enough
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.redis_logbook import RedisLogbook
 from sidecar.adapters.redis_outbox import RedisOutbox
 from sidecar.adapters.redis_sweep import RedisSweep
 from sidecar.adapters.restoration import Restoration
@@ -24,6 +25,7 @@ from sidecar.adapters.sql.archive import SqlArchive
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.history import SqlHistory
 from sidecar.adapters.sql.live import SqlLive
+from sidecar.adapters.sql.logbook import SqlLogbook
 from sidecar.background import supervise
 from sidecar.baselines import Baselines
 from sidecar.core.errors import HistoryUnavailable, StartError, StoreUnavailable
@@ -31,7 +33,7 @@ from sidecar.core.silence import Patience
 from sidecar.core.stalls import due_at
 from sidecar.ports import Metrics
 from sidecar.recorder import Recorder
-from sidecar.retention import DAY_SECONDS, Retention, Terms
+from sidecar.retention import DAY_SECONDS, PAUSE_SECONDS, Retention, Terms
 from sidecar.settings import Settings, job_types_in
 from sidecar.tasks import ended
 from sidecar.watchdog import Watchdog
@@ -93,10 +95,15 @@ class Storage:
         lease = RedisLease(self.link, "recorder")
         ports = (outbox, live, live, self.archive, lease, metrics, clock)
         self.recorder = Recorder(*ports, self.restoration.want)
-        sweep, lease = RedisSweep(self.link, live.forget), RedisLease(self.link, "retention")
+        sweep, lease = (
+            RedisSweep(self.link, live.forget),
+            RedisLease(self.link, "retention", long_enough(PAUSE_SECONDS)),
+        )
         self.retention = Retention(outbox, sweep, live, self.archive, lease, _terms(settings), metrics, clock)
-        agenda, lease = RedisAgenda(self.link), RedisLease(self.link, "watchdog")
-        self.watchdog = Watchdog(agenda, live, lease, self.baselines.limits, clock, settings.watchdog_interval_seconds)
+        limits, interval = self.baselines.limits, settings.watchdog_interval_seconds
+        agenda, lease = RedisAgenda(self.link), RedisLease(self.link, "watchdog", long_enough(interval))
+        logbooks = (RedisLogbook(self.link), SqlLogbook(self.database))
+        self.watchdog = Watchdog(agenda, *logbooks, live, lease, limits, clock, interval)
 
     def surface(self, name: str) -> FallbackStore:
         """Return the one store that serves a surface: rest, stream, ingest or metrics."""

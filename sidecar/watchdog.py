@@ -5,13 +5,14 @@ its clocks will have run out. What a worker says meanwhile moves that moment; so
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple, Protocol
 
-from sidecar.core.errors import UnknownJob
+from sidecar.core.errors import HistoryUnavailable, UnknownJob
 from sidecar.core.job import StallReason
 from sidecar.core.merge import Outcome, stall
-from sidecar.core.stalls import Limits, due_at, judged
+from sidecar.core.stalls import Limits, Settling, again_at, calm_until, judged
 from sidecar.core.view import View
 from sidecar.history import Lease
 from sidecar.ports import LiveStore
@@ -24,32 +25,55 @@ BLIND_SECONDS = 30.0
 """A pause between two evaluations that is longer than this, and than some intervals, was an outage of the observer."""
 
 BLIND_INTERVALS = 3
-MOST_SETTLING_SECONDS = 3600.0
+
+KEPT_EVERY_SECONDS = 30.0
+"""How often the history is told that jobs are looked at, for the day on which the live store loses its data."""
 
 JUST_AFTER_SECONDS = 1e-3
+
+
+class Watch(NamedTuple):
+    """What is remembered from one look to the next: when it was (Unix seconds), and what settles."""
+
+    evaluated_at: float
+    settling: Settling = Settling()
+
+
+class Logbook(Protocol):
+    """Where that is noted. Raises `StoreUnavailable`."""
+
+    async def read(self) -> Watch | None:
+        """Return what was noted last, None if nothing was."""
+        ...
+
+    async def write(self, watch: Watch) -> None:
+        """Note another."""
+        ...
+
+
+class Due(NamedTuple):
+    """A job whose time has come, and when that was (Unix seconds)."""
+
+    view: View
+    at: float
 
 
 class Agenda(Protocol):
     """Which jobs are to be looked at when. Raises `StoreUnavailable`."""
 
-    async def evaluated(self, now: float) -> float | None:
-        """Note that an evaluation takes place; return when the one before did (Unix seconds), None if never."""
-        ...
-
-    async def settling(self, until: float | None = None) -> float:
-        """Return until when nothing is said to be stuck, 0 if long ago; note another moment if one is given."""
-        ...
-
-    async def due(self, now: float, limit: int) -> list[View]:
+    async def due(self, now: float, limit: int) -> list[Due]:
         """Return jobs whose time has come, the earliest of each project first, about so many."""
         ...
 
-    async def postpone(self, times: Mapping[tuple[str, str], float]) -> None:
-        """Look at jobs, by project and id, at another time, unless they have left the agenda."""
+    async def postpone(self, times: Sequence[tuple[Due, float]]) -> None:
+        """Look at jobs at another time, unless they are no longer due when they were read to be."""
         ...
 
     async def enrol(self, now: float) -> int:
-        """Enter unfinished jobs that are not on the agenda, to be looked at now; return how many."""
+        """Enter unfinished jobs that are not on the agenda, and all that are stuck, to be looked at now.
+
+        Returns how many of them were not on it.
+        """
         ...
 
 
@@ -59,14 +83,22 @@ class Watchdog:
     def __init__(  # noqa: PLR0913, PLR0917 - the ports between which it stands
         self,
         agenda: Agenda,
+        logbook: Logbook,
+        kept: Logbook,
         live: LiveStore,
         lease: Lease,
         limits_of: Callable[[str], Limits],
         clock: Callable[[], float],
         interval_seconds: float,
     ) -> None:
-        """Keep the ports; `limits_of` gives the limits of a job type, `clock` Unix seconds."""
+        """Keep the ports; `limits_of` gives the limits of a job type, `clock` Unix seconds.
+
+        `logbook` is beside the live jobs, `kept` in the history: it is asked where the other knows nothing.
+        """
         self._agenda = agenda
+        self._logbook = logbook
+        self._kept = kept
+        self._noted: Watch | None = None
         self._live = live
         self._lease = lease
         self._limits_of = limits_of
@@ -85,59 +117,84 @@ class Watchdog:
                 continue
             if not was_in_charge:
                 await self._agenda.enrol(self._clock())
-            await self.evaluate()
+                self._is_in_charge = await self._lease.hold()
+            if self._is_in_charge:
+                await self.evaluate()
 
     async def evaluate(self) -> None:
-        """Look at every job whose time has come. One that looks stuck twice in a row is."""
+        """Look at every job whose time has come, as long as the lease holds. One that looks stuck twice in a row is."""
         now = self._clock()
-        calm_until = await self._calm_until(now)
+        settling = await self._settling(now)
         suspects: dict[tuple[str, str], StallReason] = {}
-        while shown := await self._agenda.due(now, JOBS_A_TURN):
-            times, stuck = self._judge(shown, now, calm_until, suspects)
-            await self._live.update_many([(view.job.job_id, self._saying(now)) for view in stuck])
-            await self._agenda.postpone(times)
-            await self._lease.hold()
+        while due := await self._agenda.due(now, JOBS_A_TURN):
+            postponed, changed = self._judge(due, now, settling, suspects)
+            await self._live.update_many([(view.job.job_id, self._judging(now)) for view in changed])
+            await self._agenda.postpone(postponed)
+            if not await self._lease.hold():
+                self._is_in_charge = False
+                self._suspects.clear()
+                return
         self._suspects = suspects
 
     def _judge(
         self,
-        shown: Sequence[View],
+        due: Sequence[Due],
         now: float,
-        calm_until: float,
+        settling: Settling,
         suspects: dict[tuple[str, str], StallReason],
-    ) -> tuple[dict[tuple[str, str], float], list[View]]:
-        """Return when to look at each of these again, and those that are stuck; note the others that look so."""
-        times: dict[tuple[str, str], float] = {}
-        stuck: list[View] = []
-        for view in shown:
+    ) -> tuple[list[tuple[Due, float]], list[View]]:
+        """Return when to look at each of these again, and those that are stuck, or are no more; note who looks so."""
+        postponed: list[tuple[Due, float]] = []
+        changed: list[View] = []
+        for each in due:
+            view = each.view
             limits, key = self._limits_of(view.job.job_type), (view.job.project, view.job.job_id)
             found, present = judged(view, now, limits), view.job.attempt.stall
-            if found is None or (present is not None and found.reason is present.reason):
-                times[key] = max(due_at(view, limits) or now + AGAIN_SECONDS, now + JUST_AFTER_SECONDS)
-            elif calm_until > now:
-                times[key] = calm_until
+            again = now + JUST_AFTER_SECONDS
+            if found is None and present is not None:
+                changed.append(view)
+            elif found is None or (present is not None and found.reason is present.reason):
+                again = max(again, again_at(view, limits, now) or now + AGAIN_SECONDS)
+            elif (calm := calm_until(found, view, limits, settling)) > now:
+                again = calm
             else:
-                times[key] = now + JUST_AFTER_SECONDS
                 suspects[key] = found.reason
                 if self._suspects.get(key) is found.reason:
-                    stuck.append(view)
-        return times, stuck
+                    changed.append(view)
+            postponed.append((each, again))
+        return postponed, changed
 
-    async def _calm_until(self, now: float) -> float:
-        """Return until when nothing is said to be stuck: after an outage of the observer for as long as that was."""
-        last = await self._agenda.evaluated(now)
-        gap = 0.0 if last is None else now - last
-        if gap <= max(BLIND_SECONDS, BLIND_INTERVALS * self._interval_seconds):
-            return await self._agenda.settling()
-        return await self._agenda.settling(now + min(gap, MOST_SETTLING_SECONDS))
+    async def _settling(self, now: float) -> Settling:
+        """Note that jobs are looked at, and return what settles: after an outage of the observer for as long as it was.
 
-    def _saying(self, now: float) -> Callable[[View | None], Outcome]:
-        """Return the change that says what a job is stuck at, if it still is."""
+        A live store that knows of no look is new, or has lost its data; the history, which fills it again, knows.
+        """
+        last = await self._logbook.read() or await self._remembered() or Watch(now)
+        gap, settling = now - last.evaluated_at, last.settling
+        if gap > max(BLIND_SECONDS, BLIND_INTERVALS * self._interval_seconds):
+            settling = Settling(now, max(settling.until, now + gap))
+        watch = Watch(now, settling)
+        await self._logbook.write(watch)
+        if self._noted is None or now - self._noted.evaluated_at >= KEPT_EVERY_SECONDS:
+            with suppress(HistoryUnavailable):
+                await self._kept.write(watch)
+                self._noted = watch
+        return settling
+
+    async def _remembered(self) -> Watch | None:
+        try:
+            return await self._kept.read()
+        except HistoryUnavailable:
+            if self._noted is None:
+                raise
+            return self._noted
+
+    def _judging(self, now: float) -> Callable[[View | None], Outcome]:
+        """Return the change that says what a job is stuck at as it is by then, or that it is not."""
 
         def change(before: View | None) -> Outcome:
             if before is None:
                 raise UnknownJob("the job is gone")
-            found = judged(before, now, self._limits_of(before.job.job_type))
-            return stall(before, found or before.job.attempt.stall, now)
+            return stall(before, judged(before, now, self._limits_of(before.job.job_type)), now)
 
         return change

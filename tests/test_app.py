@@ -578,3 +578,26 @@ async def away(tmp_path: Path, **settings: object) -> AsyncIterator[Both]:
                 both.resume()
     finally:
         postgres.remove()
+
+
+async def test_declared_job_types_are_counted_from_the_start_whatever_else_clients_invent(tmp_path: Path) -> None:
+    declared = tmp_path / "job_types.toml"
+    declared.write_text("[job_types.nightly]\n[job_types.weekly]\n")
+    settings = Settings(data_dir=tmp_path / "data", listen_port=0, job_types_file=declared)
+    async with serving(settings) as served, ClientSession() as client:
+        before = await counted(client, served.url)
+        assert (before["nightly"], before["weekly"]) == (0.0, 0.0)
+        for number in range(60):
+            await push(client, served.url, f"job-{number}", job_type=f"invented-{number}")
+        await push(client, served.url, "job-weekly", job_type="weekly")
+        after = await counted(client, served.url)
+    assert (after["nightly"], after["weekly"], after["other"]) == (0.0, 1.0, 10.0)
+    assert sum(name.startswith("invented-") for name in after) == 50
+
+
+async def counted(client: ClientSession, url: str) -> dict[str, float]:
+    """Return how many updates were applied, by job type."""
+    async with client.get(f"{url}/metrics") as response:
+        text = await response.text()
+    found = re.findall(r'^progress_updates_total\{job_type="([^"]+)",result="applied"\} (\S+)$', text, re.MULTILINE)
+    return {job_type: float(number) for job_type, number in found}

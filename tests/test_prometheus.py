@@ -16,8 +16,9 @@ from sidecar.adapters.metrics.shared import NoPast
 from sidecar.core import merge
 from sidecar.core.errors import StoreRefused, StoreUnavailable
 from sidecar.core.job import Reason, Stall, StallReason
-from sidecar.core.stalls import Limits
+from sidecar.core.stalls import Limits, Settling
 from sidecar.core.view import View
+from sidecar.http.middleware import PUSHES
 from sidecar.ports import Census, Counts, Metrics
 from sidecar.traffic import Traffic
 from tests.core.updates import NOON, update, view_of
@@ -34,11 +35,11 @@ class Counted:
     def __init__(self, counts: Mapping[tuple[str, str], int] | None = None, *jobs: View) -> None:
         self.numbers = dict(counts or {})
         self.stalled: dict[tuple[str, str], int] = {}
-        self.settling_until = 0.0
+        self.settling = Settling()
         self.jobs = list(jobs)
 
     async def counts(self) -> Counts:
-        return Counts(jobs=self.numbers, stalled=self.stalled, settling_until=self.settling_until)
+        return Counts(jobs=self.numbers, stalled=self.stalled, settling=self.settling)
 
     async def outstanding(self, limit: int) -> list[View]:
         return self.jobs[:limit]
@@ -149,13 +150,25 @@ async def test_every_known_label_set_begins_at_0() -> None:
     assert exposition.values("progress_updates_total", "job_type") == {"default": 0, "import": 0, "other": 0}
     assert exposition.values("progress_updates_total", "result") == dict.fromkeys(results, 0)
     assert exposition.values("progress_updates_rejected_total", "reason") == dict.fromkeys(
-        ["validation", "auth", "too_large", "conflict", "unavailable"], 0
+        ["validation", "auth", "rate_limited", "too_large", "conflict", "unavailable"], 0
     )
     assert exposition.values("progress_stream_connections", "transport") == {"sse": 0, "websocket": 0}
     assert exposition.values("progress_stream_disconnects_total", "reason") == dict.fromkeys(
         ["client", "done", "slow_consumer", "lifetime", "expired", "shutdown", "error"], 0
     )
     assert exposition.values("progress_loop_crashes_total", "loop") == {"hub": 0}
+    for outcome in ("completed", "failed", "cancelled", "lost"):
+        assert exposition.value("progress_job_duration_seconds_count", job_type="import", outcome=outcome) == 0
+    operations = {"update", "update_many", "get", "page", "delete", "since", "timeline", "projects"}
+    operations |= {"counts", "outstanding"}
+    assert set(exposition.values("progress_store_operation_duration_seconds_count", "operation")) == operations
+    assert set(exposition.values("progress_store_errors_total", "operation")) == operations
+    labels = {"operation": "outstanding", "surface": "metrics", "reason": "unavailable"}
+    assert exposition.value("progress_fallbacks_total", **labels) == 0
+    requests = "progress_http_request_duration_seconds_bucket"
+    for pushed in PUSHES:
+        for code in ("200", "500", "503"):
+            assert exposition.value(requests, method="POST", route=pushed, code=code, le="0.25") == 0
     assert exposition.values("progress_label_overflow_total", "label") == {"job_type": 0, "stage": 0, "item": 0}
 
 
@@ -184,10 +197,15 @@ async def test_streams_count_while_they_are_open() -> None:
 async def test_refusals_and_crashes_count_by_their_reason() -> None:
     metrics = new_metrics()
     metrics.rejected("too_large")
+    metrics.rejected("validation", "default")
+    metrics.rejected("validation", "invented")
     metrics.loop_crashed("hub")
     exposition = await scraped(metrics)
     assert exposition.value("progress_updates_rejected_total", reason="too_large") == 1
-    assert exposition.value("progress_updates_total", job_type="other", result="rejected") == 1
+    assert exposition.values("progress_updates_rejected_total", "reason")["validation"] == 2
+    assert exposition.value("progress_updates_total", job_type="default", result="rejected") == 1
+    assert exposition.value("progress_updates_total", job_type="other", result="rejected") == 2
+    assert "invented" not in exposition.text
     assert exposition.value("progress_loop_crashes_total", loop="hub") == 1
 
 
@@ -208,7 +226,7 @@ async def test_methods_that_http_does_not_know_are_other() -> None:
     for number in range(100):
         metrics.request_finished(f"BREW{number}", "/v1/jobs", 405, 0.001)
     exposition = await scraped(metrics)
-    assert exposition.values("progress_http_request_duration_seconds_count", "method") == {"other": 100}
+    assert exposition.values("progress_http_request_duration_seconds_count", "method") == {"POST": 0, "other": 100}
 
 
 async def test_the_buckets_are_those_of_the_contract() -> None:
@@ -487,7 +505,8 @@ async def test_begins_ends_items_and_stores_are_counted() -> None:
     assert exposition.value("progress_jobs_started_total", job_type="default") == 1
     assert exposition.value("progress_jobs_finished_total", job_type="default", outcome="cancelled") == 1
     assert exposition.value("progress_job_duration_seconds_sum", job_type="default", outcome="completed") == 30
-    assert exposition.values("progress_job_duration_seconds_count", "outcome") == {"completed": 1}
+    ends = exposition.values("progress_job_duration_seconds_count", "outcome")
+    assert ends == {"completed": 1, "failed": 0, "cancelled": 0, "lost": 0}
     assert exposition.value("progress_items_total", job_type="default", item="files") == 3
     assert exposition.value("progress_http_requests_in_flight") == 1
     assert exposition.value("progress_store_operation_duration_seconds_count", store="redis", operation="get") == 1
@@ -523,12 +542,30 @@ async def test_exemplars_lead_to_the_spans_of_requests_and_stages() -> None:
 
 async def test_no_threshold_is_in_force_while_things_settle() -> None:
     census = Counted({}, view_of(update("w", 1, current=1)))
-    census.settling_until = time.time() + 60
+    census.settling = Settling(time.time() - 3599, time.time() + 1e6)
     metrics = new_metrics()
     metrics.attach(census, {}, lambda _: Limits(), 10)
     exposition = await scraped(metrics)
     threshold = exposition.value("progress_job_stall_threshold_seconds", job_id="job-1", job_type="default")
     assert threshold == float("inf")
+    census.settling = Settling(time.time() - 3601, time.time() + 1e6)  # it might have got on long ago
+    exposition = await scraped(metrics)
+    assert exposition.value("progress_job_stall_threshold_seconds", job_id="job-1", job_type="default") == 600
+
+
+async def test_types_of_the_past_take_no_place_and_are_told_under_other() -> None:
+    old = {f"old-{number}": float(number) for number in range(100, 300)}
+    metrics = new_metrics(Counted({("import", "queued"): 1}), job_types=["default", "nightly"])
+    past = NoPast(queued={**old, "import": 9.0}, succeeded={**old, "nightly": 7.0}, expected={"nightly": 60.0})
+    metrics.attach(metrics._census or Counted(), {}, past=past)
+    exposition = await scraped(metrics)
+    queued = exposition.values("progress_jobs_queued_oldest_timestamp_seconds", "job_type")
+    assert queued == {"import": 9, "other": 100}, "the oldest of those that have no name of their own"
+    succeeded = exposition.values("progress_last_success_timestamp_seconds", "job_type")
+    assert succeeded == {"nightly": 7, "other": 299}, "the last of them"
+    for number in range(49):
+        metrics.pushed(f"new-{number}", Reason.APPLIED)
+    assert (await scraped(metrics)).values("progress_updates_total", "job_type")["other"] == 0
 
 
 async def test_since_when_jobs_wait_and_when_one_got_through_is_told() -> None:

@@ -159,6 +159,8 @@ def _attempt_in(stored: dict[str, Any], receipts: str) -> Attempt:
         opened_at=stored.get("opened_at"),
         resumed_at=stored.get("resumed_at"),
         cancel_asked_at=stored.get("cancel_asked_at"),
+        waiting_since=stored.get("waiting_since"),
+        waited_seconds=stored.get("waited_seconds", 0.0),
         stall=_stall_in(stored.get("stall")),
         usual=tuple(_made(Usual, each) for each in stored.get("usual", ())),
         halfway=None if stored.get("halfway") is None else _made(Promise, stored["halfway"]),

@@ -7,6 +7,8 @@ from sidecar.adapters import keys
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.redis_documents import read_all
 from sidecar.adapters.redis_link import Client, RedisLink
+from sidecar.adapters.redis_logbook import watch_of
+from sidecar.core.stalls import Settling
 from sidecar.core.view import View
 from sidecar.ports import Counts
 
@@ -21,15 +23,16 @@ async def read_counts(redis: Client) -> Counts:
     async with redis.pipeline(transaction=False) as pipe:
         for project in projects:
             pipe.hgetall(ProjectKeys(project).index("counts"))
-        pipe.hget(keys.WATCHDOG, "settling")
-        *answers, settling = await pipe.execute()
+        pipe.hgetall(keys.WATCHDOG)
+        *answers, noted = await pipe.execute()
+    watch = watch_of(noted)
     for answer in answers:
         for field, number in answer.items():
             job_type, status, *reason = field.decode().split("|")
             jobs[job_type, status] = jobs.get((job_type, status), 0) + int(number)
             if reason:
                 stalled[job_type, reason[0]] = stalled.get((job_type, reason[0]), 0) + int(number)
-    return Counts(jobs=jobs, stalled=stalled, settling_until=float(settling or 0.0))
+    return Counts(jobs=jobs, stalled=stalled, settling=Settling() if watch is None else watch.settling)
 
 
 async def read_outstanding(link: RedisLink, limit: int) -> list[View]:

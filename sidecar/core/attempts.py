@@ -47,6 +47,8 @@ def joined(a: Attempt, b: Attempt) -> Attempt:
         opened_at=stages.earliest(a.opened_at, b.opened_at),
         resumed_at=stages.latest(a.resumed_at, b.resumed_at),
         cancel_asked_at=stages.earliest(a.cancel_asked_at, b.cancel_asked_at),
+        waiting_since=stages.latest(a.waiting_since, b.waiting_since),
+        waited_seconds=max(a.waited_seconds, b.waited_seconds),
         stall=None if final is not None else max(filter(None, (a.stall, b.stall)), key=lambda x: x[1:], default=None),
         usual=max(a.usual, b.usual),
         halfway=min((side.halfway for side in (a, b) if side.halfway and side.rewound == rewound), default=None),

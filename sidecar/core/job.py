@@ -232,7 +232,11 @@ class Promise(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """One try at the job: all that starts again when the work does."""
+    """One try at the job: all that starts again when the work does.
+
+    `waiting_since` is when it last began to wait, paused or blocked (Unix seconds); `waited_seconds` is how long the
+    waits took that are over, from the begin of its work on.
+    """
 
     number: int
     newest: Rank
@@ -256,6 +260,8 @@ class Attempt(NamedTuple):
     opened_at: float | None = None
     resumed_at: float | None = None
     cancel_asked_at: float | None = None
+    waiting_since: float | None = None
+    waited_seconds: float = 0.0
     stall: Stall | None = None
     usual: tuple[Usual, ...] = ()
     halfway: Promise | None = None

@@ -80,15 +80,24 @@ def _promised(after: View, now: float) -> View:
 def _clocked(before: View | None, after: View, now: float, attempt: Attempt, *, has_moved: bool) -> Attempt:
     """Return the attempt with what judges of stalls go by: since when which clock runs, and whether a stall is over."""
     if before is None or before.job.attempt.number != attempt.number:
-        return attempt._replace(opened_at=now)
+        return attempt._replace(opened_at=now, waiting_since=now if after.status in WAITING else None)
     was = before.job.attempt
-    if attempt.stall is not None and attempt.stall == was.stall and is_settled(before, after, has_moved=has_moved):
+    if attempt.stall is not None and attempt.stall == was.stall and is_settled(before, after, now, has_moved=has_moved):
         attempt = attempt._replace(stall=None)
     if attempt.cancel_requested and not was.cancel_requested:
         attempt = attempt._replace(cancel_asked_at=now)
-    if before.status in WAITING and after.status not in WAITING:
-        attempt = attempt._replace(resumed_at=now)
-    return attempt
+    return _waited(before, after, attempt, now)
+
+
+def _waited(before: View, after: View, attempt: Attempt, now: float) -> Attempt:
+    """Return the attempt with when a wait began, or how long it took in all if it is over."""
+    if after.status in WAITING:
+        return attempt if before.status in WAITING else attempt._replace(waiting_since=now)
+    if before.status not in WAITING:
+        return attempt
+    since = before.job.updated_at if attempt.waiting_since is None else attempt.waiting_since
+    since = max(since, attempt.started_at or now, attempt.resumed_at or 0.0)
+    return attempt._replace(resumed_at=now, waited_seconds=attempt.waited_seconds + max(0.0, now - since))
 
 
 def _identities(lines: list[Line], worker_line: Line | None, origin: str, attempt: int) -> Iterator[str]:

@@ -4,15 +4,23 @@ Judged by the server's clock only, by when it was told: workers' own clocks are 
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
+from math import inf
 from typing import NamedTuple, assert_never
 
-from sidecar.core.job import NOTHING, Json, Stall, StallReason, Status
+from sidecar.core.job import NOTHING, Attempt, Json, Stall, StallReason, Status
 from sidecar.core.silence import WAITING
 from sidecar.core.stages import word
 from sidecar.core.view import View
 
 INTERVALS = 3
 """How many of a worker's declared intervals may pass without a word."""
+
+
+OVERDUE_AGAIN_SECONDS = 60.0
+
+ENOUGH_SECONDS = 3600.0
+"""After an outage of the observer that was no longer than this things settle for as long as it was."""
 
 
 class Limits(NamedTuple):
@@ -35,23 +43,60 @@ class Limits(NamedTuple):
 DEFAULT = Limits()
 
 
+class Settling(NamedTuple):
+    """When the observer saw again, and until when it settles: for as long as it saw nothing (Unix seconds)."""
+
+    since: float = 0.0
+    until: float = 0.0
+
+
 def judged(shown: View, now: float, limits: Limits) -> Stall | None:
     """Return what a job is stuck at, None if it is not; of several reasons the one that tells most."""
-    return next((stall for stall in _clocks(shown, limits) if stall.since + stall.threshold_seconds <= now), None)
+    return next((clock for clock in _clocks(shown, limits) if _end(clock) <= now), None)
 
 
 def due_at(shown: View, limits: Limits) -> float | None:
     """Return when a job should be looked at next (Unix seconds) if nothing is heard of it, None if never.
 
+    At once if the clock was set anew that says what it is stuck at: it may be stuck no more.
+    """
+    present = shown.job.attempt.stall
+    if present is not None and not shown.is_finished:
+        ends = [_end(clock) for clock in _clocks(shown, limits) if clock.reason is present.reason]
+        if not ends or min(ends) > _end(present):
+            return shown.job.updated_at
+    return again_at(shown, limits, shown.job.updated_at)
+
+
+def again_at(shown: View, limits: Limits, now: float) -> float | None:
+    """Return when to look again at a job that is as it is known to be (Unix seconds), None if never.
+
+    What is overdue soon, news or not: how long such jobs take is learnt as others complete.
+    """
+    news, present = news_at(shown, limits), shown.job.attempt.stall
+    if present is None or present.reason is not StallReason.OVERDUE or shown.is_finished:
+        return news
+    return min(now + OVERDUE_AGAIN_SECONDS, inf if news is None else news)
+
+
+def news_at(shown: View, limits: Limits) -> float | None:
+    """Return when the first clock will have run out (Unix seconds), None if none runs.
+
     Of a job that is stuck only a reason that tells more than the present one is news.
     """
     present = shown.job.attempt.stall
-    ends: list[float] = []
-    for stall in _clocks(shown, limits):
-        if present is not None and stall.reason is present.reason:
-            break
-        ends.append(stall.since + stall.threshold_seconds)
-    return min(ends, default=None)
+    tells_more = takewhile(lambda clock: present is None or clock.reason is not present.reason, _clocks(shown, limits))
+    return min(map(_end, tells_more), default=None)
+
+
+def calm_until(clock: Stall, shown: View, limits: Limits, settling: Settling) -> float:
+    """Return until when nothing is said to be stuck by a clock that may have run while nobody looked.
+
+    For as long as that was. Of more than an hour no longer than the clock may run, or the job be silent: by then
+    whoever lives has spoken, and after a weekend nobody should wait until Wednesday.
+    """
+    enough = max(clock.threshold_seconds, _silence(shown, limits), ENOUGH_SECONDS)
+    return min(settling.until, settling.since + enough)
 
 
 def threshold(shown: View, limits: Limits) -> float | None:
@@ -61,8 +106,11 @@ def threshold(shown: View, limits: Limits) -> float | None:
     return limits.stages.get(shown.stage or "", limits.no_progress_seconds)
 
 
-def is_settled(before: View, after: View, *, has_moved: bool) -> bool:
-    """Whether what happened between two views settles the stall that the job had."""
+def is_settled(before: View, after: View, now: float, *, has_moved: bool) -> bool:
+    """Whether what happened between two views settles the stall that the job had.
+
+    What cannot be told without the limits of its type is for whoever judges it next.
+    """
     stall = before.job.attempt.stall
     if stall is None or after.is_finished or after.status in WAITING:
         return True
@@ -73,7 +121,10 @@ def is_settled(before: View, after: View, *, has_moved: bool) -> bool:
             return has_moved
         case StallReason.NOT_STARTED:
             return after.status is not Status.QUEUED
-        case StallReason.OVERDUE | StallReason.DEADLINE | StallReason.CANCEL_STUCK:
+        case StallReason.DEADLINE:
+            later = _deadline(after)
+            return _deadline(before) == stall and (later is None or _end(later) > now)
+        case StallReason.OVERDUE | StallReason.CANCEL_STUCK:
             return False
         case _:
             assert_never(stall.reason)
@@ -94,9 +145,17 @@ def _clocks(shown: View, limits: Limits) -> Iterator[Stall]:
     yield Stall(StallReason.SILENT, max(job.last_contact_at, attempt.resumed_at or 0.0), _silence(shown, limits))
     since = max(job.last_progress_at, opened, attempt.started_at or 0.0)
     yield Stall(StallReason.NO_PROGRESS, since, limits.stages.get(shown.stage or "", limits.no_progress_seconds))
-    yield from _deadlines(shown)
-    if limits.overdue_seconds is not None and attempt.started_at is not None:
-        yield Stall(StallReason.OVERDUE, attempt.started_at, limits.overdue_seconds)
+    deadline = _deadline(shown)
+    if deadline is not None:
+        yield deadline
+    began = _began(attempt)
+    if limits.overdue_seconds is not None and began is not None:
+        yield Stall(StallReason.OVERDUE, began, limits.overdue_seconds)
+
+
+def _began(attempt: Attempt) -> float | None:
+    """Return when the work would have begun, had it never waited; None if it has not begun."""
+    return None if attempt.started_at is None else attempt.started_at + attempt.waited_seconds
 
 
 def _silence(shown: View, limits: Limits) -> float:
@@ -104,14 +163,19 @@ def _silence(shown: View, limits: Limits) -> float:
     return limits.silent_seconds if interval is None else max(INTERVALS * interval, limits.silent_floor_seconds)
 
 
-def _deadlines(shown: View) -> Iterator[Stall]:
-    facts, started = shown.job.facts, shown.job.attempt.started_at
+def _deadline(shown: View) -> Stall | None:
+    """Return the clock of the first of its deadlines, None if it has none."""
+    facts, began = shown.job.facts, _began(shown.job.attempt)
     deadline = _number(word(facts, "deadline_at"))
-    if deadline is not None:
-        yield Stall(StallReason.DEADLINE, deadline, 0.0)
+    clocks = [] if deadline is None else [Stall(StallReason.DEADLINE, deadline, 0.0)]
     longest = _number(word(facts, "max_runtime_seconds"))
-    if longest is not None and started is not None:
-        yield Stall(StallReason.DEADLINE, started, longest)
+    if longest is not None and began is not None:
+        clocks.append(Stall(StallReason.DEADLINE, began, longest))
+    return min(clocks, key=_end, default=None)
+
+
+def _end(clock: Stall) -> float:
+    return clock.since + clock.threshold_seconds
 
 
 def _number(value: Json) -> float | None:

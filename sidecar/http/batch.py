@@ -30,7 +30,7 @@ class Batch:
         good = await self._parse(lines)
         pushed = await self.services.tracker.push_many(list(good.values()), self.may)
         for number, (index, each) in enumerate(zip(good, pushed, strict=True)):
-            self._answer(index, each)
+            self._answer(index, each, good[index].job_type)
             await _breathe(number)
         return [self.results[index] for index in range(len(lines))]
 
@@ -42,7 +42,7 @@ class Batch:
             try:
                 good[index] = self._update(index, line)
             except SidecarError as error:
-                self._refuse(index, error)
+                self._refuse(index, error, bodies.named_type(line))
         return good
 
     def _update(self, index: int, line: Line) -> Update:
@@ -50,17 +50,17 @@ class Batch:
         key = None if self.key is None else f"{self.key}:{index}"
         return updates.update(report, job_id=report.job_id, key=key)
 
-    def _answer(self, index: int, pushed: Pushed | Exception) -> None:
+    def _answer(self, index: int, pushed: Pushed | Exception, job_type: str | None) -> None:
         match pushed:
             case Pushed():
                 self.results[index] = answers.pushed(pushed.written, pushed.next_update_after_seconds)
             case SidecarError():
-                self._refuse(index, pushed)
+                self._refuse(index, pushed, job_type)
             case _:
                 raise pushed
 
-    def _refuse(self, index: int, error: SidecarError) -> None:
-        self.services.metrics.rejected(rejection(problem.status_of(error)))
+    def _refuse(self, index: int, error: SidecarError, job_type: str | None) -> None:
+        self.services.metrics.rejected(rejection(problem.status_of(error)), job_type)
         self.results[index] = problem.document(error, self.request_id)
 
 

@@ -4,6 +4,7 @@ from enum import Enum
 from typing import assert_never
 from urllib.parse import parse_qsl
 
+from sidecar.core.errors import SidecarError
 from sidecar.core.job import Json
 from sidecar.http import wire
 from sidecar.http.problem import FieldError, InvalidRequest, NotReadable, TooLarge, UnsupportedType
@@ -82,6 +83,17 @@ def report_of_line(line: Line, most_bytes: int) -> Report:
     if report.job_id is None:
         raise InvalidRequest(FieldError("job_id", "is required"))
     return report
+
+
+def named_type(update: Line) -> str:
+    """Return the job type that a refused update names, as far as that can be read, else "": it is only counted."""
+    try:
+        is_form = isinstance(update, bytes) and update.lstrip()[:1] not in (b"{", b"[")
+        fields = (form(update) if is_form else wire.value_from_json(update)) if isinstance(update, bytes) else update
+    except SidecarError:
+        return ""
+    named = fields.get("job_type") if isinstance(fields, dict) else None
+    return named if isinstance(named, str) else ""
 
 
 def form(body: bytes) -> dict[str, Json]:

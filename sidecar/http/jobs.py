@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
+from sidecar.core.errors import SidecarError
 from sidecar.core.job import Event, Request
 from sidecar.http import answers, bodies, queries, tracing, updates
 from sidecar.http.auth import Right
 from sidecar.http.batch import Batch
 from sidecar.http.problem import FieldError, InvalidRequest
 from sidecar.http.requests import body_of, json_answer
-from sidecar.http.services import PRINCIPAL, REQUEST_ID, SERVICES
+from sidecar.http.services import NAMED_TYPE, PRINCIPAL, REQUEST_ID, SERVICES
 from sidecar.http.watch import long_poll
 from sidecar.http.watch.job import WantedJob
 from sidecar.http.wire import Report
@@ -184,7 +185,14 @@ async def _report(request: web.Request) -> Report:
     """Return the one report in the body, once it is clear that the sender may push at all."""
     _may(request, Right.PUSH)
     body = await body_of(request, request.app[SERVICES].max_update_bytes)
-    return bodies.report_of(body, request.headers.get("Content-Type", ""))
+    content_type = request.headers.get("Content-Type", "")
+    try:
+        report = bodies.report_of(body, content_type)
+    except SidecarError:
+        request[NAMED_TYPE] = bodies.named_type(body)
+        raise
+    request[NAMED_TYPE] = report.job_type or ""
+    return report
 
 
 async def _push(request: web.Request, report: Report, job_id: str) -> Pushed:

@@ -15,7 +15,7 @@ from sidecar.http import auth, cross_origin, problem, sign_in, tracing, updates,
 from sidecar.http.auth import Principal
 from sidecar.http.problem import NotReadable
 from sidecar.http.requests import STREAMS, route
-from sidecar.http.services import IS_STARTED, PRINCIPAL, REQUEST_ID, SERVICES, TICKET
+from sidecar.http.services import IS_STARTED, NAMED_TYPE, PRINCIPAL, REQUEST_ID, SERVICES, TICKET
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +124,8 @@ def rejection(status: int) -> str:
             return "auth"
         case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return "too_large"
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            return "rate_limited"
         case HTTPStatus.CONFLICT:
             return "conflict"
         case HTTPStatus.SERVICE_UNAVAILABLE:
@@ -159,7 +161,7 @@ def _problem(request: web.Request, error: SidecarError) -> web.Response:
         logger.debug("a response broke off", extra={"fields": {"error": str(error)}})
         raise ConnectionResetError from None
     if request.method == "POST" and route(request) in PUSHES:
-        request.app[SERVICES].metrics.rejected(rejection(status))
+        request.app[SERVICES].metrics.rejected(rejection(status), request.get(NAMED_TYPE))
     logger.debug("a request was refused", extra={"fields": {"status": status.value, "error": str(error)}})
     response = _json_problem(problem.document(error, request[REQUEST_ID]), status)
     response.headers.update(problem.headers_of(error))

@@ -92,3 +92,5 @@ TICKET = web.RequestKey("ticket", str)
 
 REQUEST_ID = web.RequestKey("request_id", str)
 IS_STARTED = web.RequestKey("is_started", bool)
+NAMED_TYPE = web.RequestKey("named_type", str)
+"""The job type that a push names."""

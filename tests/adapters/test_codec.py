@@ -86,6 +86,7 @@ def test_a_job_that_the_first_release_stored_is_read() -> None:
     shown = view(decode_job((Path(__file__).parent / "job_of_format_1").read_bytes()))
     assert (shown.status, shown.stage, shown.percent, shown.current) == (Status.RUNNING, "solve", 60.0, 2)
     assert shown.items == {"rows": 12}
+    assert (shown.job.attempt.waiting_since, shown.job.attempt.waited_seconds) == (None, 0.0)
     again = update("job-1", writer="w", seq=3, stage="solve", current=2, digest="3")
     assert push(again)(shown).reason is Reason.DUPLICATE
 

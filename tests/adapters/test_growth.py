@@ -16,6 +16,7 @@ from sidecar.adapters.redis_agenda import RedisAgenda
 from sidecar.adapters.redis_lease import RedisLease
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.redis_logbook import RedisLogbook
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.live import SqlLive
 from sidecar.core.stalls import Limits, due_at
@@ -67,8 +68,8 @@ def more(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
 
 async def look(link: RedisLink, live: RedisLive) -> dict[str, int]:
     """Let 100 jobs be found stuck; return what Redis was asked for."""
-    agenda, moment = RedisAgenda(link), [NOON]
-    watchdog = Watchdog(agenda, live, RedisLease(link, "watchdog"), lambda _: LIMITS, lambda: moment[0], 5.0)
+    agenda, book, lease, moment = RedisAgenda(link), RedisLogbook(link), RedisLease(link, "watchdog"), [NOON]
+    watchdog = Watchdog(agenda, book, book, live, lease, lambda _: LIMITS, lambda: moment[0], 5.0)
     before = await asked(link)
     for moment[0] in (NOON + 295, NOON + 300, NOON + 305):
         await watchdog.evaluate()

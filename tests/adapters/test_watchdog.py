@@ -1,6 +1,8 @@
 """The watchdog over a real Valkey, with a clock of the test's own."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -10,25 +12,33 @@ from sidecar.adapters.redis_agenda import RedisAgenda
 from sidecar.adapters.redis_lease import RedisLease
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.redis_logbook import RedisLogbook
+from sidecar.adapters.sql.database import Database
+from sidecar.adapters.sql.logbook import SqlLogbook
+from sidecar.core.errors import HistoryUnavailable
 from sidecar.core.job import Status
 from sidecar.core.stalls import Limits, due_at
+from sidecar.recorder import joining
 from sidecar.tasks import ended
-from sidecar.watchdog import Watchdog
+from sidecar.watchdog import KEPT_EVERY_SECONDS, Watchdog
 from tests.adapters.contract_live_store import ids, query
 from tests.adapters.updates import NOON, finish, push, update
 
 LIMITS = Limits(silent_seconds=300.0, no_progress_seconds=600.0)
+OF_HOURS = Limits(silent_seconds=7_200.0, no_progress_seconds=7_200.0)
 INTERVAL = 5.0
 
 
 class Deployment:
     """A watchdog over one Valkey; `now` is what its clock says."""
 
-    def __init__(self, link: RedisLink) -> None:
+    def __init__(self, link: RedisLink, database: Database) -> None:
         self.now = NOON
+        self.limits = LIMITS
         self.link = link
-        self.live = RedisLive(link, self.clock, due_at=lambda shown: due_at(shown, LIMITS))
+        self.live = RedisLive(link, self.clock, due_at=lambda shown: due_at(shown, self.limits))
         self.agenda = RedisAgenda(link)
+        self.database = database
         self.watchdog = self.another()
 
     def clock(self) -> float:
@@ -37,7 +47,8 @@ class Deployment:
     def another(self) -> Watchdog:
         """Return the watchdog of another sidecar."""
         lease = RedisLease(self.link, "watchdog")
-        return Watchdog(self.agenda, self.live, lease, lambda _: LIMITS, self.clock, INTERVAL)
+        logbooks = (RedisLogbook(self.link), SqlLogbook(self.database))
+        return Watchdog(self.agenda, *logbooks, self.live, lease, lambda _: self.limits, self.clock, INTERVAL)
 
     async def push(self, job_id: str, **fields: object) -> None:
         """Report progress now."""
@@ -67,10 +78,20 @@ class Deployment:
         """Return the ids of the jobs that are listed as stalled."""
         return set(ids((await self.live.page(query(stalled=True))).jobs))
 
+    async def empty_redis(self) -> None:
+        """Let Redis come back without its data, and fill it from what is known elsewhere."""
+        jobs = [each.view.job for each in (await self.live.page(query())).jobs]
+        await self.link.commands.flushall()
+        self.live.forget_all()
+        await self.live.update_many([(job.job_id, joining(job, self.clock)) for job in jobs])
+
 
 @pytest.fixture
-def place(link: RedisLink) -> Deployment:
-    return Deployment(link)
+async def place(link: RedisLink, tmp_path: Path) -> AsyncIterator[Deployment]:
+    database = Database(f"sqlite:///{tmp_path}/history.db", timeout_seconds=5.0)
+    await database.start()
+    yield Deployment(link, database)
+    await database.close()
 
 
 async def test_job_counts_as_stalled_when_it_looks_so_twice_in_a_row(place: Deployment) -> None:
@@ -103,6 +124,55 @@ async def test_next_word_settles_it(place: Deployment) -> None:
     assert await place.reason() == "silent"
 
 
+async def test_deadline_that_is_moved_settles_that_it_was_missed_at_once(place: Deployment) -> None:
+    await place.push("j", current=1, facts={"deadline_at": NOON + 100})
+    await place.evaluate(100, 105)
+    assert await place.reason() == "deadline"
+    await place.push("j", facts={"deadline_at": NOON + 200})
+    assert (await place.reason(), await place.stalled()) == (None, set())
+    await place.watch(200, since=105)
+    assert await place.reason() is None
+    await place.evaluate(205)
+    assert await place.reason() == "deadline"
+
+
+async def test_job_is_overdue_no_more_once_such_jobs_are_known_to_take_longer(place: Deployment) -> None:
+    place.limits = OF_HOURS._replace(overdue_seconds=100.0)
+    await place.push("j", current=1)
+    await place.evaluate(100, 105, 110)
+    assert await place.reason() == "overdue"
+    place.limits = OF_HOURS._replace(overdue_seconds=500.0)
+    await place.watch(170, since=110)
+    assert (await place.reason(), await place.stalled()) == (None, set())
+    assert [event.type for event in await place.live.timeline("j", 0, 100)][-2:] == ["stalled", "recovered"]
+    await place.watch(505, since=170)
+    assert await place.reason() == "overdue"
+
+
+async def test_stall_that_no_longer_holds_clears_at_the_next_look_after_a_word(place: Deployment) -> None:
+    place.limits = OF_HOURS._replace(overdue_seconds=100.0)
+    await place.push("j", current=1)
+    await place.evaluate(100, 105)
+    place.limits = OF_HOURS
+    await place.push("j", current=2)
+    assert await place.reason() == "overdue"
+    await place.evaluate(110)
+    assert await place.reason() is None
+
+
+async def test_what_is_stuck_is_judged_anew_by_whoever_takes_charge(place: Deployment) -> None:
+    await place.push("silent", current=1)
+    await place.push("talks", current=1)
+    await place.watch(400)
+    await place.push("talks", current=1)
+    await place.watch(610, since=400)
+    assert (await place.reason("silent"), await place.reason("talks")) == ("silent", "no_progress")
+    place.limits = OF_HOURS  # as another sidecar was told
+    await place.agenda.enrol(place.now)
+    await place.evaluate(615)
+    assert await place.stalled() == set()
+
+
 async def test_heartbeats_keep_a_job_from_being_silent_and_not_from_making_no_progress(place: Deployment) -> None:
     await place.push("j", current=1)
     for moment in range(5, 600, 5):
@@ -125,7 +195,7 @@ async def test_only_what_is_due_is_read(place: Deployment) -> None:
     for number in range(300):
         place.now = NOON + (number >= 20) * 250
         await place.push(f"j{number}", current=1, project=f"p{number % 3}")
-    assert {view.job.job_id for view in await place.agenda.due(NOON + 300, 500)} == {f"j{n}" for n in range(20)}
+    assert {due.view.job.job_id for due in await place.agenda.due(NOON + 300, 500)} == {f"j{n}" for n in range(20)}
     await place.evaluate(295, 300, 305)
     assert len(await place.stalled()) == 20
 
@@ -147,6 +217,50 @@ async def test_outage_of_the_observer_raises_no_alarm_for_as_long_as_it_was(plac
     assert await place.reason() == "silent"
 
 
+@pytest.mark.parametrize("is_new", [True, False], ids=["new process", "same process"])
+async def test_redis_that_comes_back_empty_raises_no_alarm_for_as_long_as_nobody_looked(
+    place: Deployment, *, is_new: bool
+) -> None:
+    await place.push("j", current=1)
+    await place.watch(100)
+    back = 100 + 2_000
+    place.now = NOON + back
+    await place.empty_redis()
+    if is_new:
+        place.watchdog = place.another()
+    await place.watch(back + 1_995, since=back - INTERVAL)
+    assert await place.stalled() == set()
+    await place.watch(back + 1_995 + KEPT_EVERY_SECONDS + 3 * INTERVAL, since=back + 1_995)
+    assert await place.reason() == "silent"
+
+
+async def test_redis_that_loses_its_data_while_things_settle_changes_nothing(place: Deployment) -> None:
+    await place.push("j", current=1)
+    await place.watch(100)
+    await place.evaluate(500)
+    await place.empty_redis()
+    await place.watch(890, since=500)
+    assert await place.reason() is None
+    await place.watch(920, since=890)
+    assert await place.reason() == "silent"
+
+
+async def test_watchdog_remembers_itself_when_redis_is_empty_and_sql_away(place: Deployment) -> None:
+    await place.push("j", current=1)
+    await place.watch(100)
+    place.now = NOON + 500
+    await place.empty_redis()
+    place.database = lost = Database("sqlite:////nowhere/history.db", timeout_seconds=1.0)
+    with pytest.raises(HistoryUnavailable):
+        await place.evaluate(500, watchdog=place.another())
+    place.watchdog._kept = SqlLogbook(lost)
+    await place.watch(895, since=500)
+    assert await place.reason() is None
+    await place.watch(945, since=895)
+    assert await place.reason() == "silent"
+    await lost.close()
+
+
 async def test_job_that_spoke_while_things_settled_is_not_stalled(place: Deployment) -> None:
     await place.push("j", current=1)
     await place.watch(100)
@@ -165,7 +279,7 @@ async def test_deleted_job_leaves_the_agenda(place: Deployment) -> None:
 async def test_id_without_a_job_is_struck_off(place: Deployment) -> None:
     await place.push("j", current=1)
     await place.link.commands.zadd(ProjectKeys("default").index("due"), {"ghost": 1.0})
-    assert [view.job.job_id for view in await place.agenda.due(NOON + 1e9, 10)] == ["j"]
+    assert [due.view.job.job_id for due in await place.agenda.due(NOON + 1e9, 10)] == ["j"]
     assert await place.link.commands.zscore(ProjectKeys("default").index("due"), "ghost") is None
 
 
@@ -177,6 +291,43 @@ async def test_jobs_that_an_older_release_left_are_entered(place: Deployment) ->
     assert await place.agenda.enrol(NOON) == 0
     await place.evaluate(295, 300, 305)
     assert await place.stalled() == {"j", "k"}
+
+
+async def test_what_a_worker_says_while_its_job_is_looked_at_counts(place: Deployment) -> None:
+    place.limits = OF_HOURS
+    await place.push("j", current=1, facts={"interval_seconds": 1_000})
+    due = await place.agenda.due(NOON + 4_000, 10)
+    place.now = NOON + 4_001
+    await place.push("j", current=2, facts={"deadline_at": NOON + 4_010})
+    await place.agenda.postpone([(each, NOON + 8_000) for each in due])
+    assert [each.at for each in await place.agenda.due(NOON + 1e9, 10)] == [NOON + 4_010]
+    await place.agenda.postpone([(each, NOON + 8_000) for each in await place.agenda.due(NOON + 5_000, 10)])
+    assert [each.at for each in await place.agenda.due(NOON + 1e9, 10)] == [NOON + 8_000]
+
+
+class LostLease:
+    """A lease that somebody else takes after so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    async def hold(self) -> bool:
+        self.times -= 1
+        return self.times >= 0
+
+
+async def test_who_loses_the_lease_looks_no_further(place: Deployment) -> None:
+    changes = [(f"j{n}", push(update(f"j{n}", current=1), NOON)) for n in range(450)]
+    await place.live.update_many(changes)
+    await place.watch(295)
+    place.watchdog._lease = lease = LostLease(1)
+    await place.evaluate(300)
+    assert len(await place.agenda.due(place.now, 500)) == 50
+    lease.times = 10
+    await place.evaluate(305)  # of what it saw while it lost the lease nothing is remembered
+    assert await place.stalled() == set()
+    await place.evaluate(310)
+    assert len((await place.live.page(query(stalled=True, limit=1_000))).jobs) == 450
 
 
 async def test_one_sidecar_evaluates_and_another_takes_over(place: Deployment, valkey: EmbeddedValkey) -> None:
@@ -206,8 +357,10 @@ async def test_one_sidecar_evaluates_and_another_takes_over(place: Deployment, v
     await turn(1, 301)  # it is not in charge, so this is no second look
     assert await place.reason() is None
     await ended(running[0])
-    await place.link.commands.delete("progress:lease:watchdog")  # as it expires
-    await turn(1, 306)
+    too_late = asyncio.get_running_loop().time() + 20
+    while not dogs[1]._is_in_charge:  # as the lease has to end first
+        assert asyncio.get_running_loop().time() < too_late
+        await turn(1, 306)
     await turn(1, 311)
     assert await place.reason() == "silent"
     await ended(running[1])

@@ -9,7 +9,7 @@ from sidecar.core.attempts import joined
 from sidecar.core.document import document, row
 from sidecar.core.job import Job, Request, Stall, StallReason
 from sidecar.core.merge import Outcome
-from sidecar.core.stalls import DEFAULT, Limits, due_at, judged, threshold
+from sidecar.core.stalls import DEFAULT, Limits, Settling, calm_until, due_at, judged, threshold
 from sidecar.core.view import View, view
 from tests.core.updates import NOON, PLAN, job_of, lines, push, update, view_of
 
@@ -119,6 +119,66 @@ def test_clocks_begin_anew_when_a_job_goes_on() -> None:
     assert reason(view(job), 10_000 + 300) == "silent"
 
 
+def waited(*moments: tuple[float, str], facts: dict[str, Any] | None = None) -> Job:
+    """Return a job that began at noon and was in these statuses from then on, so many seconds later."""
+    job = job_of(update("w", 1, current=1, facts=facts or {}))
+    for seq, (seconds, status) in enumerate(moments, start=2):
+        job = push(job, update("w", seq, words={"status": status}), at=NOON + seconds).job
+    return job
+
+
+@pytest.mark.parametrize("status", ["paused", "blocked"])
+@pytest.mark.parametrize(
+    ("facts", "limits", "found"),
+    [
+        ({}, LIMITS._replace(overdue_seconds=200.0), "overdue"),
+        ({"max_runtime_seconds": 200.0}, LIMITS, "deadline"),
+    ],
+)
+def test_time_in_which_a_job_waits_is_no_runtime(
+    facts: dict[str, Any], limits: Limits, found: str, status: str
+) -> None:
+    shown = view(waited((100, status), (10_000, "running"), (10_050, status), (20_000, "running"), facts=facts))
+    assert reason(shown, 20_001, limits) is None
+    assert reason(shown, 20_049, limits) is None
+    assert due_at(shown, limits) == NOON + 20_050
+    assert judged(shown, NOON + 20_050, limits) == Stall(StallReason(found), NOON + 19_850, 200.0)
+
+
+def test_another_word_of_a_job_that_waits_is_the_same_wait() -> None:
+    shown = view(waited((100, "paused"), (500, "blocked"), (900, "paused"), (1_000, "running")))
+    assert shown.job.attempt.waited_seconds == 900.0
+
+
+def test_wait_counts_from_the_begin_of_the_work() -> None:
+    job = push(view_of(update("w", 1, words={"status": "paused"})).job, update("w", 2, current=1), at=NOON + 50).job
+    job = push(job, update("w", 3, words={"status": "running"}), at=NOON + 100).job
+    assert (job.attempt.started_at, job.attempt.waited_seconds) == (NOON + 100, 0.0)
+    assert reason(view(job), 100 + 200, LIMITS._replace(silent_seconds=1e6, overdue_seconds=200.0)) == "overdue"
+
+
+def test_next_attempt_has_not_waited() -> None:
+    job = waited((100, "paused"), (500, "running"))
+    again = push(job, update("w", 9, attempt=2, words={"status": "paused"}), at=NOON + 600).job
+    assert (again.attempt.waited_seconds, again.attempt.waiting_since) == (0.0, NOON + 600)
+
+
+def test_two_versions_of_a_job_agree_on_how_long_it_waited() -> None:
+    paused = waited((100, "paused"))
+    resumed = push(paused, update("w", 3, words={"status": "running"}), at=NOON + 400).job
+    again = push(paused, update("w", 4, words={"status": "paused"}), at=NOON + 500).job
+    both = merge.join(resumed, again)
+    assert both == merge.join(again, resumed)
+    assert push(both, update("w", 5, words={"status": "running"}), at=NOON + 600).job.attempt.waited_seconds == 500.0
+
+
+def test_job_that_an_older_release_left_waiting_has_waited_since_its_last_change() -> None:
+    paused = waited((100, "paused"))
+    paused = paused._replace(attempt=paused.attempt._replace(waiting_since=None))
+    resumed = push(paused, update("w", 3, words={"status": "running"}), at=NOON + 400).job
+    assert resumed.attempt.waited_seconds == 300.0
+
+
 def test_next_attempt_begins_with_fresh_clocks() -> None:
     job = stalled(job_of(update("w", 1, current=1)), 300).job
     again = push(job, update("w", 2, attempt=2), at=NOON + 5_000).job
@@ -151,8 +211,32 @@ def test_only_progress_settles_that_there_is_none() -> None:
     assert push(talking, update("w", 5, current=2), at=NOON + 620).job.attempt.stall is None
 
 
+@pytest.mark.parametrize(
+    ("facts", "cure"),
+    [
+        ({"deadline_at": NOON + 50}, {"deadline_at": NOON + 5_000}),
+        ({"deadline_at": NOON + 50}, {"deadline_at": None}),
+        ({"max_runtime_seconds": 50.0}, {"max_runtime_seconds": 5_000}),
+        ({"max_runtime_seconds": 50.0, "deadline_at": NOON + 60}, {"max_runtime_seconds": 55.0}),
+    ],
+)
+def test_another_deadline_settles_that_it_was_missed(facts: dict[str, Any], cure: dict[str, Any]) -> None:
+    job = stalled(job_of(update("w", 1, current=1, facts=facts)), 51).job
+    assert job.attempt.stall is not None
+    told = push(job, update("w", 2, facts=cure), at=NOON + 52)
+    assert (told.job.attempt.stall, lines(told)) == (None, ["recovered"])
+
+
+@pytest.mark.parametrize(
+    "facts", [{"deadline_at": NOON + 51}, {"deadline_at": NOON + 20}, {"max_runtime_seconds": 1e6}, {}]
+)
+def test_deadline_that_is_past_as_well_settles_nothing(facts: dict[str, Any]) -> None:
+    job = stalled(job_of(update("w", 1, current=1, facts={"deadline_at": NOON + 50})), 51).job
+    assert push(job, update("w", 2, current=2, facts=facts), at=NOON + 52).job.attempt.stall == job.attempt.stall
+
+
 @pytest.mark.parametrize("found", [StallReason.DEADLINE, StallReason.OVERDUE])
-def test_lateness_is_settled_by_the_end_alone(found: StallReason) -> None:
+def test_lateness_by_the_limits_of_a_type_is_settled_by_the_end_alone(found: StallReason) -> None:
     job = merge.stall(view_of(update("w", 1, current=1)), Stall(found, NOON, 1.0), NOON + 2).job
     moving = push(job, update("w", 2, current=2), at=NOON + 3).job
     assert moving.attempt.stall == job.attempt.stall
@@ -194,7 +278,21 @@ def test_finished_job_is_not_stalled_any_more() -> None:
 def test_stuck_job_is_due_again_only_for_what_tells_more() -> None:
     job = merge.stall(view_of(update("w", 1, current=1)), Stall(StallReason.NO_PROGRESS, NOON, 600.0), NOON + 600)
     assert due_at(job.view, LIMITS) == NOON + 300
-    assert due_at(stalled(job.job, 600, LIMITS._replace(silent_seconds=1.0)).view, LIMITS) is None
+    impatient = LIMITS._replace(silent_seconds=1.0)
+    assert due_at(stalled(job.job, 600, impatient).view, impatient) is None
+
+
+@pytest.mark.parametrize(
+    "limits", [LIMITS._replace(overdue_seconds=900.0), LIMITS], ids=["they take longer now", "nobody knows any more"]
+)
+def test_stuck_job_is_due_at_once_when_its_clock_is_another(limits: Limits) -> None:
+    job = merge.stall(view_of(update("w", 1, current=1)), Stall(StallReason.OVERDUE, NOON, 200.0), NOON + 200).job
+    moved = push(job, update("w", 2, current=2), at=NOON + 250)
+    assert due_at(moved.view, LIMITS._replace(overdue_seconds=200.0)) == NOON + 310
+    assert due_at(moved.view, LIMITS._replace(overdue_seconds=200.0, silent_seconds=10.0)) == NOON + 260
+    assert due_at(moved.view, limits) == NOON + 250
+    lost = merge.lose(moved.job, NOON + 1e6)
+    assert due_at(lost.view._replace(job=moved.job), limits) is None
 
 
 def test_two_versions_of_a_job_agree_on_its_stall() -> None:
@@ -205,6 +303,24 @@ def test_two_versions_of_a_job_agree_on_its_stall() -> None:
     assert joined(a, job.attempt).stall == a.stall
     ended = push(job, update("w", 2, words={"status": "completed"})).job.attempt
     assert joined(a, ended).stall is None
+
+
+@pytest.mark.parametrize(
+    ("outage", "facts", "limit", "settles"),
+    [
+        (400.0, {}, 300.0, 400.0),
+        (3_600.0, {}, 0.0, 3_600.0),
+        (250_000.0, {}, 300.0, 3_600.0),
+        (250_000.0, {}, 7_200.0, 7_200.0),
+        (250_000.0, {"interval_seconds": 3_600}, 0.0, 10_800.0),
+    ],
+)
+def test_things_settle_as_long_as_nobody_looked_or_until_who_lives_has_spoken(
+    outage: float, facts: dict[str, Any], limit: float, settles: float
+) -> None:
+    shown = view_of(update("w", 1, current=1, facts=facts))
+    settling = Settling(NOON, NOON + outage)
+    assert calm_until(Stall(StallReason.NO_PROGRESS, NOON, limit), shown, LIMITS, settling) == NOON + settles
 
 
 def test_limits_of_what_is_not_declared() -> None:

@@ -61,8 +61,9 @@ class Counted:
     def pushed(self, job_type: str, result: str) -> None:
         self._count("pushed", job_type, result)
 
-    def rejected(self, reason: str) -> None:
+    def rejected(self, reason: str, job_type: str | None = None) -> None:
         self._count("rejected", reason)
+        self._count("rejected of", job_type)
 
     def stage_finished(
         self, job_type: str, stage: str, outcome: str, seconds: float, exemplar: Exemplar = None

@@ -4,6 +4,7 @@ import pytest
 
 from sidecar.core.job import Json
 from sidecar.core.stalls import DEFAULT, Limits
+from sidecar.http.middleware import rejection
 from sidecar.job_types import DeclaredStage, DeclaredType, JobTypes
 from tests.http.conftest import Sidecar, Starter
 
@@ -379,6 +380,34 @@ async def test_one_bad_line_harms_no_other(sidecar: Sidecar) -> None:
     assert [answer.get("reason") or answer["status"] for answer in answers] == ["applied", 400, 422, 422, "applied"]
     assert answers[2]["errors"][0]["field"] == "current"
     assert sidecar.metrics.counts["rejected", "validation"] == 3
+
+
+async def test_refusals_count_under_the_type_that_was_named(sidecar: Sidecar) -> None:
+    await sidecar.push("j", project="a")
+    for body in (
+        b'{"job_type":"of json","current":1}',  # no name
+        b'{"job_type":"import","current":-1}',
+        b"job_type=import&percent=much",
+        b'{"job_type":"import","project":"b"}',  # a conflict
+        b'{"job_type":7}',
+        b'{"job_type":"import"',
+        b'["import"]',
+        b"{}[",
+    ):
+        async with sidecar.client.post("/v1/jobs/j", data=body, headers={"Content-Type": "text/plain"}) as response:
+            assert response.status in {400, 409, 422}
+    lines = [{"job_id": "k", "job_type": "import", "current": -1}, {"job_id": "j", "job_type": "export"}, 7]
+    await results(sidecar, json.dumps(lines).encode(), "application/json")
+    named = {key[1]: number for key, number in sidecar.metrics.counts.items() if key[0] == "rejected of"}
+    assert named == {"of json": 1, "import": 4, "export": 1, "": 5}
+
+
+async def test_what_a_refusal_is_counted_as() -> None:
+    statuses = (401, 403, 404, 409, 413, 415, 422, 429, 503)
+    assert [rejection(status) for status in statuses] == [
+        *("auth", "auth", "validation", "conflict", "too_large", "validation", "validation", "rate_limited"),
+        "unavailable",
+    ]
 
 
 async def test_updates_of_one_job_in_a_batch_keep_their_order(sidecar: Sidecar) -> None:

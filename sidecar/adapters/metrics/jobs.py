@@ -7,7 +7,7 @@ from sidecar.core.job import Reason
 from sidecar.ports import Exemplar
 
 RESULTS = (*Reason, "rejected")
-REJECTIONS = ("validation", "auth", "too_large", "conflict", "unavailable")
+REJECTIONS = ("validation", "auth", "rate_limited", "too_large", "conflict", "unavailable")
 OUTCOMES = ("completed", "failed", "cancelled", "lost")
 LABELS = ("job_type", "stage", "item")
 
@@ -47,10 +47,10 @@ class JobMetrics:
         """Count an update by what became of it."""
         self._updates.of(self.names.job_type(job_type), result).inc()
 
-    def rejected(self, reason: str) -> None:
-        """Count a refused request; nobody knows of which type its job would have been."""
+    def rejected(self, reason: str, job_type: str | None = None) -> None:
+        """Count a refused request, under the type that it named if that is a known one."""
         self._rejections.of(reason).inc()
-        self._updates.of(OTHER, "rejected").inc()
+        self._updates.of(self.names.known(job_type or OTHER), "rejected").inc()
 
     def job_started(self, job_type: str) -> None:
         """Count an attempt whose work began."""
@@ -87,3 +87,4 @@ class JobMetrics:
             self._updates.of(job_type, result)
         for outcome in OUTCOMES:
             self._finished.of(job_type, outcome)
+            self._durations.of(job_type, outcome)

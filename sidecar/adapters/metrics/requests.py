@@ -9,6 +9,12 @@ from sidecar.ports import Exemplar
 RESUMES = ("replayed", "snapshot", "unknown_cursor")
 TRANSPORTS = ("sse", "websocket")
 DISCONNECTS = ("client", "done", "slow_consumer", "lifetime", "expired", "shutdown", "error")
+PUSHES = (
+    *product(("/v1/jobs", "/v1/jobs/{job_id}", "/v1/updates"), ("200", "500", "503")),
+    ("/v1/jobs", "201"),
+)
+"""Routes that take updates, with the codes by which their service is judged."""
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -37,6 +43,8 @@ class RequestMetrics:
         self._disconnects = make.counter(
             "progress_stream_disconnects_total", "Streams that ended.", "transport", "reason"
         )
+        for pushed, code in PUSHES:
+            self._requests.of("POST", pushed, code)
         for result in RESUMES:
             self._resumes.of(result)
         for transport in TRANSPORTS:

@@ -86,6 +86,10 @@ class Names:
         self._add(job_type)
         return True
 
+    def known(self, job_type: str) -> str:
+        """Return the name under which a job type is shown that takes no place: it may be long gone, or a mistake."""
+        return job_type if job_type in self._stages else OTHER
+
     def job_type(self, job_type: str) -> str:
         """Return the name under which a job type is shown."""
         if self.has_series(job_type):

@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from sidecar.adapters.metrics.series import OTHER, Names, encodable
-from sidecar.core.job import NOTHING, StallReason, Status
-from sidecar.core.stalls import Limits, threshold
+from sidecar.core.job import NOTHING, Stall, StallReason, Status
+from sidecar.core.stalls import Limits, Settling, calm_until, threshold
 from sidecar.core.view import View
 from sidecar.ports import Counts
 
@@ -88,14 +88,18 @@ class JobFamilies:
             words = (job.job.project, job.stage or "", job.status.value)
             info.add_metric([*self._labels(job), *map(encodable, words)], 1)
         yield from (info, self._stuck(jobs))
-        is_settling = counts.settling_until > self._now
         for name, text, value in PER_JOB:
             family = GaugeMetricFamily(name, text, labels=BY_JOB)
             for job in jobs:
-                found = value(job, NO_LIMITS if is_settling else self._limits_of(job.job.job_type))
+                found = value(job, self._limits_in_force(job, counts.settling))
                 if found is not None:
                     family.add_metric(self._labels(job), found)
             yield family
+
+    def _limits_in_force(self, job: View, settling: Settling) -> Limits:
+        limits = self._limits_of(job.job.job_type)
+        clock = Stall(StallReason.NO_PROGRESS, 0.0, threshold(job, limits) or 0.0)
+        return NO_LIMITS if calm_until(clock, job, limits, settling) > self._now else limits
 
     def _stuck(self, jobs: Sequence[View]) -> Metric:
         """Return which of the jobs are stuck, at what and since when."""
@@ -110,20 +114,32 @@ class JobFamilies:
         return family
 
     def _times(self) -> Iterator[Metric]:
-        """Yield since when jobs wait, and when one last completed: seconds of the past, absent where there is none."""
-        for name, text, times in (
-            ("progress_jobs_queued_oldest_timestamp_seconds", "When the oldest of them was made.", self._past.queued),
-            ("progress_last_success_timestamp_seconds", "When a job last completed.", self._past.succeeded),
+        """Yield since when jobs wait, and when one last completed: seconds of the past, absent where there is none.
+
+        Types of which nothing is left but their past take no place from those that run.
+        """
+        for name, text, times, told in (
+            (
+                "progress_jobs_queued_oldest_timestamp_seconds",
+                "When the oldest of them was made.",
+                self._past.queued,
+                min,
+            ),
+            ("progress_last_success_timestamp_seconds", "When a job last completed.", self._past.succeeded, max),
             (
                 "progress_expected_success_interval_seconds",
                 "How long it may be between two that complete.",
                 self._past.expected,
+                min,
             ),
         ):
-            family = GaugeMetricFamily(name, text, labels=["job_type"])
+            shown: dict[str, float] = {}
             for job_type, value in times.items():
-                if self._names.has_series(job_type):
-                    family.add_metric([encodable(job_type)], value)
+                name_shown = self._names.known(job_type)
+                shown[name_shown] = told(shown.get(name_shown, value), value)
+            family = GaugeMetricFamily(name, text, labels=["job_type"])
+            for job_type, value in shown.items():
+                family.add_metric([encodable(job_type)], value)
             yield family
 
     def _labels(self, job: View) -> list[str]:

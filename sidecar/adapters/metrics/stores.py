@@ -8,12 +8,15 @@ from sidecar.adapters.metrics.series import Families
 
 FALLBACKS = (
     *(("update", "ingest", "unavailable"), ("delete", "ingest", "unavailable"), ("counts", "metrics", "unavailable")),
+    ("outstanding", "metrics", "unavailable"),
     *((operation, "rest", "unavailable") for operation in ("get", "page", "timeline")),
     *((operation, "stream", "unavailable") for operation in ("get", "page", "since", "projects")),
     *(("get", surface, "miss") for surface in ("rest", "stream")),
     ("update", "ingest", "miss"),
 )
-STORE_OPERATIONS = ("update", "update_many", "get", "page", "delete", "since", "timeline", "projects", "counts")
+STORE_OPERATIONS = (
+    *("update", "update_many", "get", "page", "delete", "since", "timeline", "projects", "counts", "outstanding"),
+)
 STORES = ("redis", "sql")
 STORE_FAILURES = ("unavailable", "refused", "busy")
 
@@ -49,6 +52,8 @@ class StoreMetrics:
         self._store_errors = make.counter(
             "progress_store_errors_total", "Operations that a store did not do.", "store", "operation", "kind"
         )
+        for answer in product(STORES, STORE_OPERATIONS):
+            self._store_seconds.of(*answer)
         for failure in (*product(STORES, STORE_OPERATIONS, STORE_FAILURES), ("redis", "record", "unreadable")):
             self._store_errors.of(*failure)
         for fallback in FALLBACKS:

@@ -122,3 +122,13 @@ RECORDED = Table(
     Column("rev", BigInteger, nullable=False, server_default="0"),
 )
 """Up to where each project is recorded: the outbox's position ("" for its beginning), and the place in Redis' order."""
+
+WATCH = Table(
+    "watch",
+    TABLES,
+    Column("name", Text, primary_key=True),
+    Column("evaluated_at", Float(53), nullable=False),
+    Column("settling_since", Float(53), nullable=False),
+    Column("settling_until", Float(53), nullable=False),
+)
+"""When jobs were last looked at, and since when and until when things settle (Unix seconds): one row."""
