@@ -61,6 +61,11 @@ def threshold(shown: View, limits: Limits) -> float | None:
     return limits.stages.get(shown.stage or "", limits.no_progress_seconds)
 
 
+def advancing_since(shown: View) -> float:
+    """Return where the clock of no progress starts (Unix seconds): when the job last got on, was begun or went on."""
+    return max(shown.job.last_progress_at, _opened_at(shown), shown.job.attempt.started_at or 0.0)
+
+
 def is_settled(before: View, after: View, *, has_moved: bool) -> bool:
     """Whether what happened between two views settles the stall that the job had."""
     stall = before.job.attempt.stall
@@ -84,19 +89,23 @@ def _clocks(shown: View, limits: Limits) -> Iterator[Stall]:
     job, attempt = shown.job, shown.job.attempt
     if shown.is_finished or shown.status in WAITING:
         return
-    opened = max(job.created_at, attempt.opened_at or 0.0, attempt.resumed_at or 0.0)
     if attempt.cancel_asked_at is not None:
         since = max(attempt.cancel_asked_at, attempt.resumed_at or 0.0)
         yield Stall(StallReason.CANCEL_STUCK, since, limits.cancel_stuck_seconds)
     if shown.status is Status.QUEUED:
-        yield Stall(StallReason.NOT_STARTED, opened, limits.not_started_seconds)
+        yield Stall(StallReason.NOT_STARTED, _opened_at(shown), limits.not_started_seconds)
         return
     yield Stall(StallReason.SILENT, max(job.last_contact_at, attempt.resumed_at or 0.0), _silence(shown, limits))
-    since = max(job.last_progress_at, opened, attempt.started_at or 0.0)
-    yield Stall(StallReason.NO_PROGRESS, since, limits.stages.get(shown.stage or "", limits.no_progress_seconds))
+    most = limits.stages.get(shown.stage or "", limits.no_progress_seconds)
+    yield Stall(StallReason.NO_PROGRESS, advancing_since(shown), most)
     yield from _deadlines(shown)
     if limits.overdue_seconds is not None and attempt.started_at is not None:
         yield Stall(StallReason.OVERDUE, attempt.started_at, limits.overdue_seconds)
+
+
+def _opened_at(shown: View) -> float:
+    job, attempt = shown.job, shown.job.attempt
+    return max(job.created_at, attempt.opened_at or 0.0, attempt.resumed_at or 0.0)
 
 
 def _silence(shown: View, limits: Limits) -> float:

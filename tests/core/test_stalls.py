@@ -9,7 +9,7 @@ from sidecar.core.attempts import joined
 from sidecar.core.document import document, row
 from sidecar.core.job import Job, Request, Stall, StallReason
 from sidecar.core.merge import Outcome
-from sidecar.core.stalls import DEFAULT, Limits, due_at, judged, threshold
+from sidecar.core.stalls import DEFAULT, Limits, advancing_since, due_at, judged, threshold
 from sidecar.core.view import View, view
 from tests.core.updates import NOON, PLAN, job_of, lines, push, update, view_of
 
@@ -117,6 +117,19 @@ def test_clocks_begin_anew_when_a_job_goes_on() -> None:
     job = push(job, update("w", 3, words={"status": "running"}), at=NOON + 10_000).job
     assert reason(view(job), 10_000 + 299) is None
     assert reason(view(job), 10_000 + 300) == "silent"
+
+
+def test_what_is_asked_of_progress_counts_from_when_the_job_got_on_was_begun_or_went_on() -> None:
+    job = push(job_of(update("w", 1, words={"status": "queued"})), update("w", 2, current=1), at=NOON + 100).job
+    assert advancing_since(view(job)) == NOON + 100
+    job = push(job, update("w", 3, words={"status": "paused"}), at=NOON + 200).job
+    assert advancing_since(view(job)) == NOON + 100
+    job = push(job, update("w", 4, words={"status": "running"}), at=NOON + 10_000).job
+    assert advancing_since(view(job)) == NOON + 10_000
+    limits = LIMITS._replace(silent_seconds=1e6)
+    assert judged(view(job), NOON + 10_600, limits) == Stall(StallReason.NO_PROGRESS, NOON + 10_000, 600.0)
+    job = push(job, update("w", 5, attempt=2), at=NOON + 20_000).job
+    assert advancing_since(view(job)) == NOON + 20_000
 
 
 def test_next_attempt_begins_with_fresh_clocks() -> None:
