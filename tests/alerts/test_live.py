@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import ClientSession
+from redis.asyncio import Redis
 
 from tests.alerts.live import Deployment, deployed, hurried
 from tests.alerts.rules import DASHBOARDS, ROOT, RULE_FILES
@@ -107,6 +108,29 @@ async def test_without_stores_that_alone_is_told(tmp_path: Path) -> None:
     finally:
         valkey.kill()
         postgres.remove()
+
+
+async def test_while_redis_is_full_that_alone_is_told(tmp_path: Path) -> None:
+    valkey = Valkey(tmp_path / "valkey")
+    try:
+        valkey.start()
+        await valkey.ready()
+        async with (
+            deployed(tmp_path, redis_url=valkey.url, **IMPATIENT) as deployment,
+            ClientSession() as http,
+            Redis.from_url(valkey.url) as redis,
+        ):
+            async with reporting(http, deployment, "moves", current=0):
+                await deployment.prometheus.until('progress_job_completion_ratio{job_id="moves"}')
+                await redis.config_set("maxmemory", "1mb")
+                await deployment.webhook.first("ProgressStoreRefusing")
+                await deployment.prometheus.until('ALERTS{alertname="ProgressJobStalled",alertstate="firing"}')
+                assert await push(http, deployment, "moves", current=9) == 503
+                await redis.config_set("maxmemory", 0)
+                await deployment.webhook.first("ProgressStoreRefusing", "resolved")
+            assert firing(deployment.webhook.alerts) == {"ProgressStoreRefusing"}
+    finally:
+        valkey.kill()
 
 
 async def test_a_sidecar_that_is_stopped_is_told_of_as_down_and_once_it_is_forgotten_as_absent(tmp_path: Path) -> None:
