@@ -29,6 +29,7 @@ WITHOUT_STORES = {
 READABLE = {"ProgressStallThresholdMissing", "ProgressMetricsCollectorErrors"}
 """What tells that the stores cannot be read, which has another cause while they only take nothing."""
 
+FROM_SQL = {"ProgressSuccessOverdue", "ProgressJobsQueuedTooLong"}
 OF_REDIS = {
     "ProgressDatabaseFallback",
     "ProgressOutboxBacklog",
@@ -89,7 +90,8 @@ async def test_what_arrives_leads_to_the_job_and_to_its_runbook(manager: Alertma
         ("ProgressSidecarAbsent", "critical", ALERTS - ONLY_SERVICE | {"ProgressSidecarDown"}),
         ("ProgressStoreUnavailable", "critical", ALERTS - ONLY_SERVICE - WITHOUT_STORES),
         ("ProgressStoreRefusing", "critical", WHILE_REFUSING),
-        ("ProgressRedisDown", "warning", OF_REDIS),
+        ("ProgressRedisDown", "warning", OF_REDIS | FROM_SQL),  # by the backlog, which mutes while it is muted itself
+        ("ProgressOutboxBacklog", "warning", FROM_SQL),
         ("ProgressJobStalled", "critical", {"ProgressJobStalled"}),
     ],
 )
@@ -117,6 +119,7 @@ CAUSES = {
     "ProgressStoreUnavailable",
     "ProgressStoreRefusing",
     "ProgressRedisDown",
+    "ProgressOutboxBacklog",
 }  # fmt: skip
 
 
