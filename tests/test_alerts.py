@@ -31,6 +31,7 @@ OF_ONE_JOB = {f"ProgressJob{name}" for name in ("Stalled", "Silent", "Overdue", 
 SOMETHING = dict.fromkeys(("job_id", "job_type", "project", "instance", "loop", "transport"), "some")
 LED_TO = {"ProgressDatabaseFallback", "ProgressOutboxBacklog", "ProgressLoopCrashing", "ProgressMetricsCollectorErrors"}
 MINUTE = 60
+OURS = re.compile(r"""\bjob=(?:"progress-sidecar"|~"progress-sidecar(?:\(-\.\+\)\?|-\.\+)")""")
 ANNOTATIONS = {"summary", "description", "runbook_url", "dashboard_url"}
 
 A_JOB_STANDS_STILL = """
@@ -162,7 +163,12 @@ def test_every_metric_of_the_rules_is_documented() -> None:
 def test_only_our_own_scrape_is_looked_at() -> None:
     for rule in rules():
         for selector in re.findall(r"[a-z_:\d]+{([^}]*)", rule["expr"]):
-            assert 'job="progress-sidecar"' in selector, rule["expr"]
+            assert OURS.search(selector), rule["expr"]
+
+
+def test_every_deployment_by_its_own_name_is_looked_at_alike() -> None:
+    exact = [rule["alert"] for rule in rules() if 'job="progress-sidecar"' in rule["expr"]]
+    assert exact == ["ProgressSidecarAbsent"]  # only what has a name that does not change can be missed
 
 
 def test_alerts_on_single_jobs_and_on_ratios_stay_for_a_while_when_they_flap() -> None:

@@ -1,6 +1,7 @@
 """The manifests, built by kubectl and checked against Kubernetes' own schemas; and what they promise each other."""
 
 import functools
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import yaml
 from sidecar import __version__
 from sidecar.environment import load
 from sidecar.settings import Settings
+from tests.alerts.rules import rules
 
 MANIFESTS = Path(__file__).parents[1] / "deploy" / "kubernetes"
 KUBECTL = Path(sys.executable).with_name("kubectl")
@@ -186,12 +188,31 @@ def test_metrics_which_ask_for_no_token_are_reached_from_the_monitoring_only() -
     ]
 
 
-@pytest.mark.parametrize("name", ["example", "worker-pod"])
-def test_the_monitor_scrapes_pods_under_the_name_that_alerts_go_by(name: str) -> None:
+def scraped_as(name: str, pod_name: str) -> str:
+    """Return the `job` under which the monitor scrapes a pod: what Prometheus makes of its labels by these rules."""
     monitor = built("example")["PodMonitor"]["spec"]
     labels = labels_of(name)
+    meta = {f"__meta_kubernetes_pod_label_{re.sub(r'[^a-zA-Z0-9]', '_', key)}": labels[key] for key in labels}
+    known = meta | {"namespace": "shop", "pod": pod_name, "job": labels[monitor["jobLabel"]]}
+    for rule in monitor["podMetricsEndpoints"][0]["relabelings"]:
+        joined = rule["separator"].join(known.get(label, "") for label in rule["sourceLabels"])
+        if found := re.fullmatch(rule["regex"], joined):
+            known[rule["targetLabel"]] = re.sub(r"\$(\d)", lambda group: found[int(group[1])], rule["replacement"])
+    return known["job"]
+
+
+def test_replicas_of_the_service_are_one_deployment_to_prometheus_and_each_pod_of_a_worker_is_its_own() -> None:
+    assert {scraped_as("example", pod_name) for pod_name in ("a", "b")} == {"progress-sidecar"}
+    assert scraped_as("worker-pod", "worker-5d4f-x7") == "progress-sidecar-shop-worker-5d4f-x7"
+    alerts = {match for rule in rules() for match in re.findall(r'\bjob=~"([^"]*)"', rule["expr"])}
+    assert any(re.fullmatch(pattern, scraped_as("worker-pod", "worker-1")) for pattern in alerts)
+
+
+@pytest.mark.parametrize("name", ["example", "worker-pod"])
+def test_the_monitor_scrapes_the_listener_with_the_metrics(name: str) -> None:
+    monitor = built("example")["PodMonitor"]["spec"]
     assert monitor["selector"] == {"matchLabels": {"app.kubernetes.io/name": "progress-sidecar"}}
-    assert labels[monitor["jobLabel"]] == "progress-sidecar"
+    assert monitor["selector"]["matchLabels"].items() <= labels_of(name).items()
     assert {each["port"] for each in monitor["podMetricsEndpoints"]} == {"ops"}
     assert "ops" in {port["name"] for port in sidecar_of(name)["ports"]}
     assert all(each["honorLabels"] is False for each in monitor["podMetricsEndpoints"])
