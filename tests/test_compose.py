@@ -150,7 +150,7 @@ def test_whoever_needs_another_waits_until_it_is_healthy(services: dict[str, Ser
 
 def test_files_that_are_mounted_are_there_and_only_read(services: dict[str, Service]) -> None:
     binds = [mount for _, mount in mounts(services) if mount["type"] == "bind"]
-    assert len(binds) == 7
+    assert len(binds) == 8
     assert [mount["source"] for mount in binds if not Path(mount["source"]).exists()] == []
     assert all(mount["read_only"] and not mount["bind"]["create_host_path"] for mount in binds)
 
@@ -204,6 +204,20 @@ def test_prometheus_takes_its_configuration_with_every_file_of_rules(tmp_path: P
     rules = {path.name for path in (ROOT / "alerts").glob("*.yml") if "groups" in yaml.safe_load(path.read_text())}
     assert done.returncode == 0, done.stderr
     assert set(re.findall(r"prometheus-alerts/(\S+\.yml)", done.stdout)) == rules != set()
+
+
+def test_links_of_alerts_lead_somewhere_without_being_told_where(services: dict[str, Service]) -> None:
+    prometheus = services["prometheus"]
+    labels = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["global"]["external_labels"]
+    assert labels == {"grafana_url": "${GRAFANA_URL}", "docs_url": "${DOCS_URL}"}
+    assert prometheus["environment"]["GRAFANA_URL"] == services["grafana"]["environment"]["GF_SERVER_ROOT_URL"].rstrip(
+        "/"
+    )
+    given = dict(option.split("=", 1) for option in prometheus["command"])
+    assert prometheus["environment"]["DOCS_URL"] == given["--web.external-url"] + "user/"
+    targets = {mount["target"]: mount["source"] for name, mount in mounts(services) if name == "prometheus"}
+    assert targets[given["--web.user-assets"] + "/docs"] == str(ROOT / "docs")
+    assert "expand-external-labels" in given["--enable-feature"].split(",")
 
 
 def test_prometheus_scrapes_the_listener_with_the_metrics(services: dict[str, Service]) -> None:

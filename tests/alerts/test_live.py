@@ -11,9 +11,10 @@ from aiohttp import ClientSession
 from redis.asyncio import Redis
 
 from tests.alerts.live import Deployment, deployed, hurried
-from tests.alerts.rules import DASHBOARDS, ROOT, RULE_FILES
+from tests.alerts.rules import DASHBOARDS, RULE_FILES
 from tests.faults.valkey import Valkey
 from tests.servers.postgres import Postgres
+from tests.servers.prometheus import GRAFANA_URL
 
 IMPATIENT = {"no_progress_seconds": 3, "watchdog_interval_seconds": 0.5}
 PUSH_SECONDS = 0.4
@@ -55,9 +56,13 @@ def firing(alerts: list[dict[str, Any]]) -> set[str]:
 async def assert_links_work(http: ClientSession, deployment: Deployment, alert: Mapping[str, Any]) -> None:
     """Follow the links of an alert on one job: to its runbook, its dashboard, and itself."""
     labels, annotations = alert["labels"], alert["annotations"]
-    assert (ROOT / annotations["runbook_url"]).is_file()
+    name = labels["alertname"]
+    assert annotations["runbook_url"] == f"{deployment.prometheus.address}/user/docs/runbooks/{name}.md"
+    async with http.get(annotations["runbook_url"]) as page:
+        assert page.content_type in {"text/plain", "text/markdown"}
+        assert (await page.text()).startswith(f"# {name}\n")
     board = urlsplit(annotations["dashboard_url"])
-    assert (board.scheme, board.netloc) == ("http", "127.0.0.1:3000")
+    assert f"{board.scheme}://{board.netloc}" == GRAFANA_URL
     assert board.path.removeprefix("/d/") in DASHBOARDS
     assert f"var-job_id={labels['job_id']}" in board.query
     assert not {"grafana_url", "docs_url"} & labels.keys()
