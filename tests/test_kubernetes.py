@@ -1,5 +1,6 @@
 """The manifests, built by kubectl and checked against Kubernetes' own schemas; and what they promise each other."""
 
+import copy
 import functools
 import re
 import subprocess
@@ -11,6 +12,8 @@ from typing import Any
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
+from cloudcoil.models.prometheus_operator.v1 import PodMonitor
+from pydantic import ValidationError
 
 from sidecar import __version__
 from sidecar.environment import load
@@ -22,7 +25,7 @@ KUBECTL = Path(sys.executable).with_name("kubectl")
 BUILT = ("service", "example", "worker-pod")
 VERSIONS = ("1.31", "1.37")
 FOREIGN = {"PodMonitor"}
-"""Kinds that Kubernetes itself does not have."""
+"""Kinds that Kubernetes itself does not have: Prometheus' operator brings them, and a schema with each."""
 
 SECRETS = {
     "redis-url": "redis://redis:6379/0",
@@ -89,6 +92,29 @@ def test_a_field_that_kubernetes_does_not_know_would_be_noticed() -> None:
     manifest["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(manifest, VERSIONS[0], strict=True)
+
+
+def taken_by_the_operator(manifest: dict[str, Any]) -> bool:
+    """Whether the operator's schema knows every field; raises `ValidationError` for a value that it does not take.
+
+    Kubernetes drops what a schema does not know, and so do the models that are made of it.
+    """
+    kept = PodMonitor.model_validate(manifest).model_dump(by_alias=True, exclude_unset=True, mode="json")
+    return bool(kept == manifest)
+
+
+def test_the_monitor_is_what_the_operator_takes() -> None:
+    assert taken_by_the_operator(built("example")["PodMonitor"])
+
+
+def test_a_field_that_the_operator_does_not_know_and_a_value_that_is_none_would_be_noticed() -> None:
+    monitor = copy.deepcopy(built("example")["PodMonitor"])
+    endpoint = monitor["spec"]["podMetricsEndpoints"][0]
+    endpoint["relabeling"] = []
+    assert not taken_by_the_operator(monitor)
+    endpoint["interval"] = "fifteen"
+    with pytest.raises(ValidationError):
+        taken_by_the_operator(monitor)
 
 
 @pytest.mark.parametrize("name", BUILT)
