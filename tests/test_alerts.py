@@ -198,6 +198,7 @@ def test_alertmanager_takes_its_configuration() -> None:
         ("alertname=ProgressJobStalled severity=critical", "on-call"),
         ("alertname=ProgressJobSilent severity=warning", "team"),
         ("alertname=ProgressStoreUnavailable severity=critical", "on-call"),
+        ("alertname=ProgressStoreRefusing severity=critical", "on-call"),
         ("alertname=ProgressRedisDown severity=warning", "team"),
         ("alertname=ProgressJobSeriesCapped severity=info", "notes"),
         ("alertname=ProgressWatchdog severity=none", "heartbeat"),

@@ -121,7 +121,7 @@ async def test_while_redis_is_full_that_alone_is_told(tmp_path: Path) -> None:
         valkey.start()
         await valkey.ready()
         async with (
-            deployed(tmp_path, redis_url=valkey.url, **IMPATIENT) as deployment,
+            deployed(tmp_path, redis_url=valkey.url, **(IMPATIENT | {"no_progress_seconds": 10})) as deployment,
             ClientSession() as http,
             Redis.from_url(valkey.url) as redis,
         ):

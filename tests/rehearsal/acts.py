@@ -123,7 +123,7 @@ class Rehearsal:
         )
         assert came == {"ProgressStoreUnavailable"}, came
         await self._all(WHEN_PUSHES_FAIL, self._has_data, 2, "queries without data though pushes fail")
-        self.say(f"dashboards: all {len(WHEN_PUSHES_FAIL)} queries that are empty until pushes fail have data")
+        self.say("dashboards: what is empty until pushes fail has data")
         back = time.time()
         await self._stage.bring_stores_back()
         await self._until(self._pushes_are_taken, 3, "pushes are taken again")
@@ -132,8 +132,9 @@ class Rehearsal:
     async def the_sidecar_stops(self) -> None:
         """Without a sidecar it is told that it is down, and then that there is none."""
         began = time.time()
-        assert self._stage.sidecar.terminate() == 0
-        self.say("the sidecar is stopped")
+        code = await asyncio.to_thread(self._stage.sidecar.terminate, self._stage.stop_grace_seconds)
+        assert code == 0, code
+        self.say(f"the sidecar is stopped, which took it {time.time() - began:.0f} s")
         await self._until(lambda: self._came_since(began, "ProgressSidecarDown"), 6, "it is told of")
         self.say(f"the webhook is told ProgressSidecarDown (critical), {time.time() - began:.0f} s later")
         assert not await self._came_since(began, "ProgressSidecarAbsent")

@@ -42,7 +42,7 @@ START_SECONDS = 20.0
 
 @dataclass
 class Composed:
-    """What runs. `token` lets its bearer push and read."""
+    """What runs. `token` lets its bearer push and read; the sidecar is given so long to stop."""
 
     sidecar: TracedSidecar
     ops_url: str
@@ -52,6 +52,7 @@ class Composed:
     prometheus: Prometheus
     webhook: Webhook
     token: str
+    stop_grace_seconds: float
 
     async def bring_stores_back(self) -> None:
         """Start both stores again, with their data."""
@@ -63,7 +64,8 @@ class Composed:
 @asynccontextmanager
 async def composed(folder: Path) -> AsyncIterator[Composed]:
     """Run all of it while inside."""
-    given = {name: service["environment"] for name, service in _services().items() if "environment" in service}
+    services = _services()
+    given = {name: service["environment"] for name, service in services.items() if "environment" in service}
     postgres, ops_port, redis_port = Postgres(), free_port(), free_port()
     valkey = _valkey(folder, redis_port)
     async with AsyncExitStack() as stack:
@@ -99,7 +101,8 @@ async def composed(folder: Path) -> AsyncIterator[Composed]:
         stack.callback(demo.kill)
         demo.start()
         token = str(given["sidecar"]["SIDECAR_TOKENS"]).split(";", 1)[0].removeprefix("admin:*:")
-        yield Composed(sidecar, f"http://{ops}", demo, valkey, postgres, server, manager.webhook, token)
+        grace = float(services["sidecar"]["stop_grace_period"].removesuffix("s"))
+        yield Composed(sidecar, f"http://{ops}", demo, valkey, postgres, server, manager.webhook, token, grace)
 
 
 def _services() -> dict[str, dict[str, Any]]:
