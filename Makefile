@@ -5,7 +5,7 @@ MINUTES ?= 10
 NODE_REPORT := tests/web/node_modules/.report.tap
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo programs test test-node check bench soak docs lock clean
+.PHONY: help run demo programs test test-node check bench soak rehearse docs lock clean
 
 help:  ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -53,6 +53,9 @@ bench: .venv/dev.stamp  ## Measure
 
 soak: .venv/dev.stamp  ## Let faults befall a whole deployment; make soak MINUTES=60 SEED=7
 	.venv/bin/python -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+rehearse: .venv/dev.stamp  ## See alerts come and go as people will: what compose runs, without containers, 25 minutes
+	.venv/bin/python -u -m tests.rehearsal
 
 docs: .venv/dev.stamp  ## Write docs/settings.md and dashboards/ anew
 	.venv/bin/python tools/settings_page.py

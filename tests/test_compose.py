@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -28,6 +29,7 @@ COMPOSE = Path(sys.executable).with_name("docker-compose")
 MOUNTED = ROOT / "deploy" / "compose"
 PROMETHEUS = MOUNTED / "prometheus"
 UNDER_WAY_SECONDS = 5
+OTLP_PORT = 4318
 PASSWORD = "of-a-test"
 
 Service = dict[str, Any]
@@ -49,7 +51,7 @@ def config(*options: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Service]:
-    done = config("--env-file", str(ROOT / ".env.example"))
+    done = config("--env-file", str(ROOT / ".env.example"), "--profile", "*")
     assert (done.returncode, done.stderr) == (0, "")
     found: dict[str, Service] = yaml.safe_load(done.stdout)["services"]
     return found
@@ -90,7 +92,7 @@ def test_without_a_secret_nothing_starts(name: str, tmp_path: Path) -> None:
 
 def test_nothing_is_published_beyond_this_machine(services: dict[str, Service]) -> None:
     ports = [port for service in services.values() for port in service.get("ports", ())]
-    assert len(ports) == 4
+    assert len(ports) == 5
     assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
 
 
@@ -150,7 +152,7 @@ def test_whoever_needs_another_waits_until_it_is_healthy(services: dict[str, Ser
 
 def test_files_that_are_mounted_are_there_and_only_read(services: dict[str, Service]) -> None:
     binds = [mount for _, mount in mounts(services) if mount["type"] == "bind"]
-    assert len(binds) == 7
+    assert len(binds) == 8
     assert [mount["source"] for mount in binds if not Path(mount["source"]).exists()] == []
     assert all(mount["read_only"] and not mount["bind"]["create_host_path"] for mount in binds)
 
@@ -204,6 +206,49 @@ def test_prometheus_takes_its_configuration_with_every_file_of_rules(tmp_path: P
     rules = {path.name for path in (ROOT / "alerts").glob("*.yml") if "groups" in yaml.safe_load(path.read_text())}
     assert done.returncode == 0, done.stderr
     assert set(re.findall(r"prometheus-alerts/(\S+\.yml)", done.stdout)) == rules != set()
+
+
+def test_links_of_alerts_lead_somewhere_without_being_told_where(services: dict[str, Service]) -> None:
+    prometheus = services["prometheus"]
+    labels = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["global"]["external_labels"]
+    assert labels == {"grafana_url": "${GRAFANA_URL}", "docs_url": "${DOCS_URL}"}
+    assert prometheus["environment"]["GRAFANA_URL"] == services["grafana"]["environment"]["GF_SERVER_ROOT_URL"].rstrip(
+        "/"
+    )
+    given = dict(option.split("=", 1) for option in prometheus["command"])
+    assert prometheus["environment"]["DOCS_URL"] == given["--web.external-url"] + "user/"
+    targets = {mount["target"]: mount["source"] for name, mount in mounts(services) if name == "prometheus"}
+    assert targets[given["--web.user-assets"] + "/docs"] == str(ROOT / "docs")
+    assert "expand-external-labels" in given["--enable-feature"].split(",")
+
+
+def test_without_being_asked_for_nothing_is_traced(tmp_path: Path) -> None:
+    found = traced(tmp_path, "")
+    assert "jaeger" not in found
+    assert not found["sidecar"]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"]
+
+
+def test_traces_go_where_dots_on_panels_lead_with_the_two_lines_of_the_example(tmp_path: Path) -> None:
+    example = (ROOT / ".env.example").read_text()
+    lines = re.findall(r"^#(COMPOSE_PROFILES=.*|OTEL_EXPORTER_OTLP_ENDPOINT=.*jaeger.*)$", example, re.MULTILINE)
+    found = traced(tmp_path, "\n".join(lines))
+    endpoint = urlsplit(found["sidecar"]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"])
+    assert (endpoint.hostname, endpoint.port) == ("jaeger", OTLP_PORT)
+    assert found["jaeger"]["networks"].keys() & found["sidecar"]["networks"].keys() >= {"monitoring"}
+    (port,) = found["jaeger"]["ports"]
+    told = f"http://{port['host_ip']}:{port['published']}"
+    assert found["grafana"]["environment"]["TRACES_URL"] == f"{told}/trace/"
+    job = yaml.safe_load((ROOT / "dashboards" / "job.json").read_text())
+    (jaeger_at,) = [each for each in job["templating"]["list"] if each["name"] == "traces_url"]
+    assert jaeger_at["current"]["value"] == told
+
+
+def traced(tmp_path: Path, lines: str) -> dict[str, Service]:
+    """Return the services with the example, and these lines of it that are comments there."""
+    given = tmp_path / "given"
+    given.write_text((ROOT / ".env.example").read_text() + lines + "\n")
+    found: dict[str, Service] = yaml.safe_load(config("--env-file", str(given)).stdout)["services"]
+    return found
 
 
 def test_prometheus_scrapes_the_listener_with_the_metrics(services: dict[str, Service]) -> None:

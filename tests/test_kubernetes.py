@@ -1,6 +1,8 @@
 """The manifests, built by kubectl and checked against Kubernetes' own schemas; and what they promise each other."""
 
+import copy
 import functools
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,17 +12,20 @@ from typing import Any
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
+from cloudcoil.models.prometheus_operator.v1 import PodMonitor
+from pydantic import ValidationError
 
 from sidecar import __version__
 from sidecar.environment import load
 from sidecar.settings import Settings
+from tests.alerts.rules import rules
 
 MANIFESTS = Path(__file__).parents[1] / "deploy" / "kubernetes"
 KUBECTL = Path(sys.executable).with_name("kubectl")
 BUILT = ("service", "example", "worker-pod")
 VERSIONS = ("1.31", "1.37")
 FOREIGN = {"PodMonitor"}
-"""Kinds that Kubernetes itself does not have."""
+"""Kinds that Kubernetes itself does not have: Prometheus' operator brings them, and a schema with each."""
 
 SECRETS = {
     "redis-url": "redis://redis:6379/0",
@@ -87,6 +92,29 @@ def test_a_field_that_kubernetes_does_not_know_would_be_noticed() -> None:
     manifest["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(manifest, VERSIONS[0], strict=True)
+
+
+def taken_by_the_operator(manifest: dict[str, Any]) -> bool:
+    """Whether the operator's schema knows every field; raises `ValidationError` for a value that it does not take.
+
+    Kubernetes drops what a schema does not know, and so do the models that are made of it.
+    """
+    kept = PodMonitor.model_validate(manifest).model_dump(by_alias=True, exclude_unset=True, mode="json")
+    return bool(kept == manifest)
+
+
+def test_the_monitor_is_what_the_operator_takes() -> None:
+    assert taken_by_the_operator(built("example")["PodMonitor"])
+
+
+def test_a_field_that_the_operator_does_not_know_and_a_value_that_is_none_would_be_noticed() -> None:
+    monitor = copy.deepcopy(built("example")["PodMonitor"])
+    endpoint = monitor["spec"]["podMetricsEndpoints"][0]
+    endpoint["relabeling"] = []
+    assert not taken_by_the_operator(monitor)
+    endpoint["interval"] = "fifteen"
+    with pytest.raises(ValidationError):
+        taken_by_the_operator(monitor)
 
 
 @pytest.mark.parametrize("name", BUILT)
@@ -186,12 +214,31 @@ def test_metrics_which_ask_for_no_token_are_reached_from_the_monitoring_only() -
     ]
 
 
-@pytest.mark.parametrize("name", ["example", "worker-pod"])
-def test_the_monitor_scrapes_pods_under_the_name_that_alerts_go_by(name: str) -> None:
+def scraped_as(name: str, pod_name: str) -> str:
+    """Return the `job` under which the monitor scrapes a pod: what Prometheus makes of its labels by these rules."""
     monitor = built("example")["PodMonitor"]["spec"]
     labels = labels_of(name)
+    meta = {f"__meta_kubernetes_pod_label_{re.sub(r'[^a-zA-Z0-9]', '_', key)}": labels[key] for key in labels}
+    known = meta | {"namespace": "shop", "pod": pod_name, "job": labels[monitor["jobLabel"]]}
+    for rule in monitor["podMetricsEndpoints"][0]["relabelings"]:
+        joined = rule["separator"].join(known.get(label, "") for label in rule["sourceLabels"])
+        if found := re.fullmatch(rule["regex"], joined):
+            known[rule["targetLabel"]] = re.sub(r"\$(\d)", lambda group: found[int(group[1])], rule["replacement"])
+    return known["job"]
+
+
+def test_replicas_of_the_service_are_one_deployment_to_prometheus_and_each_pod_of_a_worker_is_its_own() -> None:
+    assert {scraped_as("example", pod_name) for pod_name in ("a", "b")} == {"progress-sidecar"}
+    assert scraped_as("worker-pod", "worker-5d4f-x7") == "progress-sidecar-shop-worker-5d4f-x7"
+    alerts = {match for rule in rules() for match in re.findall(r'\bjob=~"([^"]*)"', rule["expr"])}
+    assert any(re.fullmatch(pattern, scraped_as("worker-pod", "worker-1")) for pattern in alerts)
+
+
+@pytest.mark.parametrize("name", ["example", "worker-pod"])
+def test_the_monitor_scrapes_the_listener_with_the_metrics(name: str) -> None:
+    monitor = built("example")["PodMonitor"]["spec"]
     assert monitor["selector"] == {"matchLabels": {"app.kubernetes.io/name": "progress-sidecar"}}
-    assert labels[monitor["jobLabel"]] == "progress-sidecar"
+    assert monitor["selector"]["matchLabels"].items() <= labels_of(name).items()
     assert {each["port"] for each in monitor["podMetricsEndpoints"]} == {"ops"}
     assert "ops" in {port["name"] for port in sidecar_of(name)["ports"]}
     assert all(each["honorLabels"] is False for each in monitor["podMetricsEndpoints"])

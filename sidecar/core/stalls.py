@@ -106,6 +106,11 @@ def threshold(shown: View, limits: Limits) -> float | None:
     return limits.stages.get(shown.stage or "", limits.no_progress_seconds)
 
 
+def advancing_since(shown: View) -> float:
+    """Return where the clock of no progress starts (Unix seconds): when the job last got on, was begun or went on."""
+    return max(shown.job.last_progress_at, _opened_at(shown), shown.job.attempt.started_at or 0.0)
+
+
 def is_settled(before: View, after: View, now: float, *, has_moved: bool) -> bool:
     """Whether what happened between two views settles the stall that the job had.
 
@@ -135,16 +140,15 @@ def _clocks(shown: View, limits: Limits) -> Iterator[Stall]:
     job, attempt = shown.job, shown.job.attempt
     if shown.is_finished or shown.status in WAITING:
         return
-    opened = max(job.created_at, attempt.opened_at or 0.0, attempt.resumed_at or 0.0)
     if attempt.cancel_asked_at is not None:
         since = max(attempt.cancel_asked_at, attempt.resumed_at or 0.0)
         yield Stall(StallReason.CANCEL_STUCK, since, limits.cancel_stuck_seconds)
     if shown.status is Status.QUEUED:
-        yield Stall(StallReason.NOT_STARTED, opened, limits.not_started_seconds)
+        yield Stall(StallReason.NOT_STARTED, _opened_at(shown), limits.not_started_seconds)
         return
     yield Stall(StallReason.SILENT, max(job.last_contact_at, attempt.resumed_at or 0.0), _silence(shown, limits))
-    since = max(job.last_progress_at, opened, attempt.started_at or 0.0)
-    yield Stall(StallReason.NO_PROGRESS, since, limits.stages.get(shown.stage or "", limits.no_progress_seconds))
+    most = limits.stages.get(shown.stage or "", limits.no_progress_seconds)
+    yield Stall(StallReason.NO_PROGRESS, advancing_since(shown), most)
     deadline = _deadline(shown)
     if deadline is not None:
         yield deadline
@@ -156,6 +160,11 @@ def _clocks(shown: View, limits: Limits) -> Iterator[Stall]:
 def _began(attempt: Attempt) -> float | None:
     """Return when the work would have begun, had it never waited; None if it has not begun."""
     return None if attempt.started_at is None else attempt.started_at + attempt.waited_seconds
+
+
+def _opened_at(shown: View) -> float:
+    job, attempt = shown.job, shown.job.attempt
+    return max(job.created_at, attempt.opened_at or 0.0, attempt.resumed_at or 0.0)
 
 
 def _silence(shown: View, limits: Limits) -> float:

@@ -103,12 +103,14 @@ class Alertmanager:
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Alertmanager]:
-    """Run one while inside, with its files in the folder."""
+async def running(folder: Path, *, is_patient: bool = False) -> AsyncIterator[Alertmanager]:
+    """Run one while inside, with its files in the folder; a patient one waits as long as it does for people."""
     async with _listening() as webhook, aiohttp.ClientSession() as http:
         port = free_port()
         manager = Alertmanager(f"http://127.0.0.1:{port}", http, webhook)
-        process = Process(_command(folder, port, webhook.address), folder / "log", folder, {})
+        written = _patient(webhook.address) if is_patient else _hurried(webhook.address)
+        (folder / "alertmanager.yml").write_text(written, "utf-8")
+        process = Process(_command(folder, port), folder / "log", folder, {})
         process.start()
         try:
             await manager.ready(process)
@@ -132,11 +134,10 @@ async def _listening() -> AsyncIterator[Webhook]:
         await runner.cleanup()
 
 
-def _command(folder: Path, port: int, receiver: str) -> list[str]:
+def _command(folder: Path, port: int) -> list[str]:
     """Return how to start it; the program has another name in Debian."""
     program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
     assert program is not None, "Alertmanager is missing; on Debian: apt-get install prometheus-alertmanager"
-    (folder / "alertmanager.yml").write_text(_rendered(receiver), "utf-8")
     return [
         program,
         f"--config.file={folder / 'alertmanager.yml'}",
@@ -146,11 +147,16 @@ def _command(folder: Path, port: int, receiver: str) -> list[str]:
     ]
 
 
-def _rendered(receiver: str) -> str:
-    """Return the shipped configuration with another receiver, and without its patience."""
+def _patient(receiver: str) -> str:
+    """Return the shipped configuration with another receiver."""
     shipped = ALERTMANAGER.read_text("utf-8")
     assert SHIPPED_RECEIVER in shipped
-    config = yaml.safe_load(shipped.replace(SHIPPED_RECEIVER, receiver))
+    return shipped.replace(SHIPPED_RECEIVER, receiver)
+
+
+def _hurried(receiver: str) -> str:
+    """Return the shipped configuration with another receiver, and without its patience."""
+    config = yaml.safe_load(_patient(receiver))
     for route in (config["route"], *config["route"]["routes"]):
         route.update(QUICK)
     return str(yaml.safe_dump(config))

@@ -63,7 +63,7 @@ async def deployed(folder: Path, **settings: object) -> AsyncIterator[Deployment
         await sidecar.ready()
         async with alertmanager.running(folder / "alertmanager") as manager:
             targets = {"progress-sidecar": sidecar.url, "alertmanager": manager.address}
-            async with prometheus.running(_config(folder, targets), folder) as server:
+            async with prometheus.running(_config(folder, targets), folder, pages=ROOT) as server:
                 yield Deployment(sidecar, server, manager, folder / "prometheus" / "targets")
     finally:
         sidecar.kill()

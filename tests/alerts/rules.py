@@ -32,6 +32,7 @@ ALERTS = frozenset({
     "ProgressSidecarDown",
     "ProgressSidecarAbsent",
     "ProgressStoreUnavailable",
+    "ProgressStoreRefusing",
     "ProgressRedisDown",
     "ProgressDatabaseFallback",
     "ProgressOutboxBacklog",

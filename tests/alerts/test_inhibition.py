@@ -11,6 +11,12 @@ from tests.alerts.rules import ALERTS, ROOT, alert, alerts
 
 A_JOB = {"job_id": "nightly-7", "job_type": "crawl", "project": "uni"}
 FOREIGN: dict[str, Any] = {"labels": {"alertname": "HostOutOfDiskSpace", "job": "progress-sidecar", **A_JOB}}
+FOREIGN_NAMESAKES: list[dict[str, Any]] = [
+    {"labels": {"alertname": name, "job": "progress-sidecar", **A_JOB}}
+    for name in ("ProgressX", "ProgressJobStalledTwice", "ProgressSidecarSlow", "MyProgressJobStalled", "ProgressStore")
+]
+"""Others' alerts on the same deployment, by names much like ours."""
+
 FOREIGN_LATER: dict[str, Any] = {"labels": {"alertname": "HostOutOfMemory", "job": "progress-sidecar"}}
 
 ONLY_SERVICE = {"ProgressSidecarDown", "ProgressSidecarAbsent", "ProgressWatchdog"}
@@ -20,12 +26,20 @@ WITHOUT_STORES = {
     "ProgressStreamConnectionsSaturated",
     "ProgressJobSeriesCapped",
 }  # fmt: skip
+READABLE = {"ProgressStallThresholdMissing", "ProgressMetricsCollectorErrors"}
+"""What tells that the stores cannot be read, which has another cause while they only take nothing."""
+
+FROM_SQL = {"ProgressSuccessOverdue", "ProgressJobsQueuedTooLong"}
 OF_REDIS = {
     "ProgressDatabaseFallback",
     "ProgressOutboxBacklog",
     "ProgressLoopCrashing",
     "ProgressMetricsCollectorErrors",
 }  # fmt: skip
+
+
+OF_STORES = {"ProgressStoreUnavailable", "ProgressStoreRefusing", "ProgressRedisDown", "ProgressDatabaseFallback"}
+WHILE_REFUSING = ALERTS - ONLY_SERVICE - WITHOUT_STORES - OF_STORES - READABLE
 
 
 @pytest.fixture
@@ -75,7 +89,9 @@ async def test_what_arrives_leads_to_the_job_and_to_its_runbook(manager: Alertma
         ("ProgressSidecarDown", "warning", set()),
         ("ProgressSidecarAbsent", "critical", ALERTS - ONLY_SERVICE | {"ProgressSidecarDown"}),
         ("ProgressStoreUnavailable", "critical", ALERTS - ONLY_SERVICE - WITHOUT_STORES),
-        ("ProgressRedisDown", "warning", OF_REDIS),
+        ("ProgressStoreRefusing", "critical", WHILE_REFUSING),
+        ("ProgressRedisDown", "warning", OF_REDIS | FROM_SQL),  # by the backlog, which mutes while it is muted itself
+        ("ProgressOutboxBacklog", "warning", FROM_SQL),
         ("ProgressJobStalled", "critical", {"ProgressJobStalled"}),
     ],
 )
@@ -87,13 +103,24 @@ async def test_a_cause_mutes_what_it_leads_to_in_its_own_deployment(
         each for each in ours if each["labels"]["alertname"] not in CAUSES or each["labels"]["alertname"] in muted
     ]
     await manager.fire(
-        alert(cause, severity).sent(**A_JOB, instance="a:8650"), *harmless, *only_effects(theirs), FOREIGN
+        alert(cause, severity).sent(**A_JOB, instance="a:8650"),
+        *harmless,
+        *only_effects(theirs),
+        *FOREIGN_NAMESAKES,
+        FOREIGN,
     )
     await manager.webhook.first("HostOutOfDiskSpace")  # by then it knows of the cause
     assert await manager.settled({(name, "progress-sidecar") for name in muted})
 
 
-CAUSES = {"ProgressSidecarDown", "ProgressSidecarAbsent", "ProgressStoreUnavailable", "ProgressRedisDown"}
+CAUSES = {
+    "ProgressSidecarDown",
+    "ProgressSidecarAbsent",
+    "ProgressStoreUnavailable",
+    "ProgressStoreRefusing",
+    "ProgressRedisDown",
+    "ProgressOutboxBacklog",
+}  # fmt: skip
 
 
 def only_effects(sent: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -8,11 +8,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import ClientSession
+from redis.asyncio import Redis
 
 from tests.alerts.live import Deployment, deployed, hurried
-from tests.alerts.rules import DASHBOARDS, ROOT, RULE_FILES
+from tests.alerts.rules import DASHBOARDS, RULE_FILES
 from tests.faults.valkey import Valkey
 from tests.servers.postgres import Postgres
+from tests.servers.prometheus import GRAFANA_URL
 
 IMPATIENT = {"no_progress_seconds": 3, "watchdog_interval_seconds": 0.5}
 PUSH_SECONDS = 0.4
@@ -54,9 +56,13 @@ def firing(alerts: list[dict[str, Any]]) -> set[str]:
 async def assert_links_work(http: ClientSession, deployment: Deployment, alert: Mapping[str, Any]) -> None:
     """Follow the links of an alert on one job: to its runbook, its dashboard, and itself."""
     labels, annotations = alert["labels"], alert["annotations"]
-    assert (ROOT / annotations["runbook_url"]).is_file()
+    name = labels["alertname"]
+    assert annotations["runbook_url"] == f"{deployment.prometheus.address}/user/docs/runbooks/{name}.md"
+    async with http.get(annotations["runbook_url"]) as page:
+        assert page.content_type in {"text/plain", "text/markdown"}
+        assert (await page.text()).startswith(f"# {name}\n")
     board = urlsplit(annotations["dashboard_url"])
-    assert (board.scheme, board.netloc) == ("http", "127.0.0.1:3000")
+    assert f"{board.scheme}://{board.netloc}" == GRAFANA_URL
     assert board.path.removeprefix("/d/") in DASHBOARDS
     assert f"var-job_id={labels['job_id']}" in board.query
     assert not {"grafana_url", "docs_url"} & labels.keys()
@@ -107,6 +113,29 @@ async def test_without_stores_that_alone_is_told(tmp_path: Path) -> None:
     finally:
         valkey.kill()
         postgres.remove()
+
+
+async def test_while_redis_is_full_that_alone_is_told(tmp_path: Path) -> None:
+    valkey = Valkey(tmp_path / "valkey")
+    try:
+        valkey.start()
+        await valkey.ready()
+        async with (
+            deployed(tmp_path, redis_url=valkey.url, **(IMPATIENT | {"no_progress_seconds": 10})) as deployment,
+            ClientSession() as http,
+            Redis.from_url(valkey.url) as redis,
+        ):
+            async with reporting(http, deployment, "moves", current=0):
+                await deployment.prometheus.until('progress_job_completion_ratio{job_id="moves"}')
+                await redis.config_set("maxmemory", "1mb")
+                await deployment.webhook.first("ProgressStoreRefusing")
+                await deployment.prometheus.until('ALERTS{alertname="ProgressJobStalled",alertstate="firing"}')
+                assert await push(http, deployment, "moves", current=9) == 503
+                await redis.config_set("maxmemory", 0)
+                await deployment.webhook.first("ProgressStoreRefusing", "resolved")
+            assert firing(deployment.webhook.alerts) == {"ProgressStoreRefusing"}
+    finally:
+        valkey.kill()
 
 
 async def test_a_sidecar_that_is_stopped_is_told_of_as_down_and_once_it_is_forgotten_as_absent(tmp_path: Path) -> None:

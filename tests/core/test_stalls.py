@@ -9,7 +9,7 @@ from sidecar.core.attempts import joined
 from sidecar.core.document import document, row
 from sidecar.core.job import Job, Request, Stall, StallReason
 from sidecar.core.merge import Outcome
-from sidecar.core.stalls import DEFAULT, Limits, Settling, calm_until, due_at, judged, threshold
+from sidecar.core.stalls import DEFAULT, Limits, Settling, advancing_since, calm_until, due_at, judged, threshold
 from sidecar.core.view import View, view
 from tests.core.updates import NOON, PLAN, job_of, lines, push, update, view_of
 
@@ -177,6 +177,19 @@ def test_job_that_an_older_release_left_waiting_has_waited_since_its_last_change
     paused = paused._replace(attempt=paused.attempt._replace(waiting_since=None))
     resumed = push(paused, update("w", 3, words={"status": "running"}), at=NOON + 400).job
     assert resumed.attempt.waited_seconds == 300.0
+
+
+def test_what_is_asked_of_progress_counts_from_when_the_job_got_on_was_begun_or_went_on() -> None:
+    job = push(job_of(update("w", 1, words={"status": "queued"})), update("w", 2, current=1), at=NOON + 100).job
+    assert advancing_since(view(job)) == NOON + 100
+    job = push(job, update("w", 3, words={"status": "paused"}), at=NOON + 200).job
+    assert advancing_since(view(job)) == NOON + 100
+    job = push(job, update("w", 4, words={"status": "running"}), at=NOON + 10_000).job
+    assert advancing_since(view(job)) == NOON + 10_000
+    limits = LIMITS._replace(silent_seconds=1e6)
+    assert judged(view(job), NOON + 10_600, limits) == Stall(StallReason.NO_PROGRESS, NOON + 10_000, 600.0)
+    job = push(job, update("w", 5, attempt=2), at=NOON + 20_000).job
+    assert advancing_since(view(job)) == NOON + 20_000
 
 
 def test_next_attempt_begins_with_fresh_clocks() -> None:

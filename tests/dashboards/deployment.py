@@ -1,4 +1,4 @@
-"""A whole deployment: Valkey, a sidecar, who takes its traces, Prometheus, and the workers of the demo."""
+"""A whole deployment: Valkey, a history, a sidecar, who takes its traces, Prometheus, and the workers of the demo."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -52,11 +52,11 @@ class Deployment:
 
 
 @asynccontextmanager
-async def deployed(folder: Path) -> AsyncIterator[Deployment]:
-    """Run all of it while inside."""
+async def deployed(folder: Path, **history: str) -> AsyncIterator[Deployment]:
+    """Run all of it while inside; `database_url` says where the history is, SQLite unless it does."""
     valkey = Valkey(folder / "valkey")
     async with receiving() as traces, AsyncExitStack() as stack:
-        sidecar = TracedSidecar(folder / "sidecar", traces.endpoint, **_settings(folder, valkey.url))
+        sidecar = TracedSidecar(folder / "sidecar", traces.endpoint, **_settings(folder, valkey.url), **history)
         demo = _demo(sidecar.url, folder)
         for process in (valkey, sidecar, demo):
             stack.callback(process.kill)

@@ -10,7 +10,7 @@ VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)")
 
 SHOWN_SECONDS = 60
-WINDOWS = {"__rate_interval": "10s", "__range": f"{SHOWN_SECONDS}s"}
+RATE_SECONDS = 10
 
 CHOSEN = {"job": "progress-sidecar", "instance": ".+", "job_type": ".+"}
 """What stands for the choices that a dashboard begins with: of instances and types “All”, which is their `allValue`."""
@@ -29,10 +29,14 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 
 
 class Grafana:
-    """Looks at the last minute. Of the jobs it chooses one that has all there is to see."""
+    """Looks at the last minute, or longer. Of the jobs it chooses one that has all there is to see."""
 
-    def __init__(self, prometheus: Prometheus) -> None:
+    def __init__(
+        self, prometheus: Prometheus, shown_seconds: int = SHOWN_SECONDS, rate_seconds: int = RATE_SECONDS
+    ) -> None:
         self._prometheus = prometheus
+        self._shown_seconds = shown_seconds
+        self._windows = {"__rate_interval": f"{rate_seconds}s", "__range": f"{shown_seconds}s"}
 
     async def has_data(self, target: Target) -> bool:
         """Whether a query has a number in its result."""
@@ -43,12 +47,12 @@ class Grafana:
         expr = filled(target.expr, await self._values())
         if target.is_instant:
             return numbers(await self._prometheus.now(expr))
-        return numbers(await self._prometheus.over(expr, SHOWN_SECONDS))
+        return numbers(await self._prometheus.over(expr, self._shown_seconds))
 
     async def has_traces(self, target: Target) -> bool:
         """Whether there are exemplars to show with a query, each of which names a trace."""
         expr = filled(target.expr, await self._values())
-        found = await self._prometheus.exemplars(expr, SHOWN_SECONDS)
+        found = await self._prometheus.exemplars(expr, self._shown_seconds)
         return bool(found) and all(each["labels"].keys() == {"trace_id", "span_id"} for each in found)
 
     async def finds(self, selector: str) -> bool:
@@ -60,9 +64,9 @@ class Grafana:
         found = LABEL_VALUES.fullmatch(variable)
         assert found, variable
         selector = filled(found[1], await self._values())
-        return bool(await self._prometheus.values(found[2], selector, SHOWN_SECONDS))
+        return bool(await self._prometheus.values(found[2], selector, self._shown_seconds))
 
     async def _values(self) -> Mapping[str, str]:
         jobs = await self._prometheus.now(SUBJECTS)
         job_id = jobs[0]["metric"]["job_id"] if jobs else "none"
-        return {**WINDOWS, **CHOSEN, "job_id": job_id}
+        return {**self._windows, **CHOSEN, "job_id": job_id}

@@ -1,8 +1,10 @@
 """Every query of every dashboard, put to a real Prometheus that scrapes a real sidecar at work."""
 
-from collections.abc import Awaitable, Callable, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 
+import pytest
 from aiohttp import ClientSession
 from redis.asyncio import Redis
 
@@ -10,6 +12,7 @@ from tests.dashboards.deployment import Deployment, deployed
 from tests.dashboards.documents import BOARDS, TARGETS
 from tests.dashboards.grafana import Grafana
 from tests.faults.patience import until_found
+from tests.servers.postgres import Postgres
 
 SECONDS = 40.0
 LEAST_ROOM = "1mb"
@@ -58,8 +61,24 @@ ABOVE_0_WITHOUT_REDIS = {
 }
 
 
-async def test_every_query_has_data_and_what_has_none_when_all_is_well_has_some_in_a_fault(tmp_path: Path) -> None:
-    async with deployed(tmp_path) as deployment, ClientSession() as http:
+@pytest.fixture(params=["sqlite", "postgres"])
+async def history(request: pytest.FixtureRequest) -> AsyncIterator[dict[str, str]]:
+    if request.param == "sqlite":
+        yield {}
+        return
+    postgres = Postgres()
+    try:
+        postgres.start()
+        await postgres.ready()
+        yield {"database_url": await postgres.database("sidecar")}
+    finally:
+        postgres.remove()
+
+
+async def test_every_query_has_data_and_what_has_none_when_all_is_well_has_some_in_a_fault(
+    tmp_path: Path, history: dict[str, str]
+) -> None:
+    async with deployed(tmp_path, **history) as deployment, ClientSession() as http:
         url = deployment.sidecar.url
         await _push(http, f"{url}/v1/jobs/first", status="completed")
         await _nothing_is_wrong(deployment.grafana)
@@ -69,6 +88,7 @@ async def test_every_query_has_data_and_what_has_none_when_all_is_well_has_some_
         deployment.demo.start()
         await _all_has_data(deployment.grafana)
         await _until_above_0(deployment.grafana, ABOVE_0_WHEN_JOBS_STALL)
+        await _nothing_to_criticise(http, f"{url}/metrics")
         await _after_a_restart(deployment)
         await _when_redis_is_full(deployment)
         await _without_redis(deployment)
@@ -117,6 +137,19 @@ async def _all_has_data(grafana: Grafana) -> None:
     await _until_all(lambda where: grafana.has_data(TARGETS[where]), wanted, "queries without data")
     await _until_all(grafana.finds, selectors, "selectors that find nothing")
     await _until_all(lambda where: grafana.has_traces(TARGETS[where]), with_traces, "queries without exemplars")
+
+
+async def _nothing_to_criticise(http: ClientSession, url: str) -> None:
+    """Ask promtool what it thinks of all that a process tells which has seen every kind of job."""
+    async with http.get(url) as answer:
+        exposition = await answer.read()
+    pipe = asyncio.subprocess.PIPE
+    promtool = await asyncio.create_subprocess_exec(
+        "promtool", "check", "metrics", stdin=pipe, stdout=pipe, stderr=pipe
+    )
+    said = await asyncio.wait_for(promtool.communicate(exposition), SECONDS)
+    assert (promtool.returncode, said) == (0, (b"", b""))
+    assert b"progress_stage_duration_seconds_bucket" in exposition
 
 
 async def _after_a_restart(deployment: Deployment) -> None:

@@ -66,11 +66,11 @@ class Process:
             self._running.kill()
             self._running.wait(GONE_SECONDS)
 
-    def terminate(self) -> int:
-        """Ask it to end and return its exit code."""
+    def terminate(self, seconds: float = GONE_SECONDS) -> int:
+        """Ask it to end within so many seconds and return its exit code."""
         assert self._running is not None
         self._running.terminate()
-        return self._running.wait(GONE_SECONDS)
+        return self._running.wait(seconds)
 
     def pause(self) -> None:
         """Stop it: its connections stay open and nothing answers."""

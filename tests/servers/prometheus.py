@@ -17,13 +17,14 @@ from tests.servers.postgres import free_port
 READY_SECONDS = 20.0
 UNTIL_SECONDS = 30.0
 STEP_SECONDS = 1.0
+GRAFANA_URL = "http://127.0.0.1:3000"
 
 
 class Prometheus:
     """The running server, asked as Grafana asks it."""
 
     def __init__(self, address: str, http: ClientSession) -> None:
-        self._address = address
+        self.address = address
         self._http = http
 
     async def now(self, expr: str) -> list[dict[str, Any]]:
@@ -62,7 +63,7 @@ class Prometheus:
         while True:
             process.check()
             try:
-                async with self._http.get(f"{self._address}/-/ready") as answer:
+                async with self._http.get(f"{self.address}/-/ready") as answer:
                     if answer.status == 200:
                         return
             except ClientError:
@@ -71,7 +72,7 @@ class Prometheus:
             await asyncio.sleep(0.05)
 
     async def _get(self, path: str, **query: Any) -> Any:
-        async with self._http.get(f"{self._address}/api/v1/{path}", params=query) as answer:
+        async with self._http.get(f"{self.address}/api/v1/{path}", params=query) as answer:
             told = await answer.json()
         assert told["status"] == "success", f"{query}: {told}"
         return told["data"]
@@ -84,8 +85,11 @@ def numbers(result: list[dict[str, Any]]) -> list[float]:
 
 
 @asynccontextmanager
-async def running(config: Path, folder: Path) -> AsyncIterator[Prometheus]:
-    """Run one with a configuration while inside; what it keeps is in the folder."""
+async def running(config: Path, folder: Path, pages: Path | None = None) -> AsyncIterator[Prometheus]:
+    """Run one with a configuration while inside; what it keeps is in the folder.
+
+    With `pages` it shows the files below it, and the links of alerts lead there, as they do with compose.
+    """
     program = shutil.which("prometheus")
     assert program is not None, "Prometheus is missing; on Debian: apt-get install prometheus"
     port = free_port()
@@ -94,14 +98,20 @@ async def running(config: Path, folder: Path) -> AsyncIterator[Prometheus]:
         f"--config.file={config}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
-        "--enable-feature=exemplar-storage",
+        "--enable-feature=exemplar-storage,expand-external-labels",
     ]
-    process = Process(command, folder / "log", folder, {})
+    address = f"http://127.0.0.1:{port}"
+    links = {} if pages is None else {"GRAFANA_URL": GRAFANA_URL, "DOCS_URL": f"{address}/user/"}
+    process = Process([*command, *_shown(pages)], folder / "log", folder, links)
     async with ClientSession() as http:
         process.start()
         try:
-            server = Prometheus(f"http://127.0.0.1:{port}", http)
+            server = Prometheus(address, http)
             await server.ready(process)
             yield server
         finally:
             process.kill()
+
+
+def _shown(pages: Path | None) -> list[str]:
+    return [] if pages is None else [f"--web.user-assets={pages}"]

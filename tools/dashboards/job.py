@@ -87,7 +87,8 @@ def _running() -> model.Panel:
 def _since_progress() -> model.Panel:
     about = About(
         "Since progress",
-        "The time since anything moved: a counter, the percentage, the stage.",
+        "The time since anything moved: a counter, the percentage, the stage. It begins anew when the job goes on after"
+        " a pause.",
         "Compare with its limit, at the left.",
         "s",
         "not active",

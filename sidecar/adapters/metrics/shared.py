@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from sidecar.adapters.metrics.series import OTHER, Names, encodable
 from sidecar.core.job import NOTHING, Stall, StallReason, Status
-from sidecar.core.stalls import Limits, Settling, calm_until, threshold
+from sidecar.core.stalls import Limits, Settling, advancing_since, calm_until, threshold
 from sidecar.core.view import View
 from sidecar.ports import Counts
 
@@ -204,7 +204,11 @@ PER_JOB: Iterable[tuple[str, str, Callable[[View, Limits], float | None]]] = (
         "When it was last heard of.",
         lambda job, _: job.job.last_contact_at,
     ),
-    ("progress_job_last_advance_timestamp_seconds", "When it last got on.", lambda job, _: job.job.last_progress_at),
+    (
+        "progress_job_last_advance_timestamp_seconds",
+        "When it last got on, was begun or went on.",
+        lambda job, _: advancing_since(job),
+    ),
     ("progress_job_estimated_end_timestamp_seconds", "When it may end.", _estimated_end),
     ("progress_job_stall_threshold_seconds", "How long it may make no progress now; +Inf: for ever.", _in_force),
 )

@@ -1,0 +1,1 @@
+"""What those on call will see, rehearsed at full length: `make rehearse`."""
