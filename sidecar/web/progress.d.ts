@@ -88,7 +88,8 @@ export interface Job extends BriefJob {
 
 /**
  * `connecting`: nothing was heard yet. `live`: a stream brings each change. `reconnecting`: nothing gets
- * through, it is tried again. `polling`: the job is asked for again and again. `ended`: nothing will follow.
+ * through, it is tried again. `polling`: the job is asked for again and again. `ended`: nothing will follow, unless
+ * another attempt is waited for (`followsAttempts`).
  */
 export type State = "connecting" | "live" | "reconnecting" | "polling" | "ended";
 
@@ -135,6 +136,8 @@ export interface Timings {
   requestSeconds: number;
   /** For a job that nobody knows, when polling (30). */
   unknownSeconds: number;
+  /** After an end, until it is asked for another attempt (15); then more rarely, up to four times as long. */
+  attemptSeconds: number;
   /** After how many failures in a row to poll (5). */
   failuresBeforePolling: number;
   /** How often the tab with the connection tells the others that it lives (10). */
@@ -179,7 +182,7 @@ export interface ConnectionOptions extends StorageOptions {
 export interface WatchCallbacks<Shown extends BriefJob = Job> {
   /** Each new state, the last one too. Within an attempt `percent` never falls. */
   onProgress?: (job: Shown) => void;
-  /** Completed, failed or cancelled: once, after `onProgress`. Nothing follows. */
+  /** Completed, failed or cancelled: once, after `onProgress`. Nothing follows, except with `followsAttempts`. */
   onDone?: (job: Shown) => void;
   /** Deleted, or never heard of for half a minute: once. Nothing follows. */
   onGone?: (jobId: string) => void;
@@ -193,6 +196,12 @@ export interface WatchOptions<Shown extends BriefJob = Job> extends ConnectionOp
    * Whether tabs of this origin that watch the same job share one connection, where the browser can (true).
    */
   isShared?: boolean;
+  /**
+   * Whether to go on after an end, as a higher attempt may reopen the job (false). It is then asked now and
+   * then, while somebody looks at the page, and what has begun is watched as before. `onDone` comes once an
+   * attempt, and the state between two of them is `ended`.
+   */
+  followsAttempts?: boolean;
   /** Keep the id in localStorage until the job ends, so that `watchRemembered` finds it after a reload. */
   rememberAs?: { project: string; jobType: string };
 }

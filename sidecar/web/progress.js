@@ -14,7 +14,8 @@
  */
 
 import { Address } from "./client/address.js";
-import { environment } from "./client/environment.js";
+import { AttemptsWatch } from "./client/attempts_watch.js";
+import { environment, notify } from "./client/environment.js";
 import { Follower } from "./client/follower.js";
 import { JobWatch } from "./client/job_watch.js";
 import { JobsWatch } from "./client/jobs_watch.js";
@@ -40,19 +41,43 @@ export { forget, remember, remembered } from "./client/resume.js";
 export function watch(jobId, options = {}) {
   const connection = connect(options);
   const { rememberAs: kind, signal } = options;
-  const watching = new JobWatch(connection.environment, jobId, options, () => {
-    signal?.removeEventListener("abort", close);
-    if (kind) forget(kind.project, kind.jobType, jobId, options);
-  });
+  /** @type {AttemptsWatch | null} */
+  let attempts = null;
+  let watching = attempt(null);
+
+  /** @param {import("./progress.js").Job | null} known how the one before has ended */
+  function attempt(known) {
+    return new JobWatch(connection.environment, jobId, options, known, (reason) => {
+      if (kind) forget(kind.project, kind.jobType, jobId, options);
+      if (reason === "done" && options.followsAttempts) wait();
+      else signal?.removeEventListener("abort", close);
+    });
+  }
+  function begin() {
+    if (kind) remember(kind.project, kind.jobType, jobId, options);
+    watching.start(jobFollower(connection, jobId, options, watching));
+  }
+  function wait() {
+    const known = /** @type {import("./progress.js").Job} */ (watching.job);
+    const source = new JobSource(connection.address, connection.requests, jobId, "brief");
+    attempts = new AttemptsWatch(connection.environment, source, known, {
+      onAttempt: () => {
+        watching = attempt(known);
+        begin();
+      },
+      onGone: () => notify(options.onGone, jobId),
+    });
+    attempts.start();
+  }
   function close() {
     signal?.removeEventListener("abort", close);
+    attempts?.stop();
     watching.close();
   }
   if (signal?.aborted) close();
   else {
     signal?.addEventListener("abort", close, { once: true });
-    if (kind) remember(kind.project, kind.jobType, jobId, options);
-    watching.start(jobFollower(connection, jobId, options, watching));
+    begin();
   }
   return {
     jobId,

@@ -38,6 +38,7 @@ export function useProgress(jobId, options = {}) {
       ...latest.current,
       onProgress: (job) => {
         setProgress(job);
+        if (!isOver(job.status)) setError(null); // of the attempt before
         latest.current.onProgress?.(job);
       },
       onDone: (job) => {

@@ -315,18 +315,21 @@ async def test_attempts_are_listed_once_there_are_two(job: Job) -> None:
     await expect(job.page.locator(".scope")).to_contain_text("attempt 2")
 
 
-async def test_another_attempt_of_a_failed_job_is_noticed(job: Job) -> None:
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
+async def test_another_attempt_of_a_finished_job_is_noticed(job: Job, status: str) -> None:
     await job.page.clock.install()
     await job.push(current=3, total=4)
-    await job.push(status="failed", error={"message": "no room"})
+    await job.push(status=status)
     await job.show()
     await expect(job.page.locator(".end")).to_be_visible()
+    await expect(job.page.locator(".connection")).to_have_text("Ended")
 
     await job.push(attempt=2, current=1, total=4)
     await job.page.clock.fast_forward(16_000)
     await expect(job.bar).to_have_attribute("aria-valuenow", "25")
     await expect(job.page.locator(".end")).to_be_hidden()
     await expect(job.page.locator(".connection")).to_have_text("Live")
+    await expect(job.section("Attempts").locator("tbody tr")).to_have_count(2)
 
 
 async def test_the_time_that_is_left_is_told_with_its_range_and_is_not_made_up(job: Job) -> None:
