@@ -97,7 +97,8 @@ export interface StateDetail {
   /**
    * Why. When `ended`: `done`, `gone`, `unauthorized` or `forbidden`. When `polling`: `quiet` (the stream is
    * open, but brings no progress) or `no stream`. When `reconnecting`: `lost`, `silent`, `blocked`,
-   * `refused`, `overloaded`, `unavailable` or `unreachable`. Else null.
+   * `refused`, `overloaded` (the sidecar has all the streams that it can take), `draining` (it is about to
+   * stop), `unavailable` or `unreachable`. Else null.
    */
   reason: string | null;
   transport: "sse" | "websocket" | "polling" | null;

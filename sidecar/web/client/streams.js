@@ -100,7 +100,7 @@ export class Streams {
     this.#tried.add(transport);
     const link = new Link(environment, {
       onEvent: (event) => this.#heard(transport, event),
-      onBroken: (reason) => this.#broken(link, reason),
+      onBroken: (reason, retrySeconds) => this.#broken(link, reason, retrySeconds),
     });
     this.#link = link;
     link.open(
@@ -129,11 +129,12 @@ export class Streams {
     this.#listener.onEvent(event, transport);
   }
 
-  /** @param {Link} link @param {Broken} reason */
-  #broken(link, reason) {
+  /** @param {Link} link @param {Broken} reason @param {number | null} retrySeconds */
+  #broken(link, reason, retrySeconds) {
     this.#link = null;
     if (link.livedSeconds >= this.#connection.environment.timings.stableSeconds) this.#failures = 0;
-    if (link.wasOpen || reason === "overloaded" || isFatal(reason)) this.#failed(reason, link.wasOpen);
+    if (isTurnedAway(reason)) this.#turnedAway(reason, retrySeconds);
+    else if (link.wasOpen || isFatal(reason)) this.#failed(reason, link.wasOpen);
     else if (reason === "refused") this.#afterRefusal();
     else this.start();
   }
@@ -145,16 +146,37 @@ export class Streams {
     if (!signal.aborted) this.start();
   }
 
+  /**
+   * The server takes no more streams, and says when to come again. One that is about to stop has not failed:
+   * soon there is another one.
+   * @param {Broken} reason
+   * @param {number | null} retrySeconds
+   */
+  #turnedAway(reason, retrySeconds) {
+    const { random } = this.#connection.environment;
+    if (reason !== "draining") this.#failures += 1;
+    this.#tried.clear();
+    this.#retry.start(retrySeconds ?? overloadedSeconds(random), () => this.start());
+    this.#listener.onFailed({ reason, failures: this.#failures, wasOpen: false });
+  }
+
   /** @param {Failure["reason"]} reason @param {boolean} wasOpen */
   #failed(reason, wasOpen) {
     const { random } = this.#connection.environment;
     this.#failures += 1;
     this.#tried.clear();
-    if (reason === "overloaded") this.#retry.start(overloadedSeconds(random), () => this.start());
-    else if (reason !== "unavailable")
+    if (reason !== "unavailable")
       this.#retry.start(backoffSeconds(this.#failures, random), () => this.start());
     this.#listener.onFailed({ reason, failures: this.#failures, wasOpen });
   }
+}
+
+/**
+ * Whether the server has said that it takes no more streams.
+ * @param {string | null | undefined} reason
+ */
+export function isTurnedAway(reason) {
+  return reason === "overloaded" || reason === "draining";
 }
 
 /**
