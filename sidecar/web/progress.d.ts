@@ -162,6 +162,12 @@ export interface ConnectionOptions extends StorageOptions {
   token?: string | (() => string | Promise<string>);
   /** Returns a new ticket, each time one is needed; for pages that must not have the token. */
   getTicket?: () => Promise<string>;
+  /**
+   * Whether tabs of this origin that watch the same (job or selection, and view) of the same sidecar with the same
+   * right share one connection, where the browser can (true). What a function gives as `token` or ticket is taken
+   * to be the same right in each tab.
+   */
+  isShared?: boolean;
   /** Closes when it is aborted. */
   signal?: AbortSignal;
   timings?: Partial<Timings>;
@@ -193,10 +199,6 @@ export interface WatchCallbacks<Shown extends BriefJob = Job> {
 export interface WatchOptions<Shown extends BriefJob = Job> extends ConnectionOptions, WatchCallbacks<Shown> {
   /** `full` is the default. */
   view?: "full" | "brief";
-  /**
-   * Whether tabs of this origin that watch the same job share one connection, where the browser can (true).
-   */
-  isShared?: boolean;
   /**
    * Whether to go on after an end, as a higher attempt may reopen the job (false). It is then asked now and
    * then, while somebody looks at the page, and what has begun is watched as before. `onDone` comes once an

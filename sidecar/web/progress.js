@@ -115,7 +115,7 @@ export function watchJobs(selection, options = {}) {
   const source = new JobsSource(connection, selection);
   const watching = new JobsWatch(selection, options, (jobId, aborting) => source.job(jobId, aborting));
   const pace = { pollSeconds: connection.environment.timings.pollManySeconds, quietSeconds: Infinity };
-  const follower = new Follower(connection, source, pace, null, watching);
+  const follower = follow(connection, { source, pace }, options, watching);
   let isClosed = false;
   function close() {
     isClosed = true;
@@ -155,16 +155,24 @@ function connect(options) {
  * @param {WatchOptions} options
  * @param {JobWatch} watching
  */
-function jobFollower(connection, jobId, { view = "full", isShared = true }, watching) {
+function jobFollower(connection, jobId, options, watching) {
   const { address, environment: surroundings, requests } = connection;
-  const source = new JobSource(address, requests, jobId, view);
+  const source = new JobSource(address, requests, jobId, options.view ?? "full");
+  return follow(connection, { source, pace: surroundings.timings }, options, watching);
+}
+
+/**
+ * Return what follows a source, together with the other tabs that watch the same with the same right.
+ * @param {Connection} connection
+ * @param {{source: import("./client/source_job.js").Source, pace: import("./client/follower.js").Pace}} what
+ * @param {{isShared?: boolean}} options
+ * @param {import("./client/shared_tabs.js").SharingListener} watching
+ */
+function follow(connection, { source, pace }, { isShared = true }, watching) {
+  const { address, environment: surroundings, requests } = connection;
   /** @type {import("./client/shared_tabs.js").MakeFollower} */
-  const make = (cursor, listener) => new Follower(connection, source, surroundings.timings, cursor, listener);
+  const make = (cursor, listener) => new Follower(connection, source, pace, cursor, listener);
   if (!isShared || !SharedFollower.isPossible(surroundings)) return make(null, watching);
-  return new SharedFollower(
-    surroundings,
-    `progress-sidecar ${address.base} ${view} ${jobId}`,
-    make,
-    watching,
-  );
+  const what = [address.base, requests.identity, JSON.stringify(source.selection)];
+  return new SharedFollower(surroundings, ["progress-sidecar greeting", ...what].join(" "), make, watching);
 }

@@ -27,7 +27,12 @@ async function ended(context, jobId, options = {}) {
   const [proxy, page] = [await startProxy(context, sidecar), new Page()];
   await sidecar.push(jobId, { current: 3, total: 4 });
   await sidecar.push(jobId, { status: "completed" });
-  const given = { followsAttempts: true, page, ...options, timings: { attemptSeconds: 0.1, ...options.timings } };
+  const given = {
+    followsAttempts: true,
+    page,
+    ...options,
+    timings: { attemptSeconds: 0.1, ...options.timings },
+  };
   const heard = watching(context, proxy.url, jobId, given);
   await until(() => heard.watch.state === "ended", "the end is heard");
   return { heard, page, proxy };
@@ -57,7 +62,9 @@ test("what has ended is asked for without a stream, and more and more rarely", a
   const { heard, proxy } = await ended(context, "rarely");
   await until(() => proxy.count("rest") >= 6, "it was asked six times");
 
-  const [first, , , , fifth, sixth] = proxy.requests.filter(({ kind }) => kind === "rest").map(({ at }) => at);
+  const [first, , , , fifth, sixth] = proxy.requests
+    .filter(({ kind }) => kind === "rest")
+    .map(({ at }) => at);
   assert.ok(sixth - fifth > 0.35 * 1000, "the last wait is four times the first");
   assert.ok(fifth - first < 5000);
   assert.equal(proxy.count("sse"), 1);

@@ -1,4 +1,4 @@
-/** After an attempt has ended: asks now and then whether another one has begun, rarely and with little to send. */
+/** After an attempt has ended: asks now and then, and more and more rarely, whether another one has begun. */
 
 import { Timer } from "./clock.js";
 import { isOver } from "./job_order.js";
@@ -77,7 +77,8 @@ export class AttemptsWatch {
     for (const { name, data } of events) {
       if (name === "unknown") return this.#end(this.#listener.onGone);
       const job = name === "done" ? data.job : data;
-      if (job.attempt > this.#known.attempt || !isOver(job.status)) return this.#end(this.#listener.onAttempt);
+      if (job.attempt > this.#known.attempt || !isOver(job.status))
+        return this.#end(this.#listener.onAttempt);
       this.#known = job;
     }
     this.#wait();

@@ -30,7 +30,7 @@ import { Polling } from "./transport_polling.js";
  */
 
 /** What moves the place where to go on. */
-const MOVING = new Set(["progress", "done", "gone", "synced"]);
+export const MOVING = new Set(["progress", "done", "gone", "synced"]);
 
 export class Follower {
   /** @type {Connection} */ #connection;

@@ -2,6 +2,7 @@
 
 import { notify } from "./environment.js";
 import { held, isNewer, isOver } from "./job_order.js";
+import { eventOf } from "./source_job.js";
 
 /**
  * @typedef {import("../progress.js").Job} Job
@@ -52,6 +53,13 @@ export class JobWatch {
 
   get state() {
     return this.#status?.state ?? "connecting";
+  }
+
+  /** What tells another watcher as much as this one knows. @returns {Event[]} */
+  get told() {
+    const store = this.#isDegraded ? [{ name: "degraded", data: { store: "sql" }, cursor: null }] : [];
+    const isOfBefore = !this.#job || (isOver(this.#job.status) && this.#job.attempt === this.#endedAttempt);
+    return this.#job && !isOfBefore ? [...store, eventOf(this.#job)] : store;
   }
 
   /** @param {Following} following */

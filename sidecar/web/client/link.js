@@ -6,7 +6,8 @@ import { Timer } from "./clock.js";
  * @typedef {import("./environment.js").Environment} Environment
  * @typedef {import("./transport_sse.js").Event} Event
  * @typedef {import("./transport_sse.js").Listener} TransportListener
- * @typedef {"lost" | "refused" | "blocked" | "silent" | "overloaded" | "draining" | "unauthorized" | "forbidden"} Broken
+ * @typedef {"overloaded" | "draining"} TurnedAway
+ * @typedef {"lost" | "refused" | "blocked" | "silent" | "unauthorized" | "forbidden" | TurnedAway} Broken
  * @typedef {(ticket: string | null, listener: TransportListener) => () => void} Open
  *
  * @typedef {object} LinkListener

@@ -44,8 +44,8 @@ export class JobsSource {
     return {
       project,
       ...(jobType && { job_type: jobType }),
-      ...(status?.length && { status }),
-      ...(jobIds?.length && { job_ids: jobIds }),
+      ...(status?.length && { status: [...status].sort() }),
+      ...(jobIds?.length && { job_ids: [...jobIds].sort() }),
       view: view ?? "brief",
     };
   }
@@ -146,7 +146,12 @@ export async function inTurns(keys, find) {
   return found;
 }
 
-/** @param {string} name @param {object} data @returns {Event} */
-function whole(name, data) {
+/**
+ * Return what is said of all jobs, or of one without its place.
+ * @param {string} name
+ * @param {object} data
+ * @returns {Event}
+ */
+export function whole(name, data) {
   return { name, data, cursor: null };
 }

@@ -3,6 +3,7 @@
 import { backoffSeconds, overloadedSeconds } from "./backoff.js";
 import { Timer } from "./clock.js";
 import { Link } from "./link.js";
+import { takePlace } from "./places.js";
 import { openEventSource } from "./transport_sse.js";
 import { openWebSocket } from "./transport_websocket.js";
 
@@ -96,17 +97,33 @@ export class Streams {
 
   /** @param {Transport} transport */
   #connect(transport) {
-    const { environment, requests } = this.#connection;
     this.#tried.add(transport);
-    const link = new Link(environment, {
+    const link = new Link(this.#connection.environment, {
       onEvent: (event) => this.#heard(transport, event),
       onBroken: (reason, retrySeconds) => this.#broken(link, reason, retrySeconds),
     });
     this.#link = link;
     link.open(
-      (signal) => requests.ticket(signal),
+      (signal) => this.#admitted(transport, signal),
       (ticket, listener) => this.#open(transport, ticket, listener),
     );
+  }
+
+  /**
+   * Return a ticket, if one is needed. Fails if the tabs have as many event streams as they may: then there is
+   * another transport.
+   * @param {Transport} transport
+   * @param {AbortSignal} signal
+   */
+  async #admitted(transport, signal) {
+    const { address, environment, requests } = this.#connection;
+    if (transport === "sse" && this.#transports.length > 1) {
+      const leave = await takePlace(environment.locks, address.base);
+      if (!leave) throw new Error("all places are taken");
+      if (signal.aborted) leave();
+      else signal.addEventListener("abort", leave, { once: true });
+    }
+    return requests.ticket(signal);
   }
 
   /** @param {Transport} transport @param {string | null} ticket @param {TransportListener} listener */

@@ -16,7 +16,8 @@ const DEGRADED =
   "SQL serves: Redis is away. Nothing is lost; changes come about once a second until it is back.";
 const OVERLOADED =
   "This sidecar has all the watchers that it can take. Until there is room, the page asks now and then.";
-const DRAINING = "This sidecar is being stopped or restarted. The page goes on by itself at the next one that answers.";
+const DRAINING =
+  "This sidecar is being stopped or restarted. The page goes on by itself at the next one that answers.";
 const FORBIDDEN = "Your token may not see the jobs of this project.";
 
 export class Notices {
