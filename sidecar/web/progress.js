@@ -13,13 +13,12 @@
  * Types, and what each option means, are in progress.d.ts.
  */
 
-import { Address } from "./client/address.js";
 import { AttemptsWatch } from "./client/attempts_watch.js";
-import { environment, notify } from "./client/environment.js";
+import { connect } from "./client/connection.js";
+import { notify } from "./client/environment.js";
 import { Follower } from "./client/follower.js";
 import { JobWatch } from "./client/job_watch.js";
 import { JobsWatch } from "./client/jobs_watch.js";
-import { Requests } from "./client/requests.js";
 import { forget, remember, remembered } from "./client/resume.js";
 import { SharedFollower } from "./client/shared_tabs.js";
 import { JobSource } from "./client/source_job.js";
@@ -137,16 +136,6 @@ export function watchJobs(selection, options = {}) {
       return watching.state;
     },
   };
-}
-
-/**
- * @param {import("./progress.js").ConnectionOptions} options
- * @returns {Connection}
- */
-function connect(options) {
-  const surroundings = environment(options);
-  const address = new Address(options.url);
-  return { environment: surroundings, address, requests: new Requests(surroundings, address, options) };
 }
 
 /**

@@ -89,6 +89,16 @@ export class JobsSource {
   }
 
   /**
+   * Return the newest job, null if there is none; unlike what a stream begins with, it may have ended.
+   * @param {AbortSignal} signal
+   * @returns {Promise<any>}
+   */
+  async newest(signal) {
+    const { body } = await this.#requests.get(this.#address.jobs({ ...this.#filter(), limit: 1 }), signal);
+    return body.jobs[0] ?? null;
+  }
+
+  /**
    * Return one job as it is, null if there is none.
    * @param {string} jobId
    * @param {AbortSignal} signal
