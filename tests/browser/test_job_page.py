@@ -134,6 +134,16 @@ async def test_a_stage_whose_total_is_unknown_has_no_value_though_the_job_has(jo
     assert await stage_bar.get_attribute("aria-valuenow") is None
 
 
+async def test_a_message_that_is_the_name_of_the_stage_is_not_told_twice(job: Job) -> None:
+    await job.push(stages=STAGES, stage="reading", current=5, total=10, message="Reading the data")
+    await job.show()
+    await expect(job.bar).to_be_visible()
+    await expect(job.page.locator(".message")).to_be_hidden()
+
+    await job.push(message="half of it")
+    await expect(job.page.locator(".message")).to_be_visible()
+
+
 async def test_counts_by_kind_are_compared(job: Job) -> None:
     await job.push(items={"issues": 1250, "commits": 50})
     await job.show()

@@ -50,6 +50,7 @@ async def test_a_job_that_stands_still_is_said_to_be_stalled_until_it_moves(
     await expect(live).to_have_title("1 stalled · 1 running · Progress")
     await expect(notice).to_contain_text("its worker reports, but nothing moves")
     await expect(notice).to_contain_text("Stalled since")
+    await expect(job.locator(".hero-fact", has_text="Time left")).to_contain_text("nothing moves")
     await expect(job.get_by_role("region", name="Timeline").locator("li[data-type=stalled]")).to_have_count(1)
 
     await watchful.push("a", current=2)
