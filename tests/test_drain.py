@@ -136,11 +136,15 @@ async def newcomers(watching: Crowd) -> None:
     client, url = watching.client, watching.url
     for path in ("/v1/jobs/job-1/events", "/v1/events?project=default", "/v1/events?project=*"):
         async with client.get(url + path) as response:
-            retry, event = (await response.read()).decode().split("\n")[:2]
+            retry, event, data = (await response.read()).decode().split("\n")[:3]
         assert (response.status, event) == (200, "event: overloaded")
-        assert 1_000 <= int(retry.removeprefix("retry: ")) <= 3_000
+        seconds = int(retry.removeprefix("retry: ")) / 1000
+        assert 1 <= seconds <= 3
+        assert json.loads(data.removeprefix("data: ")) == {"reason": "draining", "retry_after_seconds": seconds}
     async with client.ws_connect(f"{url}/v1/ws") as ws:
-        assert (await ws.receive_json(timeout=5))["event"] == "overloaded"
+        told = await ws.receive_json(timeout=5)
+        assert (told["event"], told["data"]["reason"]) == ("overloaded", "draining")
+        assert 1 <= told["data"]["retry_after_seconds"] <= 3
         assert (await ws.receive(timeout=5)).type is WSMsgType.CLOSE
         assert ws.close_code == WSCloseCode.TRY_AGAIN_LATER
     answer = await push(client, url, "job-2", current=2)
@@ -149,6 +153,7 @@ async def newcomers(watching: Crowd) -> None:
         assert response.status == 200
     async with client.get(f"{url}/v1/jobs/job-2?after={answer['cursor']}&wait=60") as response:
         assert (response.status, int(response.headers["Retry-After"]) > 0) == (503, True)
+        assert int(response.headers["Retry-After"]) <= 3
 
 
 @pytest.mark.parametrize(

@@ -108,11 +108,11 @@ class Overloaded(RequestError):
     """One more who watches would be too many."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    retry_after_seconds = 15
 
-    def __init__(self) -> None:
-        """Say so."""
-        super().__init__("too many are watching; come again later")
+    def __init__(self, *, is_leaving: bool = False) -> None:
+        """Say so, or that it is about to stop, and when to come again."""
+        super().__init__("about to stop; come again" if is_leaving else "too many are watching; come again later")
+        self.retry_after_seconds = 2 if is_leaving else 15
 
 
 STATUS = (

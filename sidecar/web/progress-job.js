@@ -93,12 +93,12 @@ export class ProgressJob extends HTMLElement {
     this.#watching = watch(jobId, {
       url: this.getAttribute("url") ?? undefined,
       token: this.getAttribute("token") ?? undefined,
+      followsAttempts: true,
       onProgress: (job) => this.#show(job),
       onDone: (job) => this.#finish(job),
       onGone: () => this.#lose(jobId),
       onState: (state, { reason }) => this.#connected(state, reason),
     });
-    this.#ticking = setInterval(() => this.job && card.show(this.job, Date.now()), TICK_MILLISECONDS);
   }
 
   /** @param {HTMLElement} card */
@@ -115,22 +115,31 @@ export class ProgressJob extends HTMLElement {
     this.#watching?.close();
     this.#card?.stop();
     this.#card = null;
-    clearInterval(this.#ticking);
+    this.#tick(false);
     for (const timer of this.#timers.splice(0)) clearTimeout(timer);
     const dialog = this.#dialog;
     this.#dialog = null;
     dialog?.close();
   }
 
+  /** Let the times that are shown go on, or stand still. @param {boolean} isGoingOn */
+  #tick(isGoingOn) {
+    if (isGoingOn === (this.#ticking !== undefined)) return;
+    clearInterval(this.#ticking);
+    const tick = () => this.job && this.#card?.show(this.job, Date.now());
+    this.#ticking = isGoingOn ? setInterval(tick, TICK_MILLISECONDS) : undefined;
+  }
+
   /** @param {Job} job */
   #show(job) {
     this.#card?.show(job, Date.now());
+    this.#tick(true);
     this.#tell("progress", { job });
   }
 
   /** @param {Job} job */
   #finish(job) {
-    clearInterval(this.#ticking);
+    this.#tick(false);
     this.#tell("done", { job });
     if (job.status !== "completed" || !this.hasAttribute("autoclose")) return;
     this.#later(CLOSE_MILLISECONDS - LEAVE_MILLISECONDS, () => this.#card?.leave());
@@ -139,7 +148,7 @@ export class ProgressJob extends HTMLElement {
 
   /** @param {string} jobId */
   #lose(jobId) {
-    clearInterval(this.#ticking);
+    this.#tick(false);
     this.#card?.say("There is no such job, or no longer.");
     this.#tell("gone", { jobId });
   }

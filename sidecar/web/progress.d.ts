@@ -88,7 +88,8 @@ export interface Job extends BriefJob {
 
 /**
  * `connecting`: nothing was heard yet. `live`: a stream brings each change. `reconnecting`: nothing gets
- * through, it is tried again. `polling`: the job is asked for again and again. `ended`: nothing will follow.
+ * through, it is tried again. `polling`: the job is asked for again and again. `ended`: nothing will follow, unless
+ * another attempt is waited for (`followsAttempts`).
  */
 export type State = "connecting" | "live" | "reconnecting" | "polling" | "ended";
 
@@ -96,7 +97,8 @@ export interface StateDetail {
   /**
    * Why. When `ended`: `done`, `gone`, `unauthorized` or `forbidden`. When `polling`: `quiet` (the stream is
    * open, but brings no progress) or `no stream`. When `reconnecting`: `lost`, `silent`, `blocked`,
-   * `refused`, `overloaded`, `unavailable` or `unreachable`. Else null.
+   * `refused`, `overloaded` (the sidecar has all the streams that it can take), `draining` (it is about to
+   * stop), `unavailable` or `unreachable`. Else null.
    */
   reason: string | null;
   transport: "sse" | "websocket" | "polling" | null;
@@ -135,6 +137,8 @@ export interface Timings {
   requestSeconds: number;
   /** For a job that nobody knows, when polling (30). */
   unknownSeconds: number;
+  /** After an end, until it is asked for another attempt (15); then more rarely, up to four times as long. */
+  attemptSeconds: number;
   /** After how many failures in a row to poll (5). */
   failuresBeforePolling: number;
   /** How often the tab with the connection tells the others that it lives (10). */
@@ -158,6 +162,12 @@ export interface ConnectionOptions extends StorageOptions {
   token?: string | (() => string | Promise<string>);
   /** Returns a new ticket, each time one is needed; for pages that must not have the token. */
   getTicket?: () => Promise<string>;
+  /**
+   * Whether tabs of this origin that watch the same (job or selection, and view) of the same sidecar with the same
+   * right share one connection, where the browser can (true). What a function gives as `token` or ticket is taken
+   * to be the same right in each tab.
+   */
+  isShared?: boolean;
   /** Closes when it is aborted. */
   signal?: AbortSignal;
   timings?: Partial<Timings>;
@@ -179,7 +189,7 @@ export interface ConnectionOptions extends StorageOptions {
 export interface WatchCallbacks<Shown extends BriefJob = Job> {
   /** Each new state, the last one too. Within an attempt `percent` never falls. */
   onProgress?: (job: Shown) => void;
-  /** Completed, failed or cancelled: once, after `onProgress`. Nothing follows. */
+  /** Completed, failed or cancelled: once, after `onProgress`. Nothing follows, except with `followsAttempts`. */
   onDone?: (job: Shown) => void;
   /** Deleted, or never heard of for half a minute: once. Nothing follows. */
   onGone?: (jobId: string) => void;
@@ -190,9 +200,11 @@ export interface WatchOptions<Shown extends BriefJob = Job> extends ConnectionOp
   /** `full` is the default. */
   view?: "full" | "brief";
   /**
-   * Whether tabs of this origin that watch the same job share one connection, where the browser can (true).
+   * Whether to go on after an end, as a higher attempt may reopen the job (false). It is then asked now and
+   * then, while somebody looks at the page, and what has begun is watched as before. `onDone` comes once an
+   * attempt, and the state between two of them is `ended`.
    */
-  isShared?: boolean;
+  followsAttempts?: boolean;
   /** Keep the id in localStorage until the job ends, so that `watchRemembered` finds it after a reload. */
   rememberAs?: { project: string; jobType: string };
 }

@@ -13,12 +13,12 @@
  * Types, and what each option means, are in progress.d.ts.
  */
 
-import { Address } from "./client/address.js";
-import { environment } from "./client/environment.js";
+import { AttemptsWatch } from "./client/attempts_watch.js";
+import { connect } from "./client/connection.js";
+import { notify } from "./client/environment.js";
 import { Follower } from "./client/follower.js";
 import { JobWatch } from "./client/job_watch.js";
 import { JobsWatch } from "./client/jobs_watch.js";
-import { Requests } from "./client/requests.js";
 import { forget, remember, remembered } from "./client/resume.js";
 import { SharedFollower } from "./client/shared_tabs.js";
 import { JobSource } from "./client/source_job.js";
@@ -40,19 +40,43 @@ export { forget, remember, remembered } from "./client/resume.js";
 export function watch(jobId, options = {}) {
   const connection = connect(options);
   const { rememberAs: kind, signal } = options;
-  const watching = new JobWatch(connection.environment, jobId, options, () => {
-    signal?.removeEventListener("abort", close);
-    if (kind) forget(kind.project, kind.jobType, jobId, options);
-  });
+  /** @type {AttemptsWatch | null} */
+  let attempts = null;
+  let watching = attempt(null);
+
+  /** @param {import("./progress.js").Job | null} known how the one before has ended */
+  function attempt(known) {
+    return new JobWatch(connection.environment, jobId, options, known, (reason) => {
+      if (kind) forget(kind.project, kind.jobType, jobId, options);
+      if (reason === "done" && options.followsAttempts) wait();
+      else signal?.removeEventListener("abort", close);
+    });
+  }
+  function begin() {
+    if (kind) remember(kind.project, kind.jobType, jobId, options);
+    watching.start(jobFollower(connection, jobId, options, watching));
+  }
+  function wait() {
+    const known = /** @type {import("./progress.js").Job} */ (watching.job);
+    const source = new JobSource(connection.address, connection.requests, jobId, "brief");
+    attempts = new AttemptsWatch(connection.environment, source, known, {
+      onAttempt: () => {
+        watching = attempt(known);
+        begin();
+      },
+      onGone: () => notify(options.onGone, jobId),
+    });
+    attempts.start();
+  }
   function close() {
     signal?.removeEventListener("abort", close);
+    attempts?.stop();
     watching.close();
   }
   if (signal?.aborted) close();
   else {
     signal?.addEventListener("abort", close, { once: true });
-    if (kind) remember(kind.project, kind.jobType, jobId, options);
-    watching.start(jobFollower(connection, jobId, options, watching));
+    begin();
   }
   return {
     jobId,
@@ -90,7 +114,7 @@ export function watchJobs(selection, options = {}) {
   const source = new JobsSource(connection, selection);
   const watching = new JobsWatch(selection, options, (jobId, aborting) => source.job(jobId, aborting));
   const pace = { pollSeconds: connection.environment.timings.pollManySeconds, quietSeconds: Infinity };
-  const follower = new Follower(connection, source, pace, null, watching);
+  const follower = follow(connection, { source, pace }, options, watching);
   let isClosed = false;
   function close() {
     isClosed = true;
@@ -115,31 +139,29 @@ export function watchJobs(selection, options = {}) {
 }
 
 /**
- * @param {import("./progress.js").ConnectionOptions} options
- * @returns {Connection}
- */
-function connect(options) {
-  const surroundings = environment(options);
-  const address = new Address(options.url);
-  return { environment: surroundings, address, requests: new Requests(surroundings, address, options) };
-}
-
-/**
  * @param {Connection} connection
  * @param {string} jobId
  * @param {WatchOptions} options
  * @param {JobWatch} watching
  */
-function jobFollower(connection, jobId, { view = "full", isShared = true }, watching) {
+function jobFollower(connection, jobId, options, watching) {
   const { address, environment: surroundings, requests } = connection;
-  const source = new JobSource(address, requests, jobId, view);
+  const source = new JobSource(address, requests, jobId, options.view ?? "full");
+  return follow(connection, { source, pace: surroundings.timings }, options, watching);
+}
+
+/**
+ * Return what follows a source, together with the other tabs that watch the same with the same right.
+ * @param {Connection} connection
+ * @param {{source: import("./client/source_job.js").Source, pace: import("./client/follower.js").Pace}} what
+ * @param {{isShared?: boolean}} options
+ * @param {import("./client/shared_tabs.js").SharingListener} watching
+ */
+function follow(connection, { source, pace }, { isShared = true }, watching) {
+  const { address, environment: surroundings, requests } = connection;
   /** @type {import("./client/shared_tabs.js").MakeFollower} */
-  const make = (cursor, listener) => new Follower(connection, source, surroundings.timings, cursor, listener);
+  const make = (cursor, listener) => new Follower(connection, source, pace, cursor, listener);
   if (!isShared || !SharedFollower.isPossible(surroundings)) return make(null, watching);
-  return new SharedFollower(
-    surroundings,
-    `progress-sidecar ${address.base} ${view} ${jobId}`,
-    make,
-    watching,
-  );
+  const what = [address.base, requests.identity, JSON.stringify(source.selection)];
+  return new SharedFollower(surroundings, ["progress-sidecar greeting", ...what].join(" "), make, watching);
 }

@@ -73,7 +73,10 @@ export interface Snapshot {
   connectionState: State | "stopped";
   isConnected: boolean;
   error: string | null;
-  /** Watch the project's newest snapshot, or the next one; stops by itself at its end. */
+  /**
+   * Show the project's newest snapshot, and watch it, or the next one if it has ended already; stops by itself at
+   * the end of one that was watched. Of an end before that neither `onComplete` nor `onError` tell.
+   */
   start: () => void;
   stop: () => void;
 }

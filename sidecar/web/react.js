@@ -3,7 +3,9 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { watch, watchJobs } from "./progress.js";
 import { smoothBar, smoothEta } from "./smooth.js";
-import { isOver } from "./client/job_order.js";
+import { connect } from "./client/connection.js";
+import { isNewer, isOver } from "./client/job_order.js";
+import { JobsSource } from "./client/source_jobs.js";
 
 export { getProgressColor } from "./smooth.js";
 
@@ -38,6 +40,7 @@ export function useProgress(jobId, options = {}) {
       ...latest.current,
       onProgress: (job) => {
         setProgress(job);
+        if (!isOver(job.status)) setError(null); // of the attempt before
         latest.current.onProgress?.(job);
       },
       onDone: (job) => {
@@ -108,26 +111,46 @@ export function useSnapshotProgress(projectId, options = {}) {
     setProgress(null);
     setError(null);
     if (!projectId) return;
+    /** @type {import("./progress.js").Selection & { view: "full" }} */
+    const wanted = { project: projectId, jobType: latest.current.jobType ?? "snapshot", view: "full" };
+    const jobs = new JobsSource(connect(latest.current), wanted);
+    const looking = new AbortController();
     let newest = /** @type {Job | null} */ (null);
-    watching.current = watchJobs(
-      { project: projectId, jobType: latest.current.jobType ?? "snapshot", view: "full" },
-      {
-        ...latest.current,
-        onChange: (job) => {
-          if (newest && job.job_id !== newest.job_id && job.created_at < newest.created_at) return;
-          newest = job;
-          setProgress(snapshotOf(job));
-          if (!isOver(job.status)) return;
-          stop();
-          if (job.status !== "completed") setError(why(job));
-          settle(job, latest.current);
-        },
-        onState: (state, detail) => {
-          setConnectionState(state);
-          refuse(state, detail, setError, latest.current);
-        },
+    /** @param {Job} job */
+    const show = (job) => {
+      const isSame = newest?.job_id === job.job_id;
+      if (newest && (isSame ? !isNewer(newest, job) : job.created_at < newest.created_at)) return;
+      newest = job;
+      setProgress(snapshotOf(job));
+      setError(isOver(job.status) && job.status !== "completed" ? why(job) : null);
+    };
+    /** A stream begins with what is unfinished: the newest one may have ended before. */
+    const look = () =>
+      jobs.newest(looking.signal).then(
+        (job) => looking.signal.aborted || (job && show(job)),
+        () => {}, // it is asked again with the next whole state
+      );
+    const watched = watchJobs(wanted, {
+      ...latest.current,
+      onChange: (job) => {
+        show(job);
+        if (job.job_id !== newest?.job_id || !isOver(job.status)) return;
+        stop();
+        settle(job, latest.current);
       },
-    );
+      onSynced: look,
+      onState: (state, detail) => {
+        setConnectionState(state);
+        refuse(state, detail, setError, latest.current);
+      },
+    });
+    watching.current = {
+      close: () => {
+        looking.abort();
+        watched.close();
+      },
+    };
+    look();
   }, [projectId]);
 
   useEffect(() => {

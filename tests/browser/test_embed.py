@@ -128,6 +128,21 @@ async def test_a_frame_tells_its_parent_of_the_job_and_closes_itself_2_seconds_a
     await expect(card).to_be_hidden()
 
 
+async def test_an_element_shows_another_attempt_of_a_job_that_had_failed(embed: Start) -> None:
+    embedding: Embedding = await embed()
+    await embedding.page.clock.install()
+    await embedding.sidecar.push(JOB_ID, current=1, total=4)
+    await embedding.sidecar.push(JOB_ID, status="failed")
+    await embedding.open(f'<progress-job job-id="{JOB_ID}" autoclose></progress-job>')
+    card = embedding.page.locator("progress-job .card").first
+    await expect(card.locator(".badge")).to_have_text("Failed")
+
+    await embedding.sidecar.push(JOB_ID, attempt=2, current=2, total=4)
+    await embedding.page.clock.fast_forward(16_000)
+    await expect(card.locator(".badge")).to_have_text("Running")
+    await expect(card.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "50")
+
+
 async def test_a_frame_stays_when_the_job_failed_and_can_be_closed(embed: Start) -> None:
     embedding: Embedding = await embed()
     await embedding.page.clock.install()

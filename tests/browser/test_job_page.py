@@ -134,6 +134,16 @@ async def test_a_stage_whose_total_is_unknown_has_no_value_though_the_job_has(jo
     assert await stage_bar.get_attribute("aria-valuenow") is None
 
 
+async def test_a_message_that_is_the_name_of_the_stage_is_not_told_twice(job: Job) -> None:
+    await job.push(stages=STAGES, stage="reading", current=5, total=10, message="Reading the data")
+    await job.show()
+    await expect(job.bar).to_be_visible()
+    await expect(job.page.locator(".message")).to_be_hidden()
+
+    await job.push(message="half of it")
+    await expect(job.page.locator(".message")).to_be_visible()
+
+
 async def test_counts_by_kind_are_compared(job: Job) -> None:
     await job.push(items={"issues": 1250, "commits": 50})
     await job.show()
@@ -278,6 +288,8 @@ async def test_failed_says_why_first_and_where_a_worker_can_resume(job: Job) -> 
 
     end = job.page.locator(".end")
     await expect(end.locator("> :first-child .error-message")).to_have_text("no room")
+    await expect(end.locator(".error-type")).to_have_text("NoRoom")
+    await expect(end.get_by_role("region", name="Context")).to_have_text('{\n  "cluster": 75\n}')
     await expect(end).to_contain_text("at 35.5%")
     await expect(end).to_contain_text("A worker can resume from here")
     await expect(end.get_by_text('"cluster": 74')).to_be_visible()
@@ -293,6 +305,14 @@ async def test_cancelled_says_how_far_it_came(job: Job) -> None:
 
     await expect(job.page.locator(".end")).to_contain_text("at 75.0%")
     await expect(job.page.locator(".end")).to_contain_text("Cancelled after")
+
+
+async def test_no_share_is_made_up_for_one_that_ended_before_anything_was_known(job: Job) -> None:
+    await job.push(current=21, unit="areas")
+    await job.push(status="failed", error={"message": "no room"})
+    await job.show()
+
+    await expect(job.page.locator("#end-title")).to_have_text(re.compile(r"^Failed after [^%]+$"))
 
 
 async def test_a_blocked_job_says_what_it_waits_for(job: Job) -> None:
@@ -315,18 +335,21 @@ async def test_attempts_are_listed_once_there_are_two(job: Job) -> None:
     await expect(job.page.locator(".scope")).to_contain_text("attempt 2")
 
 
-async def test_another_attempt_of_a_failed_job_is_noticed(job: Job) -> None:
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
+async def test_another_attempt_of_a_finished_job_is_noticed(job: Job, status: str) -> None:
     await job.page.clock.install()
     await job.push(current=3, total=4)
-    await job.push(status="failed", error={"message": "no room"})
+    await job.push(status=status)
     await job.show()
     await expect(job.page.locator(".end")).to_be_visible()
+    await expect(job.page.locator(".connection")).to_have_text("Ended")
 
     await job.push(attempt=2, current=1, total=4)
     await job.page.clock.fast_forward(16_000)
     await expect(job.bar).to_have_attribute("aria-valuenow", "25")
     await expect(job.page.locator(".end")).to_be_hidden()
     await expect(job.page.locator(".connection")).to_have_text("Live")
+    await expect(job.section("Attempts").locator("tbody tr")).to_have_count(2)
 
 
 async def test_the_time_that_is_left_is_told_with_its_range_and_is_not_made_up(job: Job) -> None:
@@ -340,6 +363,48 @@ async def test_the_time_that_is_left_is_told_with_its_range_and_is_not_made_up(j
     assert (await job.sidecar.job(job.job_id))["eta"] is not None
     await expect(left.locator(".hero-value")).to_have_text(re.compile(r"^about \d"))
     await expect(left.locator(".hero-note")).to_have_text(re.compile(r"\d+ s to \d+"))
+
+
+async def test_the_rate_is_told_in_the_unit_of_the_job(job: Job) -> None:
+    await job.push(current=1, total=1000, unit="rows")
+    await job.show()
+    rate = job.page.locator(".hero-fact", has_text="Rate")
+    await expect(rate).to_be_hidden()
+
+    for current in range(2, 12):
+        await job.push(current=current)
+    assert (await job.sidecar.job(job.job_id))["rate_per_second"] > 0
+    await expect(rate).to_be_visible()
+    await expect(rate.locator(".hero-value")).to_have_text(re.compile(r"^\d[\d,.]* rows/s$"))
+
+
+async def test_what_the_worker_said_beside_is_shown_and_where_it_can_resume_is_there_to_unfold(job: Job) -> None:
+    await job.push(current=1, total=4, metadata={"seed": 4}, detail="two of them twice", resume={"cluster": 74})
+    await job.show()
+    details = job.section("Details")
+
+    await expect(details.get_by_role("region", name="Metadata")).to_be_visible()
+    await expect(details.get_by_role("region", name="Metadata")).to_have_text('{\n  "seed": 4\n}')
+    await expect(details.get_by_text("two of them twice")).to_be_visible()
+    await expect(details.get_by_text('"cluster": 74')).to_be_hidden()
+    await details.get_by_text("Where to resume").click()
+    await expect(details.get_by_text('"cluster": 74')).to_be_visible()
+    await job.push(metadata={"seed": 5})
+    await expect(details.get_by_role("region", name="Metadata")).to_have_text('{\n  "seed": 5\n}')
+    await expect(details.get_by_text('"cluster": 74')).to_be_visible()
+
+
+async def test_beside_a_stream_that_brings_nothing_the_job_is_asked_for_and_the_page_says_so(job: Job) -> None:
+    await job.page.clock.install()
+    await job.push(current=1, total=4)
+    await job.show()
+    await expect(job.page.locator(".connection")).to_have_text("Live")
+
+    await job.page.clock.fast_forward(31_000)
+    await expect(job.page.locator(".connection")).to_have_text("Polling", timeout=15_000)  # the question waits 5 s
+    await job.push(current=2)
+    await expect(job.bar).to_have_attribute("aria-valuenow", "50")
+    await expect(job.page.locator(".connection")).to_have_text("Live")
 
 
 async def test_a_page_says_when_sql_serves(own_sidecar: Deployment, page: Page, project: str) -> None:

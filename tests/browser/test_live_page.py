@@ -164,6 +164,23 @@ async def test_counts_say_how_many_there_are_of_each_status(page: Page, sidecar:
     await expect(page).to_have_title("1 running · Progress")
 
 
+async def test_counts_do_not_hide_that_there_are_more_than_are_listed(
+    page: Page, sidecar: Deployment, project: str
+) -> None:
+    ends = {"completed": 52, "failed": 3, "cancelled": 50}
+    jobs = [f"{project}-{status}-{number}" for status, many in ends.items() for number in range(many)]
+    await sidecar.push_many([{"job_id": job, "project": project, "current": 1} for job in jobs])
+    await sidecar.push_many([{"job_id": job, "status": job.split("-")[-2]} for job in jobs])
+    await opened(page, sidecar, f"?project={project}")
+    numbers = page.locator("#counts .number")
+    await expect(numbers).to_have_text(["0", "0", "0", "0", "0", "50+", "3", "50", "0"])
+    await expect(page.locator("#finished .job")).to_have_count(50)
+    await chip(page, "Failed").click()
+    await expect(page.locator("#finished .job")).to_have_count(3)
+    await sidecar.push(f"{project}-last", project=project, status="cancelled")
+    await expect(numbers).to_have_text(["0", "0", "0", "0", "0", "50+", "3", "50+", "0"])
+
+
 async def test_job_is_found_by_keyboard_alone(page: Page, sidecar: Deployment, project: str) -> None:
     for name in ("a", "b"):
         await sidecar.push(f"{project}-{name}", project=project, current=1)

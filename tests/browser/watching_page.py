@@ -17,13 +17,14 @@ WATCH_REMEMBERED = """async ([{ project, jobType }, options]) => {
   return keep(watchRemembered.bind(null, project), jobType, options) !== null;
 }"""
 KEEP = """
-globalThis.heard = { percents: [], transports: [], states: [], done: [] };
+globalThis.heard = { percents: [], transports: [], states: [], reasons: [], done: [] };
 globalThis.keep = (watching, what, options) => watching(what, {
   ...options,
   onProgress: (job) => heard.percents.push(job.percent),
   onDone: (job) => heard.done.push(job),
-  onState: (state, { transport }) => {
+  onState: (state, { transport, reason }) => {
     heard.states.push(state);
+    heard.reasons.push(reason);
     if (transport && heard.transports.at(-1) !== transport) heard.transports.push(transport);
   },
 });

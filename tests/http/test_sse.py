@@ -277,6 +277,7 @@ async def test_a_full_server_says_when_to_come_back(start: Starter) -> None:
     assert overloaded.name == "overloaded"
     assert overloaded.retry is not None
     assert 15_000 <= overloaded.retry <= 45_000
+    assert overloaded.data == {"reason": "full", "retry_after_seconds": overloaded.retry / 1000}
 
 
 async def test_a_stream_that_ended_makes_room(start: Starter) -> None:

@@ -470,7 +470,9 @@ async def test_a_full_server_says_so_and_closes(start: Starter) -> None:
     async with connected(sidecar) as first:
         await watched(first, **PROJECT)
         async with connected(sidecar) as second:
-            assert await second.next() == {"event": "overloaded", "cursor": None, "data": {}}
+            told = await second.next()
+            assert (told["event"], told["cursor"], told["data"]["reason"]) == ("overloaded", None, "full")
+            assert 15 <= told["data"]["retry_after_seconds"] <= 45
             assert (await second.socket.receive(timeout=5)).type is WSMsgType.CLOSE
             assert second.socket.close_code == WSCloseCode.TRY_AGAIN_LATER
         await sidecar.push("j")

@@ -10,7 +10,7 @@ function job(fields) {
 }
 
 /** A watcher that is fed by hand, and what it has said. */
-function fed() {
+function fed(known = null) {
   const heard = { percents: [], done: [], degraded: [], ends: [] };
   const watching = new JobWatch(
     environment({}),
@@ -20,6 +20,7 @@ function fed() {
       onDone: ({ attempt }) => heard.done.push(attempt),
       onState: (state, { isDegraded }) => heard.degraded.push(isDegraded),
     },
+    known,
     () => {},
   );
   watching.start({
@@ -38,6 +39,12 @@ test("the end of an attempt that another has overtaken is not the end", () => {
   assert.deepEqual([percents, done, ends], [[10], [], []]);
   say("done", { job: job({ attempt: 2, status: "completed", cursor: "e-10", percent: 100 }) });
   assert.deepEqual([percents, done, ends], [[10, 100], [2], ["done"]]);
+});
+
+test("the end of the attempt before, told again, is no news", () => {
+  const { say, done, ends, percents } = fed(job({ status: "completed", cursor: "e-8", percent: 100 }));
+  say("done", { job: job({ status: "completed", cursor: "e-8", percent: 100 }) });
+  assert.deepEqual([percents, done, ends], [[], [], ["done"]]);
 });
 
 test("a connection is not degraded until it says so", () => {

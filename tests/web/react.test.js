@@ -171,6 +171,27 @@ test("useSnapshotProgress follows a project's newest snapshot to its end", async
   assert.deepEqual(completed, ["s1"]);
 });
 
+test("useSnapshotProgress shows a snapshot that had ended, and follows the next one", async (context) => {
+  await sidecar.push("s3", { project: "past", job_type: "snapshot", current: 3, total: 4 });
+  await sidecar.push("s3", { status: "failed", error: { message: "no disk" } });
+  const ends = [];
+  const used = use(context, hooks.useSnapshotProgress, "past", {
+    url: sidecar.url,
+    ...OPTIONS,
+    onComplete: (job) => ends.push(job.job_id),
+    onError: (reason) => ends.push(reason),
+  });
+  await until(() => used.result?.progress?.jobId === "s3" && used.result.isConnected, "it is rendered");
+  assert.deepEqual([used.result.progress.percent, used.result.error, ends], [75, "no disk", []]);
+  await sidecar.push("s4", { project: "past", job_type: "snapshot", current: 1, total: 4 });
+  await until(() => used.result.progress.jobId === "s4", "the next one is rendered");
+  assert.equal(used.result.error, null);
+  await sidecar.push("s4", { status: "completed" });
+  await until(() => used.result.connectionState === "stopped", "it stops by itself");
+
+  assert.deepEqual(ends, ["s4"]);
+});
+
 test("useSnapshotProgress is started and stopped by hand, if wanted", async (context) => {
   await sidecar.push("s2", { project: "hand", job_type: "snapshot" });
   const used = use(context, hooks.useSnapshotProgress, "hand", {

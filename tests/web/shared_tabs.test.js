@@ -5,7 +5,10 @@ import { after, before, test } from "node:test";
 import { startProxy } from "./blocking_proxy.js";
 import { startSidecar, until } from "./sidecar.js";
 import { SharedLocks, Tab } from "./tabs.js";
-import { BROWSER, isNow, percents, watching } from "./watching.js";
+import { environment } from "../../sidecar/web/client/environment.js";
+import { MOST_STREAMS } from "../../sidecar/web/client/places.js";
+import { SharedFollower } from "../../sidecar/web/client/shared_tabs.js";
+import { BROWSER, isNow, percents, watching, watchingJobs } from "./watching.js";
 
 let sidecar;
 before(async () => {
@@ -156,4 +159,131 @@ test("where locks are refused, a tab goes on alone", async (context) => {
   const locks = { request: () => Promise.reject(new DOMException("no", "SecurityError")) };
   const heard = watching(context, sidecar.url, "refused", { BroadcastChannel, locks });
   await until(() => heard.jobs.length > 0, "it shows something");
+});
+
+/** Open tabs that watch a selection, one after the other; as `open`, which is for one job. */
+async function openMany(context, selection, count, timings = {}) {
+  const [proxy, locks] = [await startProxy(context, sidecar), new SharedLocks()];
+  const tabs = [];
+  const add = async (wanted = selection) => {
+    const tab = new Tab(locks, BROWSER.EventSource);
+    const heard = watchingJobs(context, proxy.url, wanted, { ...tab.options, timings });
+    tabs.push({ tab, heard });
+    await until(() => isNow(heard, "live") && heard.synced.length > 0, "it is live, and all is told");
+  };
+  for (let number = 0; number < count; number++) await add();
+  return { proxy, tabs, add };
+}
+
+/** The share of each unfinished job that a tab knows. */
+function shares({ heard }) {
+  return Object.fromEntries([...heard.watch.jobs].map(([jobId, { percent }]) => [jobId, percent]).sort());
+}
+
+test("tabs that watch the same jobs share one connection, and a later one is told all", async (context) => {
+  for (const jobId of ["m1", "m2", "m3"])
+    await sidecar.push(jobId, { project: "many", current: 1, total: 4 });
+  const { proxy, tabs, add } = await openMany(context, { project: "many", status: ["running", "failed"] }, 2);
+  await sidecar.push("m1", { current: 2 });
+  await sidecar.push("m3", { status: "failed" });
+  await until(() => tabs.every(({ heard }) => heard.done.length === 1), "both hear of the end");
+  proxy.treatment.sse = proxy.treatment.websocket = proxy.treatment.rest = "hang";
+  await add({ project: "many", status: ["failed", "running"] });
+  assert.deepEqual(shares(tabs[2]), { m1: 50, m2: 25 });
+  await sidecar.push("m2", { current: 3 });
+  await until(() => tabs.every((tab) => shares(tab).m2 === 75), "all three hear of the change");
+
+  assert.equal(proxy.requests.length, 1);
+  assert.deepEqual(tabs[2].heard.done, []);
+});
+
+for (const project of ["heirs", "*"]) {
+  test(`when the tab that watches many jobs dies, another goes on, in project ${project}`, async (context) => {
+    const ids = [1, 2, 3].map((number) => `${project === "*" ? "every" : project}-${number}`);
+    for (const jobId of ids) await sidecar.push(jobId, { project: "heirs", current: 1, total: 4 });
+    const { proxy, tabs } = await openMany(context, { project }, 3);
+    for (const kind of ["sse", "websocket", "rest"]) proxy.treatment[kind] = "cut";
+    tabs[0].tab.die();
+    const others = tabs.slice(1);
+    await sidecar.push(ids[0], { current: 2 });
+    await sidecar.push(ids[1], { status: "completed" });
+    await fetch(`${sidecar.url}/v1/jobs/${ids[2]}?force=true`, { method: "DELETE" });
+    for (const kind of ["sse", "websocket", "rest"]) proxy.treatment[kind] = "pass";
+    const isTold = (each) => each.heard.done.length && each.heard.gone.length && shares(each)[ids[0]] === 50;
+    await until(() => others.every(isTold), "the others hear what happened meanwhile");
+    await sidecar.push(ids[0], { current: 3 });
+    await until(() => others.every((tab) => shares(tab)[ids[0]] === 75), "and what happens from then on");
+
+    assert.equal(others.filter(({ tab }) => tab.hasStream).length, 1);
+    assert.deepEqual(
+      others.map(({ heard }) => heard.gone),
+      [[ids[2]], [ids[2]]],
+    );
+  });
+}
+
+test("a tab heeds nothing before it is greeted, and no second greeting", async (context) => {
+  const [locks, name] = [new SharedLocks(), "greeting"];
+  locks.ofTab("leader").request(name, {}, () => new Promise(() => {}));
+  const leader = new BroadcastChannel(name);
+  const hellos = [];
+  leader.onmessage = ({ data }) => hellos.push(data);
+  context.after(() => leader.close());
+  const heard = [];
+  const listener = { told: [], onStatus: () => {}, onEvent: ({ data }) => heard.push(data) };
+  const surroundings = environment({ locks: locks.ofTab("tab"), BroadcastChannel, page: new EventTarget() });
+  const sharing = new SharedFollower(surroundings, name, () => assert.fail("it leads"), listener);
+  sharing.start();
+  context.after(() => sharing.stop());
+  await until(() => hellos.length > 0, "it says hello");
+  const [status, event] = [{ state: "live" }, (data) => ({ name: "progress", data, cursor: null })];
+  leader.postMessage({ event: event("early"), status: null });
+  leader.postMessage({ greeting: [event("known"), event("known, too")], cursor: "e-1", status });
+  leader.postMessage({ greeting: [event("for others")], cursor: "e-1", status });
+  leader.postMessage({ event: event("later"), status: null });
+  await until(() => heard.includes("later"), "it hears what comes later");
+
+  assert.deepEqual(heard, ["known", "known, too", "later"]);
+});
+
+test("tabs with other tokens, views or selections do not share", async (context) => {
+  const names = new Set();
+  class Channel {
+    constructor(name) {
+      names.add(name);
+    }
+    postMessage() {}
+    close() {}
+  }
+  const given = { BroadcastChannel: Channel, locks: new SharedLocks().ofTab("tab") };
+  const ways = [{}, { token: "one" }, { token: "two" }, { token: () => "one" }, { view: "brief" }];
+  for (const way of [...ways, ...ways])
+    watching(context, sidecar.url, "a", { ...given, ...way }).watch.close();
+  for (const selection of [{ project: "p" }, { project: "p", jobType: "t" }])
+    watchingJobs(context, sidecar.url, selection, given).watch.close();
+
+  assert.equal(names.size, ways.length + 2);
+  assert.ok([...names].every((name) => !name.includes("one") && !name.includes("two")));
+});
+
+test("tabs that watch different jobs leave connections for others: who finds no place takes a WebSocket", async (context) => {
+  const [proxy, locks] = [await startProxy(context, sidecar), new SharedLocks()];
+  const add = async (jobId) => {
+    await sidecar.push(jobId, { current: 1, total: 8 });
+    const tab = new Tab(locks, BROWSER.EventSource);
+    const heard = watching(context, proxy.url, jobId, tab.options);
+    await until(() => isNow(heard, "live") && heard.jobs.length > 0, `${jobId} is live`);
+    return { tab, heard };
+  };
+  const tabs = [];
+  for (let number = 1; number <= 7; number++) tabs.push(await add(`seven-${number}`));
+  assert.deepEqual([proxy.count("sse"), proxy.count("websocket")], [MOST_STREAMS, 7 - MOST_STREAMS]);
+
+  tabs[0].heard.watch.close();
+  tabs[1].tab.die();
+  await add("seven-8");
+  await add("seven-9");
+  assert.equal(proxy.count("sse"), MOST_STREAMS + 2);
+  await add("seven-10");
+  assert.equal(proxy.count("sse"), MOST_STREAMS + 2);
 });

@@ -3,7 +3,7 @@
  * perish.
  */
 
-/** Web Locks for tabs in one process: exclusive ones, with `signal` and `steal`. */
+/** Web Locks for tabs in one process: exclusive ones, with `signal`, `steal` and `ifAvailable`. */
 export class SharedLocks {
   /** By name: who holds it, and who waits for it. */
   #queues = new Map();
@@ -22,9 +22,10 @@ export class SharedLocks {
     }
   }
 
-  #request(tab, name, { signal, steal }, callback) {
+  #request(tab, name, { signal, steal, ifAvailable }, callback) {
     if (!this.#queues.has(name)) this.#queues.set(name, []);
     const queue = this.#queues.get(name);
+    if (ifAvailable && queue.length > 0) return Promise.resolve(callback(null));
     return new Promise((resolve, reject) => {
       const request = { tab, callback, resolve, reject, isHeld: false };
       signal?.addEventListener("abort", () => this.#withdraw(queue, request, signal.reason));

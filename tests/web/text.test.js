@@ -6,7 +6,10 @@ import { test } from "node:test";
 import { JSDOM } from "jsdom";
 
 process.env.TZ = "Asia/Kolkata"; // before the module makes its formats: nearly nobody is at half past
-const { ago, clock, count, duration, el, moment, percent, when } = await import("../../sidecar/web/page/text.js");
+const { ago, clock, count, duration, el, moment, percent, when } =
+  await import("../../sidecar/web/page/text.js");
+const { remaining } = await import("../../sidecar/web/page/words.js");
+const { messageText, timeText } = await import("../../sidecar/web/live/words.js");
 
 const { window } = new JSDOM();
 globalThis.document = window.document;
@@ -125,4 +128,28 @@ test("a function listens", () => {
   el("button", { onclick: (event) => heard.push(event.type) }).click();
 
   assert.deepEqual(heard, ["click"]);
+});
+
+const RUNNING = { status: "running", updated_at: new Date(NOW).toISOString() };
+
+test("no time that is left is told of a job in which nothing moves, but of one that is late", () => {
+  const eta = { seconds: 60, low_seconds: 50, high_seconds: 90, finish_at: null };
+  const told = ["silent", "no_progress", "deadline", "overdue"].map((reason) => [
+    remaining({ ...RUNNING, eta, stall: { reason } }, NOW)?.seconds ?? null,
+    timeText({ ...RUNNING, eta_seconds: 60, stall_reason: reason }, NOW),
+  ]);
+
+  assert.deepEqual(told, [
+    [null, "–"],
+    [null, "–"],
+    [60, "1 min 00 s"],
+    [60, "1 min 00 s"],
+  ]);
+});
+
+test("a message that says no more than the stage does is not told beside it", () => {
+  const job = { ...RUNNING, stage: "solving", stage_label: "Solving clusters", current: 74, total: 216 };
+
+  assert.equal(messageText({ ...job, message: "Solving clusters" }), "74 of 216");
+  assert.equal(messageText({ ...job, message: "cluster 74" }), "cluster 74");
 });

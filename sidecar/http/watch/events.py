@@ -163,13 +163,28 @@ def opening() -> bytes:
     return b"retry: %d\n\n: welcome\n\n" % _any_of(RETRY_MILLISECONDS)
 
 
-def overloaded(*, is_leaving: bool = False) -> bytes:
+def overloaded(*, is_leaving: bool) -> bytes:
     """Return the whole stream of a server that is full, or about to stop and not to be asked again.
 
-    Anything but 200 would end an EventSource for good.
+    Anything but 200 would end an EventSource for good. The data says what `retry:` says, which a page cannot read.
     """
-    retry = _any_of(RETRY_MILLISECONDS if is_leaving else OVERLOADED_RETRY_MILLISECONDS)
-    return b"retry: %d\n%s" % (retry, event("overloaded", b"{}"))
+    retry = _retry_milliseconds(is_leaving=is_leaving)
+    return b"retry: %d\n%s" % (retry, event("overloaded", _why(retry, is_leaving=is_leaving)))
+
+
+def overloaded_message(*, is_leaving: bool) -> str:
+    """Return the same as the text of a WebSocket message."""
+    why = _why(_retry_milliseconds(is_leaving=is_leaving), is_leaving=is_leaving)
+    return f'{{"event":"overloaded","cursor":null,"data":{why.decode()}}}'
+
+
+def _retry_milliseconds(*, is_leaving: bool) -> int:
+    return _any_of(RETRY_MILLISECONDS if is_leaving else OVERLOADED_RETRY_MILLISECONDS)
+
+
+def _why(retry_milliseconds: int, *, is_leaving: bool) -> bytes:
+    reason = "draining" if is_leaving else "full"
+    return wire.encode({"reason": reason, "retry_after_seconds": retry_milliseconds / 1000})
 
 
 def _any_of(bounds: tuple[int, int]) -> int:

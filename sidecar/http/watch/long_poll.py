@@ -62,7 +62,7 @@ async def newer(request: web.Request, wanted: WantedJob, wait_seconds: float) ->
         with services.streams.opened(request[PRINCIPAL], request.remote or "") as stream:
             return await _waited(services, wanted, stored, (stream, Bell(request)), wait_seconds)
     except FullError:
-        raise Overloaded from None
+        raise Overloaded(is_leaving=services.streams.is_draining) from None
 
 
 async def _waited(

@@ -54,7 +54,7 @@ async def watch(request: web.Request) -> web.WebSocketResponse:
             await _counted(services, Socket(request, socket, stream), stream)
     except FullError:
         services.gate.give_back(request.get(TICKET))
-        await socket.send_str(json.dumps({"event": "overloaded", "cursor": None, "data": {}}))
+        await socket.send_str(events.overloaded_message(is_leaving=services.streams.is_draining))
         await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
     return socket
 

@@ -16,7 +16,7 @@ export function backoffSeconds(failures, random) {
 }
 
 /**
- * Return how long to stay away from a server that has all the streams it can take.
+ * Return how long to stay away from a server that has all the streams it can take, and does not say how long.
  * @param {() => number} random from 0 up to 1
  * @returns {number}
  */

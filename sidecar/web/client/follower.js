@@ -4,7 +4,7 @@
  */
 
 import { Timer } from "./clock.js";
-import { Streams, isFatal } from "./streams.js";
+import { Streams, isFatal, isTurnedAway } from "./streams.js";
 import { Polling } from "./transport_polling.js";
 
 /**
@@ -30,7 +30,7 @@ import { Polling } from "./transport_polling.js";
  */
 
 /** What moves the place where to go on. */
-const MOVING = new Set(["progress", "done", "gone", "synced"]);
+export const MOVING = new Set(["progress", "done", "gone", "synced"]);
 
 export class Follower {
   /** @type {Connection} */ #connection;
@@ -46,8 +46,8 @@ export class Follower {
   #unheard = 0;
   #hasPollFailed = false;
   #failures = 0;
-  /** Whether the server has all the streams it can take; a question that waits is one, too. */
-  #isFull = false;
+  /** Whether the server takes no more streams; a question that waits is one, too. */
+  #isTurnedAway = false;
 
   /**
    * @param {Connection} connection
@@ -70,7 +70,7 @@ export class Follower {
       onFailed: (failure) => this.#failed(failure),
     });
     /** @param {AbortSignal} signal @param {number} seconds */
-    const ask = (signal, seconds) => source.ask(signal, this.#cursor, this.#isFull ? 0 : seconds);
+    const ask = (signal, seconds) => source.ask(signal, this.#cursor, this.#isTurnedAway ? 0 : seconds);
     this.#polling = new Polling(clock, ask, {
       onAnswer: (events) => this.#answered(events),
       onFailure: (error) => this.#pollFailed(error),
@@ -106,7 +106,7 @@ export class Follower {
       this.#polling.stop();
       this.#unheard = 0;
       this.#failures = 0;
-      this.#isFull = false;
+      this.#isTurnedAway = false;
       this.#turn("live", null, transport);
       this.#quiet.start(this.#pace.quietSeconds, () => this.#polling.start(timings.quietPollSeconds));
     }
@@ -120,10 +120,11 @@ export class Follower {
     if (isFatal(reason)) return this.end(reason);
     if (wasOpen) this.#polling.stop();
     this.#failures = failures;
-    this.#isFull = reason === "overloaded";
+    this.#isTurnedAway = isTurnedAway(reason);
     if (this.#status.state !== "polling" || !this.#polling.isRunning)
       this.#turn("reconnecting", reason, null);
-    if (this.#isFull) this.#polling.start(timings.quietPollSeconds);
+    if (reason === "draining") return; // another server takes over in a moment
+    if (this.#isTurnedAway) this.#polling.start(timings.quietPollSeconds);
     else if (!wasOpen || failures >= timings.failuresBeforePolling)
       this.#polling.start(this.#pace.pollSeconds);
   }
@@ -146,7 +147,7 @@ export class Follower {
     this.#hasPollFailed = true;
     this.#turn("reconnecting", "unreachable", null);
     const { failuresBeforePolling } = this.#connection.environment.timings;
-    const isLater = this.#failures < failuresBeforePolling && !this.#isFull;
+    const isLater = this.#failures < failuresBeforePolling && !this.#isTurnedAway;
     if (isLater) this.#polling.stop(); // the server is away: asking it each second comes later
   }
 

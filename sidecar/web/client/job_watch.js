@@ -2,6 +2,7 @@
 
 import { notify } from "./environment.js";
 import { held, isNewer, isOver } from "./job_order.js";
+import { eventOf } from "./source_job.js";
 
 /**
  * @typedef {import("../progress.js").Job} Job
@@ -19,9 +20,11 @@ export class JobWatch {
   /** @type {WatchCallbacks} */ #callbacks;
   /** @type {import("./environment.js").Environment} */ #environment;
   /** @type {string} */ #jobId;
-  /** @type {() => void} */ #onEnded;
+  /** @type {(reason: string | null) => void} */ #onEnded;
   /** @type {Following | null} */ #following = null;
-  /** @type {Job | null} */ #job = null;
+  /** @type {Job | null} */ #job;
+  /** The attempt whose end has been told. */
+  #endedAttempt;
   /** @type {number | null} since when nobody knows the job */ #unknownAt = null;
   /** @type {Status | null} */ #status = null;
   #isDegraded = false;
@@ -31,12 +34,15 @@ export class JobWatch {
    * @param {import("./environment.js").Environment} environment
    * @param {string} jobId
    * @param {WatchCallbacks} callbacks
-   * @param {() => void} onEnded when nothing will follow
+   * @param {Job | null} known how the attempt before has ended, if one was watched
+   * @param {(reason: string | null) => void} onEnded when nothing will follow of this attempt
    */
-  constructor(environment, jobId, callbacks, onEnded) {
+  constructor(environment, jobId, callbacks, known, onEnded) {
     this.#environment = environment;
     this.#jobId = jobId;
     this.#callbacks = callbacks;
+    this.#job = known;
+    this.#endedAttempt = known?.attempt ?? 0;
     this.#onEnded = onEnded;
   }
 
@@ -47,6 +53,13 @@ export class JobWatch {
 
   get state() {
     return this.#status?.state ?? "connecting";
+  }
+
+  /** What tells another watcher as much as this one knows. @returns {Event[]} */
+  get told() {
+    const store = this.#isDegraded ? [{ name: "degraded", data: { store: "sql" }, cursor: null }] : [];
+    const isOfBefore = !this.#job || (isOver(this.#job.status) && this.#job.attempt === this.#endedAttempt);
+    return this.#job && !isOfBefore ? [...store, eventOf(this.#job)] : store;
   }
 
   /** @param {Following} following */
@@ -79,7 +92,7 @@ export class JobWatch {
     this.#status = status;
     if (status.state === "ended") {
       this.#isClosed = true;
-      this.#onEnded();
+      this.#onEnded(status.reason);
     }
     const { state, reason, transport, failures } = status;
     notify(this.#callbacks.onState, state, { reason, transport, failures, isDegraded: this.#isDegraded });
@@ -97,7 +110,7 @@ export class JobWatch {
     this.#show(job);
     if (this.#isClosed) return; // by who was just told
     if (!this.#job || !isOver(this.#job.status)) return; // the next attempt has been heard of already
-    notify(this.#callbacks.onDone, this.#job);
+    if (this.#job.attempt > this.#endedAttempt) notify(this.#callbacks.onDone, this.#job);
     this.#end("done");
   }
 

@@ -5,7 +5,7 @@
 
 import { notify } from "./environment.js";
 import { held, isNewer, isOver } from "./job_order.js";
-import { inTurns } from "./source_jobs.js";
+import { inTurns, whole } from "./source_jobs.js";
 
 /**
  * @typedef {import("../progress.js").BriefJob} BriefJob
@@ -26,6 +26,10 @@ export class JobsWatch {
   /** @type {Map<string, BriefJob>} unfinished ones of the selection */ #jobs = new Map();
   /** @type {Map<string, Pick<BriefJob, "attempt" | "version" | "cursor" | "percent">>} */ #left = new Map();
   /** @type {Set<string> | null} named since a whole state began */ #named = null;
+  /** @type {Set<string>} not named by the whole state, and now looked for one by one */ #doubted = new Set();
+  /** Whether anything was said yet, and whether all was said once. */
+  #hasBegun = false;
+  #isWhole = false;
   #closing = new AbortController();
   /** @type {Status | null} */ #status = null;
   #isDegraded = false;
@@ -54,6 +58,20 @@ export class JobsWatch {
     this.#closing.abort();
   }
 
+  /** What tells another watcher as much as this one knows; if that is not all, the rest is to follow. */
+  get told() {
+    if (!this.#hasBegun) return [];
+    const isSure = (/** @type {string} */ jobId) =>
+      !this.#doubted.has(jobId) && this.#named?.has(jobId) !== false;
+    const jobs = [...this.#jobs.values()].filter((job) => isSure(job.job_id));
+    return [
+      whole("connected", { recovered: false }),
+      ...(this.#isDegraded ? [whole("degraded", { store: "sql" })] : []),
+      ...jobs.map((job) => whole("progress", job)),
+      ...(this.#isWhole && !this.#named ? [whole("synced", { cursor: null })] : []),
+    ];
+  }
+
   /** @param {Event} event */
   onEvent({ name, data }) {
     if (this.#closing.signal.aborted) return;
@@ -75,6 +93,7 @@ export class JobsWatch {
 
   /** @param {boolean} isRecovered false: the whole state follows */
   #begin(isRecovered) {
+    this.#hasBegun = true;
     if (!isRecovered) this.#named = new Set();
     this.#degrade(false); // if not, that is said next
   }
@@ -118,10 +137,13 @@ export class JobsWatch {
   async #settle() {
     const named = this.#named;
     this.#named = null;
+    this.#isWhole = true;
     const { signal } = this.#closing;
     if (named) {
       const missing = [...this.#jobs.keys()].filter((jobId) => !named.has(jobId));
+      this.#doubted = new Set(missing);
       await inTurns(missing, (jobId) => this.#look(jobId, signal));
+      this.#doubted = new Set();
     }
     if (!signal.aborted) notify(this.#callbacks.onSynced, this.jobs, { isRecovered: named === null });
   }

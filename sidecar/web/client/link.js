@@ -6,12 +6,14 @@ import { Timer } from "./clock.js";
  * @typedef {import("./environment.js").Environment} Environment
  * @typedef {import("./transport_sse.js").Event} Event
  * @typedef {import("./transport_sse.js").Listener} TransportListener
- * @typedef {"lost" | "refused" | "blocked" | "silent" | "overloaded" | "unauthorized" | "forbidden"} Broken
+ * @typedef {"overloaded" | "draining"} TurnedAway
+ * @typedef {"lost" | "refused" | "blocked" | "silent" | "unauthorized" | "forbidden" | TurnedAway} Broken
  * @typedef {(ticket: string | null, listener: TransportListener) => () => void} Open
  *
  * @typedef {object} LinkListener
  * @property {(event: Event) => void} onEvent
- * @property {(reason: Broken) => void} onBroken once, and nothing after it
+ * @property {(reason: Broken, retrySeconds: number | null) => void} onBroken once, and nothing after it;
+ *   `retrySeconds` is how long the server wants to be left alone, if it says so
  */
 
 export class Link {
@@ -73,16 +75,22 @@ export class Link {
   /** @param {Event} event */
   #hear(event) {
     if (this.#closing.signal.aborted) return;
-    if (event.name === "overloaded") return this.#break("overloaded");
+    if (event.name === "overloaded") return this.#refuse(event.data);
     this.#openedAt ??= this.#environment.clock.now();
     this.#watchdog.start(this.#environment.timings.silenceSeconds, () => this.#break("silent"));
     this.#listener.onEvent(event);
   }
 
-  /** @param {Broken} reason */
-  #break(reason) {
+  /** @param {{reason?: unknown, retry_after_seconds?: unknown}} data of a server that takes no more streams */
+  #refuse({ reason, retry_after_seconds: seconds }) {
+    const retrySeconds = typeof seconds === "number" && seconds >= 0 ? seconds : null;
+    this.#break(reason === "draining" ? "draining" : "overloaded", retrySeconds);
+  }
+
+  /** @param {Broken} reason @param {number | null} [retrySeconds] */
+  #break(reason, retrySeconds = null) {
     if (this.#closing.signal.aborted) return;
     this.close();
-    this.#listener.onBroken(reason);
+    this.#listener.onBroken(reason, retrySeconds);
   }
 }

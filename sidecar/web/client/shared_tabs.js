@@ -1,10 +1,11 @@
 /**
- * Tabs of one origin share one connection: the one that holds a Web Lock follows, and tells the others by a
- * BroadcastChannel. Each knows the cursor up to which it has heard; whoever takes over goes on from there.
+ * Tabs of one origin that watch the same share one connection: the one that holds a Web Lock follows, and
+ * tells the others by a BroadcastChannel. One that comes is greeted with all that is known, and heeds nothing
+ * before: so each knows everything up to a cursor, and whoever takes over goes on from there.
  */
 
 import { Timer } from "./clock.js";
-import { Follower, isSame } from "./follower.js";
+import { Follower, MOVING, isSame } from "./follower.js";
 
 /**
  * @typedef {import("./follower.js").FollowListener} FollowListener
@@ -16,9 +17,15 @@ import { Follower, isSame } from "./follower.js";
  * @typedef {object} Told what the leader broadcasts
  * @property {Event | null} event
  * @property {Status | null} status
+ *
+ * @typedef {object} Greeting what it broadcasts when it begins to lead, and when another tab comes
+ * @property {Event[]} greeting what tells all that is known
+ * @property {string | null} cursor up to where that is
+ * @property {Status} status
+ *
+ * @typedef {FollowListener & { readonly told: Event[] }} SharingListener one that can tell what it knows
  */
 
-const STATES = new Set(["progress", "done"]);
 /** How long a break is kept from the others: a tab that is being closed loses its connection first. */
 const SURE_SECONDS = 0.5;
 /** How long a broadcast may take to arrive. */
@@ -28,22 +35,23 @@ export class SharedFollower {
   /** @type {import("./environment.js").Environment} */ #environment;
   /** @type {string} */ #name;
   /** @type {MakeFollower} */ #make;
-  /** @type {FollowListener} */ #listener;
+  /** @type {SharingListener} */ #listener;
   /** @type {BroadcastChannel} */ #channel;
   /** @type {Follower | null} not null: this tab leads */ #follower = null;
   /** @type {Timer} of a leader: to say that it lives; of the others: to notice that it does not */ #pulse;
   /** @type {Timer} */ #hesitation;
   /** @type {(() => void) | null} */ #release = null;
   #candidacy = new AbortController();
-  /** @type {Event | null} */ #newest = null;
-  /** @type {Event | null} which store serves, if it was said */ #store = null;
+  /** Whether all was told that was known when this tab came. */
+  #isGreeted = false;
+  /** @type {string | null} up to where this tab has heard */ #cursor = null;
   /** @type {Status} */ #status = { state: "connecting", reason: null, transport: null, failures: 0 };
 
   /**
    * @param {import("./environment.js").Environment} environment with locks and BroadcastChannel
    * @param {string} name of what is shared
    * @param {MakeFollower} make
-   * @param {FollowListener} listener
+   * @param {SharingListener} listener
    */
   constructor(environment, name, make, listener) {
     this.#environment = environment;
@@ -76,6 +84,7 @@ export class SharedFollower {
   }
 
   #join() {
+    this.#isGreeted = false;
     this.#channel.postMessage("hello");
     this.#stand();
   }
@@ -132,12 +141,14 @@ export class SharedFollower {
   /** @returns {Promise<void> | undefined} kept as long as this tab leads */
   #lead() {
     if (this.#candidacy.signal.aborted) return undefined;
-    const follower = this.#make(this.#newest?.cursor ?? null, {
+    const follower = this.#make(this.#cursor, {
       onEvent: (event) => this.#tell({ event, status: null }),
       onStatus: (status) => this.#hasBegun(status) && this.#tell({ event: null, status }),
     });
     const led = new Promise((/** @type {(value: void) => void} */ resolve) => (this.#release = resolve));
     this.#follower = follower;
+    this.#isGreeted = true;
+    this.#greet(); // whoever came while nobody led
     this.#beat();
     follower.start();
     return led;
@@ -169,17 +180,21 @@ export class SharedFollower {
     this.#take(told);
   }
 
-  /** @param {Told} told */
+  /** @param {Told | Greeting} told */
   #hear(told) {
     if (this.#follower || this.#candidacy.signal.aborted) return;
     this.#await();
-    this.#take(told);
+    if (this.#isGreeted) return "greeting" in told ? undefined : this.#take(told);
+    if (!("greeting" in told)) return; // what was before it is not known yet
+    this.#isGreeted = true;
+    this.#take({ event: null, status: told.status });
+    for (const event of told.greeting) this.#take({ event, status: null });
+    this.#cursor = told.cursor;
   }
 
   /** @param {Told} told */
   #take({ event, status }) {
-    if (event && STATES.has(event.name)) this.#newest = event;
-    if (event?.name === "connected" || event?.name === "degraded") this.#store = event;
+    if (event && MOVING.has(event.name)) this.#cursor = event.cursor ?? this.#cursor;
     if (status && !isSame(status, this.#status)) {
       this.#status = status;
       this.#listener.onStatus(status);
@@ -190,8 +205,9 @@ export class SharedFollower {
   /** Tell a tab that has just come what is known. */
   #greet() {
     if (!this.#follower) return;
-    for (const event of [this.#store, this.#newest])
-      this.#channel.postMessage({ event, status: this.#status });
+    /** @type {Greeting} */
+    const greeting = { greeting: this.#listener.told, cursor: this.#cursor, status: this.#status };
+    this.#channel.postMessage(greeting);
   }
 
   #beat() {

@@ -44,8 +44,8 @@ export class JobsSource {
     return {
       project,
       ...(jobType && { job_type: jobType }),
-      ...(status?.length && { status }),
-      ...(jobIds?.length && { job_ids: jobIds }),
+      ...(status?.length && { status: [...status].sort() }),
+      ...(jobIds?.length && { job_ids: [...jobIds].sort() }),
       view: view ?? "brief",
     };
   }
@@ -86,6 +86,16 @@ export class JobsSource {
     if (!isFull) return events;
     this.#fullAt = now;
     return [whole("connected", { recovered: false }), ...events, whole("synced", { cursor: null })];
+  }
+
+  /**
+   * Return the newest job, null if there is none; unlike what a stream begins with, it may have ended.
+   * @param {AbortSignal} signal
+   * @returns {Promise<any>}
+   */
+  async newest(signal) {
+    const { body } = await this.#requests.get(this.#address.jobs({ ...this.#filter(), limit: 1 }), signal);
+    return body.jobs[0] ?? null;
   }
 
   /**
@@ -146,7 +156,12 @@ export async function inTurns(keys, find) {
   return found;
 }
 
-/** @param {string} name @param {object} data @returns {Event} */
-function whole(name, data) {
+/**
+ * Return what is said of all jobs, or of one without its place.
+ * @param {string} name
+ * @param {object} data
+ * @returns {Event}
+ */
+export function whole(name, data) {
   return { name, data, cursor: null };
 }

@@ -3,6 +3,7 @@
 import { backoffSeconds, overloadedSeconds } from "./backoff.js";
 import { Timer } from "./clock.js";
 import { Link } from "./link.js";
+import { takePlace } from "./places.js";
 import { openEventSource } from "./transport_sse.js";
 import { openWebSocket } from "./transport_websocket.js";
 
@@ -96,17 +97,33 @@ export class Streams {
 
   /** @param {Transport} transport */
   #connect(transport) {
-    const { environment, requests } = this.#connection;
     this.#tried.add(transport);
-    const link = new Link(environment, {
+    const link = new Link(this.#connection.environment, {
       onEvent: (event) => this.#heard(transport, event),
-      onBroken: (reason) => this.#broken(link, reason),
+      onBroken: (reason, retrySeconds) => this.#broken(link, reason, retrySeconds),
     });
     this.#link = link;
     link.open(
-      (signal) => requests.ticket(signal),
+      (signal) => this.#admitted(transport, signal),
       (ticket, listener) => this.#open(transport, ticket, listener),
     );
+  }
+
+  /**
+   * Return a ticket, if one is needed. Fails if the tabs have as many event streams as they may: then there is
+   * another transport.
+   * @param {Transport} transport
+   * @param {AbortSignal} signal
+   */
+  async #admitted(transport, signal) {
+    const { address, environment, requests } = this.#connection;
+    if (transport === "sse" && this.#transports.length > 1) {
+      const leave = await takePlace(environment.locks, address.base);
+      if (!leave) throw new Error("all places are taken");
+      if (signal.aborted) leave();
+      else signal.addEventListener("abort", leave, { once: true });
+    }
+    return requests.ticket(signal);
   }
 
   /** @param {Transport} transport @param {string | null} ticket @param {TransportListener} listener */
@@ -129,11 +146,12 @@ export class Streams {
     this.#listener.onEvent(event, transport);
   }
 
-  /** @param {Link} link @param {Broken} reason */
-  #broken(link, reason) {
+  /** @param {Link} link @param {Broken} reason @param {number | null} retrySeconds */
+  #broken(link, reason, retrySeconds) {
     this.#link = null;
     if (link.livedSeconds >= this.#connection.environment.timings.stableSeconds) this.#failures = 0;
-    if (link.wasOpen || reason === "overloaded" || isFatal(reason)) this.#failed(reason, link.wasOpen);
+    if (isTurnedAway(reason)) this.#turnedAway(reason, retrySeconds);
+    else if (link.wasOpen || isFatal(reason)) this.#failed(reason, link.wasOpen);
     else if (reason === "refused") this.#afterRefusal();
     else this.start();
   }
@@ -145,16 +163,37 @@ export class Streams {
     if (!signal.aborted) this.start();
   }
 
+  /**
+   * The server takes no more streams, and says when to come again. One that is about to stop has not failed:
+   * soon there is another one.
+   * @param {Broken} reason
+   * @param {number | null} retrySeconds
+   */
+  #turnedAway(reason, retrySeconds) {
+    const { random } = this.#connection.environment;
+    if (reason !== "draining") this.#failures += 1;
+    this.#tried.clear();
+    this.#retry.start(retrySeconds ?? overloadedSeconds(random), () => this.start());
+    this.#listener.onFailed({ reason, failures: this.#failures, wasOpen: false });
+  }
+
   /** @param {Failure["reason"]} reason @param {boolean} wasOpen */
   #failed(reason, wasOpen) {
     const { random } = this.#connection.environment;
     this.#failures += 1;
     this.#tried.clear();
-    if (reason === "overloaded") this.#retry.start(overloadedSeconds(random), () => this.start());
-    else if (reason !== "unavailable")
+    if (reason !== "unavailable")
       this.#retry.start(backoffSeconds(this.#failures, random), () => this.start());
     this.#listener.onFailed({ reason, failures: this.#failures, wasOpen });
   }
+}
+
+/**
+ * Whether the server has said that it takes no more streams.
+ * @param {string | null | undefined} reason
+ */
+export function isTurnedAway(reason) {
+  return reason === "overloaded" || reason === "draining";
 }
 
 /**

@@ -14,6 +14,7 @@ export const TIMINGS = Object.freeze({
   fullPollSeconds: 60,
   requestSeconds: 10,
   unknownSeconds: 30,
+  attemptSeconds: 15,
   failuresBeforePolling: 5,
   tabHeartbeatSeconds: 10,
   tabSilenceSeconds: 45,

@@ -29,14 +29,6 @@ export async function readAttempts(jobId) {
 
 /**
  * @param {string} jobId
- * @returns {Promise<import("../progress.js").Job>}
- */
-export function readJob(jobId) {
-  return read(path(jobId));
-}
-
-/**
- * @param {string} jobId
  * @param {Wish} wish
  * @returns {Promise<Refusal>}
  */

@@ -31,9 +31,10 @@ export function endSentence(job) {
   const time = job.started_at ? duration(elapsedSeconds(job, 0)) : null;
   const after = time ? ` after ${time}` : "";
   if (job.status === "completed") return time ? `Completed in ${time}` : "Completed";
-  if (job.status === "failed") return `Failed${after}, at ${percent(job.percent)}`;
-  if (job.status === "cancelled") return `Cancelled${after}, at ${percent(job.percent)}`;
-  return `Lost at ${percent(job.percent)}`;
+  const at = job.percent ? `at ${percent(job.percent)}` : null; // nothing, or nobody knows
+  if (job.status === "failed") return [`Failed${after}`, at].filter(Boolean).join(", ");
+  if (job.status === "cancelled") return [`Cancelled${after}`, at].filter(Boolean).join(", ");
+  return ["Lost", at].filter(Boolean).join(" ");
 }
 
 /** @type {Record<string, (job: Job, now: number) => HTMLElement[]>} */

@@ -1,7 +1,7 @@
 /** When it may end, how long it has run, how fast it is, and when it was heard of. */
 
 import { createEta } from "./eta.js";
-import { elapsedSeconds, isFinished, remaining } from "../page/words.js";
+import { elapsedSeconds, isFinished, isStill, remaining } from "../page/words.js";
 import { ago, count, duration, el, moment, when } from "../page/text.js";
 
 /** @typedef {import("../progress.js").Job} Job */
@@ -26,7 +26,8 @@ export function createFacts() {
     const soon = remaining(job, now);
     left.element.hidden = isOver;
     eta.show(job, now);
-    left.note(soon ? etaNote(job, soon, now) : "not known yet");
+    const unknown = isStill(job.stall?.reason) ? "nothing moves" : "not known yet";
+    left.note(soon ? etaNote(job, soon, now) : unknown);
     elapsed.name(isOver ? "Took" : "Elapsed");
     elapsed.say(duration(elapsedSeconds(job, now)));
     elapsed.note(job.started_at ? `since ${when(job.started_at, now)}` : "");

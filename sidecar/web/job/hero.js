@@ -40,7 +40,7 @@ export function createHero(controls) {
     number.hidden = share === null;
     stage.show(job, isFirst);
     message.textContent = job.message ?? "";
-    message.hidden = !job.message;
+    message.hidden = !job.message || job.message === job.stage_label; // which stands above it
     showNotices(notices, job);
     facts.show(job, now);
     isFirst = false;

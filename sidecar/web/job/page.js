@@ -1,7 +1,7 @@
 /** The parts of one job's page, and what keeps them up to date. */
 
 import { createAnnouncer } from "./announcer.js";
-import { ask, readAttempts, readJob, readTimeline } from "./api.js";
+import { ask, readAttempts, readTimeline } from "./api.js";
 import { createAttempts } from "./attempts.js";
 import { createChart } from "./chart.js";
 import { createConnection } from "./connection.js";
@@ -29,8 +29,6 @@ import { el, percent } from "../page/text.js";
 const TICK_MILLISECONDS = 1000;
 /** How long a line of the timeline may wait that tells of no turn in the job. */
 const LEISURE_MILLISECONDS = 5000;
-/** How often a job that has ended is asked for, as another attempt may begin. */
-const RETURN_MILLISECONDS = 15_000;
 
 export class JobPage {
   #jobId;
@@ -38,7 +36,6 @@ export class JobPage {
   /** @type {import("../progress.js").Watching | null} */ #watching = null;
   /** @type {TimelineFeed | null} */ #feed = null;
   /** @type {number | undefined} */ #ticking;
-  /** @type {number | undefined} */ #returning;
   /** @type {number | null} */ #frame = null;
   #attemptsShown = "";
   #turnShown = "";
@@ -91,29 +88,22 @@ export class JobPage {
   /** Watch the job. */
   open() {
     this.#ticking = window.setInterval(() => this.#tick(), TICK_MILLISECONDS);
-    this.#follow();
+    this.#watching = watch(this.#jobId, {
+      followsAttempts: true,
+      onProgress: (job) => this.#take(job),
+      onGone: () => this.#lose(),
+      onState: (state, detail) => this.#connected(state, detail),
+    });
   }
 
   /** Stop, for good. */
   close() {
     clearInterval(this.#ticking);
-    clearInterval(this.#returning);
     if (this.#frame !== null) cancelAnimationFrame(this.#frame);
     this.#frame = null;
     this.#watching?.close();
     this.#feed?.close();
     this.#hero.stop();
-  }
-
-  #follow() {
-    clearInterval(this.#returning);
-    this.#watching?.close();
-    this.#watching = watch(this.#jobId, {
-      onProgress: (job) => this.#take(job),
-      onDone: (job) => this.#finish(job),
-      onGone: () => this.#lose(),
-      onState: (state, detail) => this.#connected(state, detail),
-    });
   }
 
   /** @param {Job} job */
@@ -126,19 +116,6 @@ export class JobPage {
     this.#renderSoon();
     this.#readTimeline(job);
     this.#readAttempts(job);
-  }
-
-  /** @param {Job} job */
-  #finish(job) {
-    if (job.status === "completed") return;
-    this.#returning = window.setInterval(() => void this.#lookForAttempt(job.attempt), RETURN_MILLISECONDS);
-  }
-
-  /** @param {number} attempt that has ended */
-  async #lookForAttempt(attempt) {
-    if (document.hidden) return;
-    const job = await readJob(this.#jobId).catch(() => null);
-    if (job && job.attempt > attempt) this.#follow();
   }
 
   #lose() {

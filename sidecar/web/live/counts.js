@@ -26,12 +26,16 @@ export class Counts {
     );
   }
 
-  /** @param {ReadonlyMap<string, number>} numbers by status, and of the stalled ones; without a number: 0 */
-  show(numbers) {
+  /**
+   * @param {ReadonlyMap<string, number>} numbers by status, and of the stalled ones; without a number: 0
+   * @param {ReadonlySet<string>} more statuses of which there are more than that
+   */
+  show(numbers, more) {
     for (const [counted, { button, number }] of this.#chips) {
-      const text = count(numbers.get(counted) ?? 0);
+      const text = count(numbers.get(counted) ?? 0) + (more.has(counted) ? "+" : "");
       if (number.textContent === text) continue;
       number.textContent = text;
+      button.title = more.has(counted) ? `There are more than the last ${count(numbers.get(counted))}` : "";
       button.toggleAttribute("data-none", text === "0");
     }
   }

@@ -1,4 +1,4 @@
-/** The jobs that have finished last, as the sidecar lists them; asked for again when others have finished. */
+/** The jobs of each status that have finished last, as the sidecar lists them; asked again when others have. */
 
 import { FINISHED } from "./filters.js";
 import { rowOf } from "./words.js";
@@ -10,10 +10,12 @@ import { request } from "../page/session.js";
  *
  * @typedef {object} FinishedListener
  * @property {(jobs: RowJob[]) => void} onJobs
+ * @property {(statuses: ReadonlySet<string>) => void} onMore of which there are more than were listed
  * @property {(isFailing: boolean) => void} onTrouble
  */
 
-const MOST_FINISHED = 50;
+/** So many of each status are listed. */
+export const MOST_FINISHED = 50;
 const AGAIN_MILLISECONDS = 5_000;
 
 export class FinishedJobs {
@@ -28,25 +30,22 @@ export class FinishedJobs {
   }
 
   /** Ask now; what was asked for before is not wanted any more. @param {Filters} filters */
-  async ask(filters) {
-    this.stop();
-    this.#filters = filters;
-    const { signal } = (this.#asking = new AbortController());
-    try {
-      const jobs = await finishedJobs(filters);
-      if (signal.aborted) return;
-      this.#listener.onJobs(jobs);
-      this.#listener.onTrouble(false);
-    } catch {
-      if (signal.aborted) return;
-      this.#listener.onTrouble(true);
-      this.askSoon();
-    }
+  ask(filters) {
+    return this.#ask(filters, async () => {
+      const lists = await Promise.all(
+        FINISHED.map((status) => listed(filters, { status }, MOST_FINISHED + 1)),
+      );
+      const more = FINISHED.filter((_, number) => lists[number].length > MOST_FINISHED);
+      this.#listener.onMore(new Set(more));
+      return lists.flatMap((jobs) => jobs.slice(0, MOST_FINISHED));
+    });
   }
 
-  /** Ask in some seconds: rows do not tell errors, and when a job began. */
+  /** Ask for the last ones in some seconds: rows do not tell errors, and when a job began. */
   askSoon() {
-    this.#timer ??= setTimeout(() => this.#filters && this.ask(this.#filters), AGAIN_MILLISECONDS);
+    const filters = this.#filters;
+    if (filters)
+      this.#later(() => this.#ask(filters, () => listed(filters, { active: "false" }, MOST_FINISHED)));
   }
 
   stop() {
@@ -54,26 +53,38 @@ export class FinishedJobs {
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
-}
 
-/**
- * Return the last ones of all, which are counted, and the last ones of the statuses that are wanted.
- * @param {Filters} filters
- */
-async function finishedJobs(filters) {
-  const wanted = FINISHED.filter((status) => filters.statuses.includes(status));
-  /** @type {Record<string, string>[]} */
-  const parts = [{ active: "false" }, ...(wanted.length ? [{ status: wanted.join(",") }] : [])];
-  return (await Promise.all(parts.map((part) => listed(filters, part)))).flat();
+  /** @param {Filters} filters @param {() => Promise<RowJob[]>} read */
+  async #ask(filters, read) {
+    this.stop();
+    this.#filters = filters;
+    const { signal } = (this.#asking = new AbortController());
+    try {
+      const jobs = await read();
+      if (signal.aborted) return;
+      this.#listener.onJobs(jobs);
+      this.#listener.onTrouble(false);
+    } catch {
+      if (signal.aborted) return;
+      this.#listener.onTrouble(true);
+      this.#later(() => this.ask(filters));
+    }
+  }
+
+  /** @param {() => void} ask */
+  #later(ask) {
+    this.#timer ??= setTimeout(ask, AGAIN_MILLISECONDS);
+  }
 }
 
 /**
  * @param {Filters} filters
  * @param {Record<string, string>} part
+ * @param {number} limit
  * @returns {Promise<RowJob[]>}
  */
-async function listed({ project, jobType }, part) {
-  const query = new URLSearchParams({ ...part, order: "-updated_at", limit: String(MOST_FINISHED) });
+async function listed({ project, jobType }, part, limit) {
+  const query = new URLSearchParams({ ...part, order: "-updated_at", limit: String(limit) });
   if (project !== "*") query.set("project", project);
   if (jobType) query.set("job_type", jobType);
   const response = await request(`/v1/jobs?${query}`);

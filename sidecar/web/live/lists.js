@@ -2,6 +2,7 @@
 
 import { isNewer } from "../client/job_order.js";
 import { isFinished } from "../page/words.js";
+import { MOST_FINISHED } from "./finished.js";
 import { Rows } from "./rows.js";
 
 /**
@@ -14,7 +15,6 @@ import { Rows } from "./rows.js";
  */
 
 const MOST_SHOWN = 1_000;
-const MOST_FINISHED = 50;
 /** Frames in which something is written are this far apart: nobody reads faster. */
 const DRAW_MILLISECONDS = 100;
 /** How long to wait for a frame: there are none while nobody looks. */
@@ -54,10 +54,15 @@ export class Lists {
     return { active: this.#active.sizes, finished: this.#finished.sizes };
   }
 
-  /** The jobs that are counted: all unfinished ones, and as many finished ones as can be shown. */
+  /** The jobs that are counted: all unfinished ones, and of the finished ones as many of each status as are kept. */
   *counted() {
     yield* this.#active.jobs();
-    yield* this.#finished.jobs(MOST_FINISHED);
+    yield* this.#finished.jobs();
+  }
+
+  /** The statuses of which there are more than are counted, as far as is known here. */
+  get uncounted() {
+    return this.#finished.forgotten;
   }
 
   /** The ids of the jobs that are shown, in their order. */

@@ -6,7 +6,7 @@ import { el, clock } from "../page/text.js";
 /**
  * @typedef {import("../progress.js").State} State
  * @typedef {import("../progress.js").StateDetail} StateDetail
- * @typedef {"degraded" | "overloaded" | "unreachable" | "forbidden" | "history" | "many"} Kind
+ * @typedef {"degraded" | "overloaded" | "away" | "forbidden" | "history" | "many"} Kind
  */
 
 /** A break that is shorter is not worth a line. */
@@ -16,6 +16,8 @@ const DEGRADED =
   "SQL serves: Redis is away. Nothing is lost; changes come about once a second until it is back.";
 const OVERLOADED =
   "This sidecar has all the watchers that it can take. Until there is room, the page asks now and then.";
+const DRAINING =
+  "This sidecar is being stopped or restarted. The page goes on by itself at the next one that answers.";
 const FORBIDDEN = "Your token may not see the jobs of this project.";
 
 export class Notices {
@@ -23,6 +25,9 @@ export class Notices {
   /** @type {HTMLElement} */ #connection;
   /** @type {Map<Kind, HTMLElement>} */ #shown = new Map();
   #isFull = false;
+  /** Since when nothing gets through, and what is said of it. */
+  #brokenAt = "";
+  #away = "";
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #doubt;
 
   /** @param {HTMLElement} root @param {HTMLElement} connection */
@@ -39,7 +44,7 @@ export class Notices {
     if (state !== "polling") this.#isFull = reason === "overloaded";
     this.tell("overloaded", this.#isFull ? OVERLOADED : null);
     this.tell("forbidden", reason === "forbidden" ? FORBIDDEN : null);
-    this.#reach(state !== "reconnecting" || this.#isFull);
+    this.#reach(state !== "reconnecting" || this.#isFull, reason === "draining");
   }
 
   /** Show a line, or take it away. @param {Kind} kind @param {string | null} text */
@@ -56,17 +61,20 @@ export class Notices {
     }
   }
 
-  /** @param {boolean} isReached */
-  #reach(isReached) {
+  /** @param {boolean} isReached @param {boolean} isDraining whether that is because it is about to stop */
+  #reach(isReached, isDraining) {
     if (isReached) {
       clearTimeout(this.#doubt);
       this.#doubt = undefined;
-      this.tell("unreachable", null);
-    } else if (this.#doubt === undefined) {
-      const since = clock(new Date().toISOString());
-      const text = `The sidecar has not been reached since ${since}. This is how it was then.`;
-      this.#doubt = setTimeout(() => this.tell("unreachable", text), PATIENCE_MILLISECONDS);
+      this.tell("away", null);
+      return;
     }
+    this.#brokenAt = this.#doubt === undefined ? clock(new Date().toISOString()) : this.#brokenAt;
+    this.#away = isDraining
+      ? DRAINING
+      : `The sidecar has not been reached since ${this.#brokenAt}. This is how it was then.`;
+    if (this.#shown.has("away")) this.tell("away", this.#away);
+    this.#doubt ??= setTimeout(() => this.tell("away", this.#away), PATIENCE_MILLISECONDS);
   }
 }
 

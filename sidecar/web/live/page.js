@@ -39,6 +39,10 @@ export class LivePage {
   });
   #past = new FinishedJobs({
     onJobs: (jobs) => jobs.forEach((job) => this.#lists.change(job.job_id, job)),
+    onMore: (statuses) => {
+      this.#more = statuses;
+      this.#lists.redraw();
+    },
     onTrouble: (isFailing) => this.#notices.tell("history", isFailing ? NO_HISTORY : null),
   });
   #notices = new Notices(byId("notices"), byId("connection"));
@@ -52,6 +56,8 @@ export class LivePage {
   });
   #filters = parseFilters(location.search);
   #isSynced = false;
+  /** @type {ReadonlySet<string>} the statuses of which the sidecar has more jobs than it was asked for */
+  #more = new Set();
   /** @type {import("../progress.js").WatchingJobs | null} */
   #watching = null;
 
@@ -80,6 +86,7 @@ export class LivePage {
     this.#watching?.close();
     this.#past.stop();
     this.#lists.clear();
+    this.#more = new Set();
     this.#isSynced = false;
     const { project, jobType } = this.#filters;
     this.#watching = watchJobs(
@@ -115,7 +122,7 @@ export class LivePage {
   #summarise() {
     const { active, finished } = this.#lists.sizes;
     const numbers = counted(this.#lists.counted());
-    this.#counts.show(numbers);
+    this.#counts.show(numbers, new Set([...this.#more, ...this.#lists.uncounted]));
     write("active-count", countOf(active));
     write("finished-count", count(finished.shown));
     byId("jobs").hidden = finished.shown > 0 && isOnlyFinished(this.#filters);
@@ -164,7 +171,6 @@ export class LivePage {
     this.#show();
     if (this.#watching === null) return; // nobody has signed in yet
     if (!isSameSelection(before, filters)) this.#watch();
-    else if (before.statuses.join() !== filters.statuses.join() && this.#isSynced) this.#past.ask(filters);
   }
 
   #show() {

@@ -28,6 +28,7 @@ export class Rows {
   /** @type {Set<Entry>} */ #shown = new Set();
   /** @type {(job: RowJob) => boolean} */ #isWanted = () => true;
   #wanted = 0;
+  /** @type {Set<string>} statuses of which older jobs were forgotten */ #forgotten = new Set();
   /** Whether other rows are to be shown than are. */
   #isMoved = false;
 
@@ -55,9 +56,14 @@ export class Rows {
     return { all: this.#entries.size, wanted: this.#wanted, shown: this.#shown.size };
   }
 
-  /** @param {number} [most] @returns {IterableIterator<RowJob>} newest first */
-  *jobs(most = this.#order.length) {
-    for (const { job } of this.#order.slice(0, most)) yield job;
+  /** @returns {IterableIterator<RowJob>} newest first */
+  *jobs() {
+    for (const { job } of this.#order) yield job;
+  }
+
+  /** The statuses of which there were more jobs than are kept. @returns {ReadonlySet<string>} */
+  get forgotten() {
+    return this.#forgotten;
   }
 
   /** @param {string} jobId */
@@ -93,6 +99,7 @@ export class Rows {
   clear() {
     this.#entries.clear();
     this.#order = [];
+    this.#forgotten.clear();
     this.#isMoved = true;
   }
 
@@ -170,7 +177,10 @@ export class Rows {
     const { mostOfStatus = Infinity } = this.#options;
     if (mostOfStatus === Infinity) return;
     const same = this.#order.filter(({ job }) => job.status === status);
-    for (const entry of same.slice(mostOfStatus)) this.#take(entry);
+    for (const entry of same.slice(mostOfStatus)) {
+      this.#take(entry);
+      this.#forgotten.add(status);
+    }
   }
 }
 

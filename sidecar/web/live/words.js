@@ -1,6 +1,6 @@
 /** What a row says of its job, in words. All pure. */
 
-import { countedText, isFinished } from "../page/words.js";
+import { countedText, isFinished, isStill } from "../page/words.js";
 import { duration, percent } from "../page/text.js";
 
 /**
@@ -76,7 +76,8 @@ export function stageText(job) {
 /** @param {RowJob} job */
 export function messageText(job) {
   if (job.status === "failed" && job.error_message) return job.error_message;
-  return job.message || countedText(job) || "";
+  const message = job.message === stageText(job) ? "" : job.message; // it stands before it
+  return message || countedText(job) || "";
 }
 
 /**
@@ -86,7 +87,8 @@ export function messageText(job) {
  */
 export function timeText(job, now) {
   if (isFinished(job.status)) return duration(tookSeconds(job));
-  if (typeof job.eta_seconds !== "number" || job.status !== "running" || job.stall_reason) return NOTHING;
+  if (typeof job.eta_seconds !== "number" || job.status !== "running" || isStill(job.stall_reason))
+    return NOTHING;
   const left = job.eta_seconds - (now - Date.parse(job.updated_at)) / 1000;
   if (left < -LATE_SECONDS) return "late";
   return left < 1 ? "any moment" : duration(left);

@@ -30,6 +30,9 @@ const STALL = {
   cancel_stuck: "it was asked to stop, and has not",
 };
 
+/** The reasons for which a job does not get on: when it will end, nobody can say. */
+const STILL = new Set(["silent", "no_progress"]);
+
 /** @type {Record<State, string>} */
 const CONNECTION = {
   connecting: "Connecting",
@@ -97,14 +100,19 @@ export function barText(job) {
   return `${share}, ${statusWord(job.status).toLowerCase()}${stage}`;
 }
 
+/** Whether nothing moves in a stalled job. @param {string | null | undefined} reason of the stall */
+export function isStill(reason) {
+  return typeof reason === "string" && STILL.has(reason);
+}
+
 /**
  * When it may end, in seconds from now: what the sidecar has said, less the time since then. Null if it has
- * not.
+ * not, or nothing moves.
  * @param {Job} job
  * @param {number} now
  */
 export function remaining(job, now) {
-  if (!job.eta || isFinished(job.status)) return null;
+  if (!job.eta || isFinished(job.status) || isStill(job.stall?.reason)) return null;
   const { seconds, low_seconds: low, high_seconds: high } = job.eta;
   const since = Math.max(0, (now - Date.parse(job.updated_at)) / 1000);
   /** @param {number | null} from */
