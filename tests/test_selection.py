@@ -36,6 +36,7 @@ class Page:
 
     def __init__(self) -> None:
         self.read = b""
+        self.held_bytes = 0
         self.traffic = Traffic()
 
     def write(self, data: bytes) -> bool:
