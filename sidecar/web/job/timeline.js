@@ -127,7 +127,7 @@ export class Timeline {
   /** @param {TimelineEvent} event */
   #row(event) {
     const { at, type, attempt } = event;
-    const again = attempt > 1 && el("span", { class: "muted" }, ` attempt ${attempt}`);
+    const again = attempt > 1 && [" ", el("span", { class: "muted" }, `attempt ${attempt}`)];
     return el(
       "li",
       { "data-type": type },
