@@ -5,7 +5,7 @@
  *     <progress-job job-id="night-run"></progress-job>
  *
  * Attributes: `job-id`; `url`, where the sidecar is (by default where this file came from); `token`, one
- * that may read; `label`, a title instead of the id; `theme`, `light` or `dark` instead of the reader's own;
+ * that may read, or `link`, a signed link's text; `label`, a title instead of the id; `theme`, `light` or `dark` instead of the reader's own;
  * `dialog`, to stand in a modal dialog; `autoclose`, to close itself 2 s after the job has completed (after
  * a failure it stays). With `dialog` or `autoclose` there is a close button.
  *
@@ -29,7 +29,7 @@ const style = new CSSStyleSheet();
 style.replaceSync(CARD_STYLE);
 
 export class ProgressJob extends HTMLElement {
-  static observedAttributes = ["job-id", "url", "token", "label", "dialog", "autoclose"];
+  static observedAttributes = ["job-id", "url", "token", "link", "label", "dialog", "autoclose"];
 
   #root = this.attachShadow({ mode: "open" });
   /** @type {ReturnType<typeof createCard> | null} */ #card = null;
@@ -93,6 +93,7 @@ export class ProgressJob extends HTMLElement {
     this.#watching = watch(jobId, {
       url: this.getAttribute("url") ?? undefined,
       token: this.getAttribute("token") ?? undefined,
+      link: this.getAttribute("link") ?? undefined,
       followsAttempts: true,
       onProgress: (job) => this.#show(job),
       onDone: (job) => this.#finish(job),

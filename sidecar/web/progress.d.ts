@@ -162,6 +162,8 @@ export interface ConnectionOptions extends StorageOptions {
   token?: string | (() => string | Promise<string>);
   /** Returns a new ticket, each time one is needed; for pages that must not have the token. */
   getTicket?: () => Promise<string>;
+  /** A signed link's text (`POST /v1/jobs/{job_id}/links`): the right to watch that one job, in the place of a token. */
+  link?: string;
   /**
    * Whether tabs of this origin that watch the same (job or selection, and view) of the same sidecar with the same
    * right share one connection, where the browser can (true). What a function gives as `token` or ticket is taken

@@ -16,7 +16,7 @@ from tests.browser.program import Deployment
 from tests.browser.troubles import Troubles
 
 JOB_ID = "night-run"
-WORKER, READER = "worker-secret-1234", "reader-secret-1234"
+ADMIN, WORKER, READER = "admin-secret-12345", "worker-secret-1234", "reader-secret-1234"
 LISTEN = """
 globalThis.heard = [];
 addEventListener("message", ({ data, origin }) => heard.push({ ...data, origin, at: performance.now() }));
@@ -293,6 +293,22 @@ async def test_the_element_watches_with_a_token_and_says_so_when_it_is_not_good_
     await embedding.open(f'<progress-job job-id="{JOB_ID}" token="an-unknown-secret-1"></progress-job>')
     assert (await embedding.heard("denied"))["reason"] == "unauthorized"
     await expect(embedding.page.get_by_text("You may not see this job from here.")).to_be_visible()
+
+
+async def test_a_link_lets_a_frame_and_an_element_on_another_site_show_their_job(embed: Start) -> None:
+    embedding: Embedding = await embed(tokens=f"admin:*:{ADMIN}")
+    headers, job = {"Authorization": f"Bearer {ADMIN}"}, f"{embedding.sidecar.url}/v1/jobs/{JOB_ID}"
+    await embedding.page.request.post(job, headers=headers, data={"current": 1, "total": 4})
+    made = await (await embedding.page.request.post(f"{job}/links", headers=headers)).json()
+
+    await embedding.open(f'<iframe title="Job" src="{embedding.sidecar.url}{made["embed_url"]}"></iframe>')
+    bar = embedding.page.frame_locator("iframe").get_by_role("progressbar")
+    await expect(bar).to_have_attribute("aria-valuenow", "25")
+    await embedding.page.request.post(job, headers=headers, data={"current": 2})
+    await expect(bar).to_have_attribute("aria-valuenow", "50")
+
+    await embedding.open(f'<progress-job job-id="{JOB_ID}" link="{made["link"]}"></progress-job>')
+    await expect(embedding.page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "50")
 
 
 async def test_nothing_serious_keeps_anyone_from_reading_it(embed: Start, any_page: Page) -> None:

@@ -530,6 +530,25 @@ async def test_who_may_only_read_is_asked_for_an_operators_token(
     assert (await answer.json())["cancel_requested"] is True
 
 
+async def test_who_was_handed_a_link_sees_the_whole_page_and_may_ask_for_nothing(tmp_path: Path, page: Page) -> None:
+    admin = {"Authorization": "Bearer an-admin-secret-1"}
+    sidecar = await Deployment(tmp_path / "home", tokens="admin:*:an-admin-secret-1").up()
+    job = f"{sidecar.url}/v1/jobs/a"
+    await page.request.post(job, headers=admin, data={"current": 1, "total": 4, "event": {"type": "cleaned"}})
+    made = await (await page.request.post(f"{job}/links", headers=admin)).json()
+
+    await page.goto(f"{sidecar.url}{made['url']}")
+    bar = page.get_by_role("progressbar", name="Whole job")
+    await expect(bar).to_have_attribute("aria-valuenow", "25")
+    await page.request.post(job, headers=admin, data={"current": 2})
+    await expect(bar).to_have_attribute("aria-valuenow", "50")
+    await expect(page.get_by_text("cleaned", exact=True).first).to_be_visible()
+    await expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_hidden()
+    await expect(page.get_by_role("textbox", name="Token")).to_have_count(0)
+    await page.goto("about:blank")
+    sidecar.kill()
+
+
 async def test_a_job_that_one_may_not_see_is_no_other_than_one_that_never_comes(
     guarded: Deployment, page: Page, troubles: Troubles
 ) -> None:

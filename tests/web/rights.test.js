@@ -7,12 +7,13 @@ import { startSidecar, until } from "./sidecar.js";
 import { SharedLocks, Tab } from "./tabs.js";
 import { BROWSER, isNow, watching, watchingJobs } from "./watching.js";
 
-const [WORKER, READER, STRANGER] = [
+const [ADMIN, WORKER, READER, STRANGER] = [
+  "admin-secret-01234567890",
   "worker-secret-0123456789",
   "reader-secret-0123456789",
   "stranger-secret-01234567",
 ];
-const TOKENS = `worker:*:${WORKER};reader:p:${READER};reader:q:${STRANGER}`;
+const TOKENS = `admin:*:${ADMIN};worker:*:${WORKER};reader:p:${READER};reader:q:${STRANGER}`;
 
 let sidecar;
 before(async () => {
@@ -60,6 +61,24 @@ test("a page that must not have a token gets tickets from elsewhere", async (con
   await push("b", { current: 1, total: 4 });
   const heard = watching(context, sidecar.url, "b", { getTicket: () => newTicket() });
   await until(() => heard.jobs.length > 0, "it is shown");
+});
+
+test("a link is the right to its job on every transport, and to no other", async (context) => {
+  await push("linked", { current: 1, total: 4 });
+  const headers = { Authorization: `Bearer ${ADMIN}` };
+  const answer = await fetch(`${sidecar.url}/v1/jobs/linked/links`, { method: "POST", headers });
+  const { link } = await answer.json();
+  for (const [without, transport] of [
+    [{}, "sse"],
+    [{ EventSource: null }, "websocket"],
+    [{ EventSource: null, WebSocket: null }, "polling"],
+  ]) {
+    const heard = watching(context, sidecar.url, "linked", { link, ...without });
+    await until(() => heard.jobs.length > 0, `it is shown over ${transport}`);
+    const other = watching(context, sidecar.url, "another", { link, ...without });
+    await until(() => other.watch.state === "ended", "the watch ends");
+    assert.equal(other.details.at(-1)?.reason, "forbidden");
+  }
 });
 
 test("asking takes the token as a header", async (context) => {

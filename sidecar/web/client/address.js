@@ -6,12 +6,15 @@ const SERVED_AT = /\/web\/client\/address\.js(?:[?#].*)?$/;
 
 export class Address {
   /** @type {string} */ #base;
+  /** @type {string | undefined} */ #link;
 
   /**
    * @param {string | URL} [url] of the sidecar; by default where this module came from, else the page's
    * origin
+   * @param {string} [link] the right to one job, which is a part of each URL
    */
-  constructor(url) {
+  constructor(url, link) {
+    this.#link = link || undefined;
     this.#base = String(url ?? ownBase()).replace(/\/+$/, "");
   }
 
@@ -52,7 +55,7 @@ export class Address {
   /** @param {string} path @param {Query} [query] */
   #url(path, query = {}) {
     const parameters = new URLSearchParams();
-    for (const [name, value] of Object.entries(query)) {
+    for (const [name, value] of Object.entries({ ...query, link: this.#link })) {
       if (value !== null && value !== undefined) parameters.set(name, String(value));
     }
     const text = parameters.toString();

@@ -10,6 +10,6 @@ import { Requests } from "./requests.js";
  */
 export function connect(options) {
   const surroundings = environment(options);
-  const address = new Address(options.url);
+  const address = new Address(options.url, options.link);
   return { environment: surroundings, address, requests: new Requests(surroundings, address, options) };
 }

@@ -35,12 +35,12 @@ export class RequestError extends Error {
 export class Requests {
   /** @type {Environment} */ #environment;
   /** @type {Address} */ #address;
-  /** @type {Pick<ConnectionOptions, "token" | "getTicket">} */ #rights;
+  /** @type {Pick<ConnectionOptions, "token" | "getTicket" | "link">} */ #rights;
 
   /**
    * @param {Environment} environment
    * @param {Address} address
-   * @param {Pick<ConnectionOptions, "token" | "getTicket">} rights
+   * @param {Pick<ConnectionOptions, "token" | "getTicket" | "link">} rights
    */
   constructor(environment, address, rights) {
     this.#environment = environment;
@@ -50,7 +50,8 @@ export class Requests {
 
   /** Tells whose right is used, as far as it can be told: two tokens differ, two functions do not. */
   get identity() {
-    const { token, getTicket } = this.#rights;
+    const { token, getTicket, link } = this.#rights;
+    if (link) return digest(link);
     if (getTicket) return "ticket";
     return typeof token === "string" && token ? digest(token) : typeof token;
   }

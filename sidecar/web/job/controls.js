@@ -11,6 +11,7 @@ import { el } from "../page/text.js";
  * @typedef {{ isForbidden: boolean, text: string } | null} Refusal
  *
  * @typedef {object} Control
+ * @property {boolean} isOffered whether anything can be asked for at all
  * @property {(wish: Wish) => Promise<Refusal>} ask
  * @property {(why: string) => Promise<boolean>} askForToken whether one was given
  */
@@ -46,7 +47,7 @@ export function createControls(control) {
   const element = el("div", { class: "controls", hidden: true }, pause, resume, cancel, question.element);
   /** @param {Job} job */
   function show(job) {
-    element.hidden = isFinished(job.status);
+    element.hidden = !control.isOffered || isFinished(job.status);
     if (element.hidden) question.close();
     const isHeld = job.pause_requested || job.status === "paused";
     pause.hidden = isHeld;

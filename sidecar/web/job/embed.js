@@ -10,7 +10,7 @@
  * sidecar's setting.)
  *
  * `?autoclose=false` lets it stay, `?theme=dark` or `light` overrules the reader's preference, `?label=` is
- * the title.
+ * the title, `?link=` a signed link's text where a token would be needed.
  */
 
 import { ProgressJob } from "../progress-job.js";
@@ -22,7 +22,7 @@ const origin = parentOrigin();
 const element = new ProgressJob();
 element.setAttribute("job-id", jobId);
 element.toggleAttribute("autoclose", query.get("autoclose") !== "false");
-for (const name of ["label", "theme"]) {
+for (const name of ["label", "link", "theme"]) {
   const value = query.get(name);
   if (value !== null) element.setAttribute(name, value);
 }

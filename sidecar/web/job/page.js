@@ -18,7 +18,7 @@ import { TimelineFeed } from "./timeline_feed.js";
 import { createTitle } from "./title.js";
 import { isFinished, isShareUnknown } from "../page/words.js";
 import { watch } from "../progress.js";
-import { askForToken } from "../page/session.js";
+import { askForToken, link } from "../page/session.js";
 import { el, percent } from "../page/text.js";
 
 /**
@@ -64,6 +64,7 @@ export class JobPage {
   constructor(jobId, main, connection) {
     this.#jobId = jobId;
     this.#controls = createControls({
+      isOffered: link === null, // who was handed a link may look
       ask: (wish) => ask(jobId, wish),
       askForToken: (why) => askForToken(document.body, why),
     });
@@ -90,6 +91,7 @@ export class JobPage {
     this.#ticking = window.setInterval(() => this.#tick(), TICK_MILLISECONDS);
     this.#watching = watch(this.#jobId, {
       followsAttempts: true,
+      link: link ?? undefined,
       onProgress: (job) => this.#take(job),
       onGone: () => this.#lose(),
       onState: (state, detail) => this.#connected(state, detail),

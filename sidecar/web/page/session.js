@@ -18,6 +18,9 @@ import { el } from "./text.js";
 const REQUEST_MILLISECONDS = 10_000;
 const AGAIN_MILLISECONDS = 2_000;
 
+/** What stands for a token on the page of one job that somebody was handed a link to; null on all others. */
+export const link = new URLSearchParams(location.search).get("link");
+
 /** The token that was typed on this page to control jobs; it is kept nowhere else. */
 const typed = { token: /** @type {string | null} */ (null) };
 
@@ -28,6 +31,7 @@ const typed = { token: /** @type {string | null} */ (null) };
  * @returns {Promise<Session>}
  */
 export async function openSession(root) {
+  if (link !== null) return { isTokenRequired: true, mayControl: false };
   const {
     is_token_required: isTokenRequired,
     is_signed_in: isSignedIn,
@@ -70,7 +74,9 @@ export async function askForToken(root, why) {
 export function request(path, options = {}) {
   const headers = new Headers(options.headers);
   if (typed.token !== null) headers.set("Authorization", `Bearer ${typed.token}`);
-  return fetch(path, {
+  const url = new URL(path, location.origin);
+  if (link !== null) url.searchParams.set("link", link);
+  return fetch(url, {
     ...options,
     headers,
     signal: options.signal ?? AbortSignal.timeout(REQUEST_MILLISECONDS),
