@@ -147,6 +147,13 @@ test("no time that is left is told of a job in which nothing moves, but of one t
   ]);
 });
 
+test("a job whose time is up is done any moment only if it nearly is", () => {
+  const late = (percent, seconds) => timeText({ ...RUNNING, percent, eta_seconds: 10 }, NOW + seconds * 1000);
+
+  assert.deepEqual([late(40, 9), late(40, 11)], ["1 s", "late"]);
+  assert.deepEqual([late(99, 9), late(99, 11), late(99, 50)], ["1 s", "any moment", "late"]);
+});
+
 test("a message that says no more than the stage does is not told beside it", () => {
   const job = { ...RUNNING, stage: "solving", stage_label: "Solving clusters", current: 74, total: 216 };
 

@@ -17,6 +17,8 @@ import { duration, percent } from "../page/text.js";
 export const NOTHING = "–";
 /** An ETA that has passed so long ago was wrong. */
 const LATE_SECONDS = 30;
+/** Percent from which on an ETA that has just passed means that the end is near. */
+const NEARLY_DONE = 95;
 
 /** @type {Record<string, string>} */
 const STALL = {
@@ -90,7 +92,7 @@ export function timeText(job, now) {
   if (typeof job.eta_seconds !== "number" || job.status !== "running" || isStill(job.stall_reason))
     return NOTHING;
   const left = job.eta_seconds - (now - Date.parse(job.updated_at)) / 1000;
-  if (left < -LATE_SECONDS) return "late";
+  if (left < -LATE_SECONDS || (left < 1 && (job.percent ?? 0) < NEARLY_DONE)) return "late";
   return left < 1 ? "any moment" : duration(left);
 }
 
