@@ -220,6 +220,10 @@ class Sweep(Protocol):
         """Let jobs go that are still in the version that was read; return how many."""
         ...
 
+    async def listening(self, now: float, most_seconds: float) -> float:
+        """Note that workers can be heard; return until when silence counts for nothing (see `calm_until`)."""
+        ...
+
     async def bury(self, project: str, now: float, recorded_rev: int) -> None:
         """Remove tombstones whose time has come and whose deletion is recorded."""
         ...
