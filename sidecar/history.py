@@ -38,7 +38,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Backlogged:
-    """What waits to be recorded: timeline lines, their bytes, and when the oldest was written (Unix seconds)."""
+    """What waits to be recorded: timeline lines, the bytes of all, and when the oldest was written (Unix seconds)."""
 
     lines: int
     size_bytes: int
@@ -67,8 +67,11 @@ class Outbox(Protocol):
         """Let what was kept aside wait once more: this release may be able to read it."""
         ...
 
-    async def backlog(self) -> Backlogged:
-        """Return how much waits over all projects."""
+    async def backlog(self, finished_before: float | None = None) -> Backlogged:
+        """Return how much waits over all projects.
+
+        The documents of jobs that finished before (Unix seconds), and so wait as well, count among the bytes.
+        """
         ...
 
 
@@ -218,6 +221,10 @@ class Sweep(Protocol):
 
     async def expire(self, project: str, jobs: Sequence[Job]) -> int:
         """Let jobs go that are still in the version that was read; return how many."""
+        ...
+
+    async def listening(self, now: float, most_seconds: float) -> float:
+        """Note that workers can be heard; return until when silence counts for nothing (see `calm_until`)."""
         ...
 
     async def bury(self, project: str, now: float, recorded_rev: int) -> None:

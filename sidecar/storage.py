@@ -47,6 +47,9 @@ TRY_AGAIN_SECONDS = 0.2
 
 PUSH_MISS = ("update", "ingest", "miss")
 
+GRACE_SECONDS = 60.0
+"""A finished job may stay in Redis for so long after its time until it counts as one that cannot leave."""
+
 LATE_SECONDS = 30.0
 """A recorder that has not been round for so long is late."""
 
@@ -69,6 +72,7 @@ class Storage:
     ) -> None:
         """Wire the parts."""
         seconds = settings.store_timeout_seconds
+        self._clock, self._finished_seconds = clock, settings.finished_ttl_seconds
         self.redis_breaker = Breaker("Redis")
         self.sql_breaker = Breaker("SQL", error=HistoryUnavailable)
         self.link = RedisLink(redis_url, seconds, self.redis_breaker)
@@ -76,7 +80,7 @@ class Storage:
         self.database = Database(database_url, seconds, self.sql_breaker)
         self.outbox = outbox = RedisOutbox(self.link)
         sql = SqlLive(self.database, clock, settings.finished_ttl_seconds)
-        self.outbox_bound = OutboxBound(outbox, metrics, settings.outbox_bytes)
+        self.outbox_bound = OutboxBound(outbox, metrics, settings.outbox_bytes, self._overdue_before)
         self.history = SqlHistory(self.database)
         self.job_types = types = job_types_in(settings)
         self.baselines = Baselines(self.history, types.limits, settings.overdue_factor, types.expected_intervals)
@@ -151,6 +155,10 @@ class Storage:
         await self.link.close()
         await self.own_link.close()
         await self.database.close()
+
+    def _overdue_before(self) -> float | None:
+        """Tell, while SQL is away, when a job finished that would have left Redis since."""
+        return self._clock() - self._finished_seconds - GRACE_SECONDS if self.sql_breaker.is_away else None
 
     async def _redis_answers(self) -> bool:
         await self.link.ping()

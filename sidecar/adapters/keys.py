@@ -17,6 +17,9 @@ def project_of(job_id: str) -> str:
 WATCHDOG = "progress:watchdog"
 """Hash of when jobs were last evaluated, and until when none is said to be stuck."""
 
+RETENTION = "progress:retention"
+"""Hash of when somebody last listened for workers, and until when silence counts for nothing."""
+
 PROBES = "progress:probe:"
 
 

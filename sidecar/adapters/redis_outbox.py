@@ -1,6 +1,7 @@
 """The outbox: timeline events on their way from Redis into the history."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -89,8 +90,8 @@ class RedisOutbox:
                     pipe.xdel(place.index("unread"), *(number for number, _ in entries))
                     await pipe.execute()
 
-    async def backlog(self) -> Backlogged:
-        """Return how much waits, in two round trips."""
+    async def backlog(self, finished_before: float | None = None) -> Backlogged:
+        """Return how much waits, in two round trips, or four if documents count."""
         _, answers = await self._ask_all(
             lambda pipe, place: (
                 pipe.xlen(place.index("outbox")),
@@ -100,9 +101,33 @@ class RedisOutbox:
         )
         waiting = [(lines, size or 0, first) for lines, size, first in _threes(answers) if lines]
         oldest = [int(first[0][0].partition(b"-")[0]) / 1000 for _, _, first in waiting if first]
-        return Backlogged(
-            sum(lines for lines, _, _ in waiting), sum(size for _, size, _ in waiting), min(oldest, default=None)
+        size_bytes = sum(size for _, size, _ in waiting)
+        if finished_before is not None:
+            size_bytes += await self._document_bytes(finished_before)
+        return Backlogged(sum(lines for lines, _, _ in waiting), size_bytes, min(oldest, default=None))
+
+    async def _document_bytes(self, finished_before: float) -> int:
+        """Return about how much memory the documents of finished jobs take: their number by the mean size of some."""
+        projects, answers = await self._ask_all(
+            lambda pipe, place: (
+                pipe.zcount(place.index("finished"), "-inf", finished_before),
+                pipe.zrange(
+                    place.index("finished"), "-inf", finished_before, byscore=True, offset=0, num=ENTRIES_SAMPLED
+                ),
+            )
         )
+        found = zip(projects, answers[::2], answers[1::2], strict=True)
+        sampled = {project: (count, job_ids) for project, count, job_ids in found if job_ids}
+        async with self._link.deadline(), self._link.commands.pipeline(transaction=False) as pipe:
+            for project, (_, job_ids) in sampled.items():
+                for job_id in job_ids:
+                    pipe.memory_usage(ProjectKeys(project).job(job_id.decode()))
+            sizes = iter(await pipe.execute() if sampled else ())
+        means = (
+            count * sum(size or 0 for size in islice(sizes, len(job_ids))) // len(job_ids)
+            for count, job_ids in sampled.values()
+        )
+        return sum(means)
 
     async def _ask_all(self, ask: Any) -> tuple[list[str], list[Any]]:
         async with self._link.deadline():

@@ -53,6 +53,14 @@ class RedisReads:
             self.projects[job_id] = project
         return found
 
+    async def missing(self, places: Mapping[str, str]) -> set[str]:
+        """Return the ids of those of the jobs, by their projects, that are not there; within a deadline."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for job_id, project in places.items():
+                pipe.exists(ProjectKeys(project).job(job_id))
+            are_there = await pipe.execute() if places else []
+        return {job_id for job_id, is_there in zip(places, are_there, strict=True) if not is_there}
+
     async def read(self, job_ids: Sequence[str]) -> dict[str, Held]:
         """Return those of the jobs that are here; within a deadline.
 

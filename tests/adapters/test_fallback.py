@@ -29,6 +29,7 @@ from sidecar.recorder import tell_ahead
 from sidecar.settings import Settings
 from sidecar.storage import Storage
 from sidecar.tasks import ended
+from sidecar.tracker import Tracker
 from tests.adapters.contract_live_store import ids, query, viewed
 from tests.adapters.updates import NOON, finish, push, update
 from tests.faults.patience import until_found
@@ -302,9 +303,11 @@ async def test_running_job_that_redis_lost_is_read_from_sql_put_back_and_counted
     await lose_key(storage)
     assert (await viewed(store)).current == 5
     assert (await viewed(live)).current == 5
-    assert fell_back(storage, "get", "rest", "miss") == 1
     assert (await viewed(store)).current == 5
-    assert fell_back(storage, "get", "rest", "miss") == 1
+    metrics = storage.stores.metrics
+    assert isinstance(metrics, Counted)
+    counted = {key: count for key, count in metrics.counts.items() if key[0] == "fell_back"}
+    assert counted == {("fell_back", "get", "rest", "miss"): 1}
 
 
 async def test_running_job_that_redis_lost_counts_on_where_it_was(
@@ -674,6 +677,50 @@ async def test_sql_answers_everything_while_redis_is_stopped_and_that_is_counted
         assert fell_back(storage, operation, "rest") == 1, operation
     assert fell_back(storage, "update", "ingest") == 1
     assert fell_back(storage, "delete", "ingest") == 1
+
+
+def everybody(_: str) -> bool:
+    return True
+
+
+@pytest.mark.parametrize("read", ["timeline", "attempts"])
+async def test_who_reads_a_timeline_waits_for_a_stopped_redis_once(
+    storage: Storage, store: FallbackStore, valkey: EmbeddedValkey, read: str
+) -> None:
+    metrics = storage.stores.metrics
+    assert isinstance(metrics, Counted)
+    tracker = Tracker(store, store, storage.history, metrics, lambda: NOON)
+    await store.update("job-1", push(update(current=5)))
+    await storage.recorder.record_all()
+    storage.stores.live.forget_all()
+    with paused(valkey):
+        if read == "timeline":
+            assert len(await tracker.timeline("job-1", 0, 10, everybody)) == 2
+        else:
+            assert len(await tracker.attempts("job-1", everybody)) == 1
+        assert not storage.redis_breaker.is_away
+    failed = [key for key in metrics.counts if key[:2] == ("store_failed", "redis")]
+    assert [(key[2], metrics.counts[key]) for key in failed] == [("get", 1)]
+
+
+@pytest.mark.parametrize("is_remembered", [True, False])
+async def test_timeline_of_which_the_last_lines_are_in_redis_alone_is_not_told_as_whole(
+    storage: Storage, store: FallbackStore, valkey: EmbeddedValkey, *, is_remembered: bool
+) -> None:
+    tracker = Tracker(store, store, storage.history, Counted(), lambda: NOON)
+    await store.update("job-1", push(update(current=5)))
+    await storage.recorder.record_all()
+    await store.update("job-1", push(update(event=WorkerEvent("line")), NOON + 1))
+    with paused(valkey):
+        storage.redis_breaker.open("it is stopped")
+        if not is_remembered:
+            await store.update("job-1", push(update(event=WorkerEvent("another")), NOON + 2))
+        for read in (tracker.timeline("job-1", 0, 10, everybody), tracker.attempts("job-1", everybody)):
+            with pytest.raises(StoreUnavailable, match="the last lines"):
+                await read
+    await storage.restoration.prepare()
+    assert "line" in await timeline(storage)
+    assert "line" in [event.type for event in await tracker.timeline("job-1", 0, 10, everybody)]
 
 
 async def test_many_changes_go_to_sql_while_redis_is_stopped(
