@@ -15,10 +15,10 @@ from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.fallback import LONG_READS, FallbackStore
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.redis_live import RedisLive
-from sidecar.core.errors import Conflict, HistoryUnavailable, StoreUnavailable
+from sidecar.core.errors import Conflict, HistoryUnavailable, StoreRefused, StoreUnavailable
 from sidecar.core.job import Job, Reason, Status
 from sidecar.core.view import View, view
-from sidecar.ports import Gone, Order, Query, Stored, Written
+from sidecar.ports import ChangeJob, Gone, Order, Query, Stored, Written
 from sidecar.recorder import tell_ahead
 from sidecar.settings import Settings
 from sidecar.storage import Storage
@@ -554,6 +554,36 @@ async def test_many_changes_go_to_sql_while_redis_is_stopped(
     assert fell_back(storage, "update", "ingest") == 15
     await storage.restoration.prepare()
     assert [(await viewed(storage.stores.live, name)).current for name in names] == [3] * 5
+
+
+def told(storage: Storage, store: str) -> dict[tuple[object, ...], int]:
+    """Return what was counted of a store that was given many changes at once."""
+    metrics = storage.stores.metrics
+    assert isinstance(metrics, Counted)
+    found = {key: number for key, number in metrics.counts.items() if key[1:3] == (store, "update_many")}
+    return {(key[0], *key[3:]): number for key, number in found.items()}
+
+
+async def test_many_changes_that_a_store_does_not_make_count_as_failed(
+    storage: Storage, store: FallbackStore, valkey: EmbeddedValkey
+) -> None:
+    def changes() -> list[tuple[str, ChangeJob]]:
+        return [(name, push(update(name, current=1))) for name in ("job-1", "job-2", "job-3")]
+
+    await store.update_many(changes())
+    assert told(storage, "redis") == {("store_answered",): 1}
+    await storage.link.commands.config_set("maxmemory", "1")
+    assert [type(answer) for answer in await store.update_many(changes())] == [StoreRefused] * 3
+    assert told(storage, "redis") == {("store_answered",): 1, ("store_failed", "refused"): 1}
+    with paused(valkey):
+        await store.update_many(changes())
+        assert told(storage, "redis")["store_failed", "unavailable"] == 1
+        assert told(storage, "sql") == {("store_answered",): 1}
+        storage.redis_breaker.open("it is stopped")
+        storage.sql_breaker.open("it is gone")
+        await store.update_many(changes())
+    assert told(storage, "redis")["store_answered",] == 1
+    assert told(storage, "sql") == {("store_answered",): 1, ("store_failed", "unavailable"): 1}
 
 
 async def test_redis_has_everything_when_it_returns_and_every_increment_once(
