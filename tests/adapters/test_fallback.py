@@ -556,6 +556,26 @@ async def test_many_changes_go_to_sql_while_redis_is_stopped(
     assert [(await viewed(storage.stores.live, name)).current for name in names] == [3] * 5
 
 
+async def test_stuck_jobs_are_counted_as_before_while_redis_is_stopped(
+    storage: Storage, valkey: EmbeddedValkey, clock: Clock
+) -> None:
+    census, store = storage.surface("metrics"), storage.surface("ingest")
+    for name in ("moves", "sleeps", "waits"):
+        await store.update(name, push(update(name, current=1), NOON))
+    await store.update("waits", push(update("waits", words={"status": "paused"}), NOON))
+    for clock.now in (NOON + 590, NOON + 595, NOON + 600):
+        await store.update("moves", push(update("moves", current=int(clock.now)), clock.now))
+        await storage.watchdog.evaluate()
+    before = await census.counts()
+    assert before.stalled == {("default", "silent"): 1}
+    await storage.recorder.record_all()
+    with paused(valkey):
+        assert await census.counts() == before
+        assert [shown.job.job_id for shown in await census.outstanding(2)] == ["sleeps", "waits"]
+        await store.update("sleeps", push(update("sleeps", current=2), NOON + 700))
+        assert (await census.counts()).stalled == {}
+
+
 def told(storage: Storage, store: str) -> dict[tuple[object, ...], int]:
     """Return what was counted of a store that was given many changes at once."""
     metrics = storage.stores.metrics
