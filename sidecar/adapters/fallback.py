@@ -137,14 +137,14 @@ class FallbackStore:
         was_away = self._is_away
         answers: list[Written | Exception] = [AWAY] * len(changes)
         if not was_away:
-            answers = await self._timed("redis", "update_many", self._live.update_many(changes))
+            answers = await self._timed_many("redis", self._live.update_many(changes))
         missed = [index for index, answer in enumerate(answers) if _is_of_redis(answer)]
         if not missed:
             return answers
         async with self._taken(was_away=was_away) as is_for_sql:
             if is_for_sql:
                 remembering = [(changes[i][0], self._stores.with_memory(*changes[i])) for i in missed]
-                kept = await self._timed("sql", "update_many", self._sql.update_many(remembering))
+                kept = await self._timed_many("sql", self._sql.update_many(remembering))
                 for index, answer in zip(missed, kept, strict=True):
                     answers[index] = answer
                     if isinstance(answer, Written):
@@ -280,6 +280,17 @@ class FallbackStore:
             raise
         self._stores.metrics.store_answered(store, operation, time.perf_counter() - began)
         return answer
+
+    async def _timed_many(self, store: str, work: Awaitable[list[Written | Exception]]) -> list[Written | Exception]:
+        """Do the same for many changes: they were not answered if any of them was not; each kind of failure once."""
+        began = time.perf_counter()
+        answers = await work
+        failures = sorted({_kind(answer) for answer in answers if isinstance(answer, Unavailable)})
+        for kind in failures:
+            self._stores.metrics.store_failed(store, "update_many", kind)
+        if not failures:
+            self._stores.metrics.store_answered(store, "update_many", time.perf_counter() - began)
+        return answers
 
     async def _get(self, job_id: str) -> Stored | None:
         stored = await self._live.get(job_id)

@@ -20,11 +20,11 @@ from sidecar.adapters.redis_live import RedisLive
 from sidecar.adapters.restoration import Restoration
 from sidecar.adapters.sql.archive import SqlArchive
 from sidecar.adapters.sql.live import SqlLive
-from sidecar.core.errors import Conflict, HistoryUnavailable, StoreUnavailable
+from sidecar.core.errors import Conflict, HistoryUnavailable, StoreRefused, StoreUnavailable
 from sidecar.core.job import Job, Reason, Status, WorkerEvent
 from sidecar.core.view import View, view
 from sidecar.history import Ahead, Buried
-from sidecar.ports import Gone, Order, Query, Stored, Written
+from sidecar.ports import ChangeJob, Gone, Order, Query, Stored, Written
 from sidecar.recorder import tell_ahead
 from sidecar.settings import Settings
 from sidecar.storage import Storage
@@ -735,6 +735,56 @@ async def test_many_changes_go_to_sql_while_redis_is_stopped(
     assert fell_back(storage, "update", "ingest") == 15
     await storage.restoration.prepare()
     assert [(await viewed(storage.stores.live, name)).current for name in names] == [3] * 5
+
+
+async def test_stuck_jobs_are_counted_as_before_while_redis_is_stopped(
+    storage: Storage, valkey: EmbeddedValkey, clock: Clock
+) -> None:
+    census, store = storage.surface("metrics"), storage.surface("ingest")
+    for name in ("moves", "sleeps", "waits"):
+        await store.update(name, push(update(name, current=1), NOON))
+    await store.update("waits", push(update("waits", words={"status": "paused"}), NOON))
+    for clock.now in (NOON + 590, NOON + 595, NOON + 600):
+        await store.update("moves", push(update("moves", current=int(clock.now)), clock.now))
+        await storage.watchdog.evaluate()
+    before = await census.counts()
+    assert before.stalled == {("default", "silent"): 1}
+    await storage.recorder.record_all()
+    with paused(valkey):
+        assert await census.counts() == before
+        assert [shown.job.job_id for shown in await census.outstanding(2)] == ["sleeps", "waits"]
+        await store.update("sleeps", push(update("sleeps", current=2), NOON + 700))
+        assert (await census.counts()).stalled == {}
+
+
+def told(storage: Storage, store: str) -> dict[tuple[object, ...], int]:
+    """Return what was counted of a store that was given many changes at once."""
+    metrics = storage.stores.metrics
+    assert isinstance(metrics, Counted)
+    found = {key: number for key, number in metrics.counts.items() if key[1:3] == (store, "update_many")}
+    return {(key[0], *key[3:]): number for key, number in found.items()}
+
+
+async def test_many_changes_that_a_store_does_not_make_count_as_failed(
+    storage: Storage, store: FallbackStore, valkey: EmbeddedValkey
+) -> None:
+    def changes() -> list[tuple[str, ChangeJob]]:
+        return [(name, push(update(name, current=1))) for name in ("job-1", "job-2", "job-3")]
+
+    await store.update_many(changes())
+    assert told(storage, "redis") == {("store_answered",): 1}
+    await storage.link.commands.config_set("maxmemory", "1")
+    assert [type(answer) for answer in await store.update_many(changes())] == [StoreRefused] * 3
+    assert told(storage, "redis") == {("store_answered",): 1, ("store_failed", "refused"): 1}
+    with paused(valkey):
+        await store.update_many(changes())
+        assert told(storage, "redis")["store_failed", "unavailable"] == 1
+        assert told(storage, "sql") == {("store_answered",): 1}
+        storage.redis_breaker.open("it is stopped")
+        storage.sql_breaker.open("it is gone")
+        await store.update_many(changes())
+    assert told(storage, "redis")["store_answered",] == 1
+    assert told(storage, "sql") == {("store_answered",): 1, ("store_failed", "unavailable"): 1}
 
 
 async def test_redis_has_everything_when_it_returns_and_every_increment_once(

@@ -6,8 +6,15 @@ import pytest
 
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.live import SqlLive
+from sidecar.adapters.sql.logbook import SqlLogbook
+from sidecar.core.job import Stall, StallReason, Status
+from sidecar.core.merge import Outcome, stall
+from sidecar.core.stalls import Settling
+from sidecar.core.view import View
+from sidecar.ports import ChangeJob
+from sidecar.watchdog import Watch
 from tests.adapters.contract_live_store import LiveStoreContract
-from tests.adapters.updates import NOON
+from tests.adapters.updates import NOON, finish, push, update
 
 
 @pytest.fixture
@@ -27,3 +34,39 @@ async def replica(database_url: str, database: Database) -> AsyncIterator[SqlLiv
 
 class TestSqlLive(LiveStoreContract):
     """SQL does what every live store must do."""
+
+
+def stuck(reason: StallReason | None, since: float, seconds: float = 60.0) -> ChangeJob:
+    """Return the change that says that a job is stuck since then, or that it is not."""
+
+    def change(before: View | None) -> Outcome:
+        assert before is not None
+        return stall(before, None if reason is None else Stall(reason, since, seconds), since + seconds)
+
+    return change
+
+
+async def test_census_has_stuck_jobs_by_reason_and_first_those_that_are_for_longest(store: SqlLive) -> None:
+    for number, name in enumerate(["new", "late", "early", "slow", "well", "done"]):
+        await store.update(name, push(update(name, current=1, job_type="import"), NOON + 10 * number))
+    await store.update("new", push(update("new", current=2), NOON + 500))
+    await store.update("slow", push(update("slow", words={"message": "still here"}), NOON + 600))  # no progress
+    await store.update("late", stuck(StallReason.SILENT, NOON + 200))
+    await store.update("early", stuck(StallReason.NO_PROGRESS, NOON + 100, 300.0))
+    for name in ("well", "done"):
+        await store.update(name, stuck(StallReason.SILENT, NOON))
+    await store.update("well", stuck(None, NOON))
+    await store.update("done", finish("done", Status.FAILED, NOON + 900))
+    counts = await store.counts()
+    assert counts.stalled == {("import", "silent"): 1, ("import", "no_progress"): 1}
+    assert counts.jobs == {("import", "running"): 5}
+    found = [shown.job.job_id for shown in await store.outstanding(10)]
+    assert found == ["early", "late", "slow", "well", "new"]
+    assert [shown.job.job_id for shown in await store.outstanding(3)] == found[:3]
+    assert [shown.job.job_id for shown in await store.outstanding(1)] == found[:1]
+
+
+async def test_census_knows_what_settles(store: SqlLive, database: Database) -> None:
+    assert (await store.counts()).settling == Settling()
+    await SqlLogbook(database).write(Watch(NOON, Settling(NOON, NOON + 60)))
+    assert (await store.counts()).settling == Settling(NOON, NOON + 60)

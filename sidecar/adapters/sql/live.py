@@ -15,6 +15,7 @@ from sidecar.adapters.redis_combiner import admit_all
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.history import timeline
 from sidecar.adapters.sql.listing import read_page
+from sidecar.adapters.sql.logbook import read_watch
 from sidecar.adapters.sql.rows import Row, job_of, job_row, stored_of
 from sidecar.adapters.sql.tables import JOBS, PROJECTS, TOMBSTONES
 from sidecar.adapters.sql.writes import (
@@ -30,6 +31,7 @@ from sidecar.adapters.sql.writes import (
 from sidecar.core.errors import HistoryUnavailable, Unreadable
 from sidecar.core.job import Event, Job
 from sidecar.core.merge import fork
+from sidecar.core.stalls import Settling
 from sidecar.core.view import View, view
 from sidecar.ports import ChangeJob, Counts, Cursor, Gone, Missed, Page, Query, Stored, Written
 
@@ -137,17 +139,23 @@ class SqlLive:
             return await timeline(connection, job_id, after, limit)
 
     async def counts(self) -> Counts:
-        """Return the number of unfinished jobs; which of them are stuck is known to Redis alone."""
-        kinds = (JOBS.c.job_type, JOBS.c.status)
-        asked = select(*kinds, func.count()).where(JOBS.c.finished_at.is_(None)).group_by(*kinds)
+        """Return how many jobs are unfinished, and of these stuck, as they were when Redis was last there."""
         async with self._database.reading() as connection:
-            return Counts(jobs={(kind, status): number for kind, status, number in await connection.execute(asked)})
+            jobs = await _numbers(connection, JOBS.c.job_type, JOBS.c.status)
+            stalled = await _numbers(connection, JOBS.c.job_type, JOBS.c.stall_reason)
+            watch = await read_watch(connection)
+        return Counts(jobs=jobs, stalled=stalled, settling=Settling() if watch is None else watch.settling)
 
     async def outstanding(self, limit: int) -> list[View]:
-        """Return unfinished jobs that have not changed for the longest; see `Census`."""
-        asked = select(JOBS.c.document).where(JOBS.c.finished_at.is_(None)).order_by(JOBS.c.updated_at).limit(limit)
+        """Return unfinished jobs, the most pressing first; see `Census`."""
+        unfinished = select(JOBS.c.job_id, JOBS.c.document).where(JOBS.c.finished_at.is_(None)).limit(limit)
+        stuck = unfinished.where(JOBS.c.stall_reason.is_not(None)).order_by(JOBS.c.stalled_since)
+        found: dict[str, bytes] = {}
         async with self._database.reading() as connection:
-            return [view(decode_job(document)) for (document,) in await connection.execute(asked)]
+            for asked in (stuck, unfinished.order_by(JOBS.c.progress_at)):
+                for job_id, document in await connection.execute(asked):
+                    found.setdefault(job_id, document)
+        return [view(decode_job(document)) for document in list(found.values())[:limit]]
 
     async def _read(self, job_ids: Sequence[str]) -> dict[str, Stored]:
         mine = select(JOBS.c.job_id, JOBS.c.document, JOBS.c.rev, PROJECTS.c.epoch)
@@ -224,6 +232,13 @@ async def _store(
         stored.append((shown, job_row(shown._replace(job=owned), cursor.rev, is_ahead=True)))
     await store_jobs(connection, stored)
     await move_projects(connection, orders)
+
+
+async def _numbers(connection: AsyncConnection, *kinds: Any) -> dict[tuple[str, str], int]:
+    """Return how many unfinished jobs there are of each kind, of which no part is unknown."""
+    asked = select(*kinds, func.count()).where(JOBS.c.finished_at.is_(None), *(each.is_not(None) for each in kinds))
+    rows = (await connection.execute(asked.group_by(*kinds))).all()
+    return {(row[0], row[1]): row[2] for row in rows}
 
 
 def _project_of_first(changes: Sequence[Change]) -> str:

@@ -1,6 +1,7 @@
 """What the watchdog remembers from one look to the next, in SQL: it is there when Redis has lost its data."""
 
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.tables import JOBS, WATCH
@@ -21,9 +22,9 @@ class SqlLogbook:
     async def read(self) -> Watch | None:
         """Return what was noted last; before the first note, the last word of any job; None without any."""
         async with self._database.reading() as connection:
-            noted = (await connection.execute(select(WATCH).where(WATCH.c.name == ONLY))).one_or_none()
+            noted = await read_watch(connection)
             if noted is not None:
-                return Watch(noted.evaluated_at, Settling(noted.settling_since, noted.settling_until))
+                return noted
             newest = (await connection.execute(select(func.max(JOBS.c.updated_at)))).scalar()
         return None if newest is None else Watch(newest)
 
@@ -37,3 +38,9 @@ class SqlLogbook:
         }
         async with self._database.writing() as connection:
             await upsert(connection, WATCH, [row])
+
+
+async def read_watch(connection: AsyncConnection) -> Watch | None:
+    """Return what was noted last, None if nothing was."""
+    noted = (await connection.execute(select(WATCH).where(WATCH.c.name == ONLY))).one_or_none()
+    return None if noted is None else Watch(noted.evaluated_at, Settling(noted.settling_since, noted.settling_until))

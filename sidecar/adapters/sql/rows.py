@@ -20,7 +20,7 @@ Row = dict[str, Any]
 def job_row(shown: View, rev: int, copied: Cursor = NO_COPY, *, is_ahead: bool) -> Row:
     """Return the row of a job; `copied` is the place in Redis' order of which it is an exact copy."""
     job = shown.job
-    parent = word(job.facts, "parent_id")
+    parent, stall = word(job.facts, "parent_id"), job.attempt.stall
     return {
         "job_id": job.job_id,
         "project": job.project,
@@ -32,6 +32,9 @@ def job_row(shown: View, rev: int, copied: Cursor = NO_COPY, *, is_ahead: bool) 
         "updated_at": job.updated_at,
         "finished_at": shown.finished_at,
         "halfway_seconds": shown.halfway_seconds,
+        "progress_at": job.last_progress_at,
+        "stall_reason": None if stall is None else stall.reason.value,
+        "stalled_since": None if stall is None else stall.since,
         "version": job.version,
         "rev": rev,
         "copied_epoch": copied.epoch,

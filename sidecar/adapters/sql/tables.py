@@ -45,6 +45,9 @@ JOBS = Table(
     Column("is_ahead", Boolean, nullable=False),
     Column("document", LargeBinary, nullable=False),
     Column("halfway_seconds", Float(53)),
+    Column("progress_at", Float(53)),
+    Column("stall_reason", Text),
+    Column("stalled_since", Float(53)),
     Index("jobs_by_creation", "created_at", "job_id"),
     Index("jobs_by_update", "updated_at", "job_id"),
     Index("jobs_of_project_by_creation", "project", "created_at", "job_id"),
@@ -55,13 +58,21 @@ JOBS = Table(
     Index("jobs_by_status", "status", "created_at", "job_id"),
     Index("jobs_by_type", "job_type", "created_at", "job_id"),
     Index("jobs_by_success", "job_type", "status", "finished_at"),
+    Index("jobs_by_progress", "finished_at", "progress_at"),
+    Index(
+        "jobs_stalled",
+        "stalled_since",
+        sqlite_where=text("stall_reason IS NOT NULL"),
+        postgresql_where=text("stall_reason IS NOT NULL"),
+    ),
     Index("jobs_ahead", "is_ahead", sqlite_where=text("is_ahead"), postgresql_where=text("is_ahead")),
 )
 """Every job: its whole document, and what it is looked for by. `rev` is its place in the order of its project here.
 
 `copied_epoch` and `copied_rev` name the place in Redis' order of which the row is an exact copy ("" if it is none);
 `is_ahead` tells that the row has something that Redis has yet to be told. `halfway_seconds` is how long it took until
-half of the job was done.
+half of the job was done, `progress_at` when it last got on, `stalled_since` since when the clock runs by which it is
+stuck.
 """
 
 TOMBSTONES = Table(
