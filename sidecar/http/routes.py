@@ -39,6 +39,7 @@ def api(services: Services, tracer: Tracer | None = None) -> web.Application:
             web.post(JOB + "/resume", jobs.asking(Request.RESUME)),
             web.get(JOB + "/timeline", jobs.timeline),
             web.get(JOB + "/attempts", jobs.attempts),
+            web.post(JOB + "/attempts", jobs.begin_attempt),
             web.get("/v1/stats", jobs.stats),
             web.get("/v1/job-types", jobs.job_types),
             web.get(JOB + "/events", sse.watch_job),
