@@ -29,7 +29,7 @@ from sidecar.baselines import Baselines
 from sidecar.core.errors import HistoryUnavailable, StartError, StoreUnavailable
 from sidecar.core.silence import Patience
 from sidecar.core.stalls import due_at
-from sidecar.ports import Metrics
+from sidecar.ports import Durability, Metrics
 from sidecar.recorder import Recorder
 from sidecar.retention import DAY_SECONDS, Retention, Terms
 from sidecar.settings import Settings, job_types_in
@@ -44,6 +44,8 @@ PATIENCE_SECONDS = 5.0
 TRY_AGAIN_SECONDS = 0.2
 
 PUSH_MISS = ("update", "ingest", "miss")
+
+DURABILITY = ("appendonly", "appendfsync", "maxmemory-policy")
 
 LATE_SECONDS = 30.0
 """A recorder that has not been round for so long is late."""
@@ -111,6 +113,10 @@ class Storage:
     def probes(self) -> Mapping[str, Probe]:
         """Tell of each part whether it can take work; raising means that it cannot."""
         return {"redis": self._redis_answers, "sql": self._sql_answers, "recorder": self._recorder_keeps_up}
+
+    async def durability(self) -> Durability:
+        """Return what Redis is set to do with what it has acknowledged, as far as it lets us ask now."""
+        return Durability({}, None) if self.redis_breaker.is_away else await durability(self.own_link)
 
     @property
     def loops(self) -> Mapping[str, Loop]:
@@ -219,18 +225,30 @@ async def _tried(work: Loop) -> StoreUnavailable | None:
         await asyncio.sleep(TRY_AGAIN_SECONDS)
 
 
+async def durability(link: RedisLink) -> Durability:
+    """Return what a Redis is set to do with what it has acknowledged, as far as it lets us ask now."""
+    try:
+        found = await link.settings(*DURABILITY)
+    except StoreUnavailable:
+        found = {}
+    return Durability({name: found[name] for name in DURABILITY if name in found}, _is_safe(found))
+
+
+def _is_safe(found: Mapping[str, str]) -> bool | None:
+    """Whether nothing acknowledged is lost in a crash or for want of memory, None if that cannot be told."""
+    if not all(name in found for name in DURABILITY):
+        return None
+    return [found[name] for name in DURABILITY] == ["yes", "always", "noeviction"]
+
+
 async def _tell_durability(link: RedisLink) -> None:
     """Say at the start what a crash of somebody else's Redis would cost."""
-    try:
-        found = await link.settings("appendonly", "appendfsync", "maxmemory-policy")
-    except StoreUnavailable:
-        return
-    keeps = (found.get("appendonly"), found.get("appendfsync")) == ("yes", "always")
-    evicts = found.get("maxmemory-policy", "noeviction") != "noeviction"
-    if found and (evicts or not keeps):
-        logger.warning("this Redis may lose acknowledged updates when it crashes or fills up", extra={"fields": found})
+    found = await durability(link)
+    if found.is_safe is False:
+        fields = {"fields": dict(found.settings)}
+        logger.warning("this Redis may lose acknowledged updates when it crashes or fills up", extra=fields)
     else:
-        logger.info("connected to Redis", extra={"fields": found})
+        logger.info("connected to Redis", extra={"fields": dict(found.settings)})
 
 
 def _terms(settings: Settings) -> Terms:
