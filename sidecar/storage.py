@@ -24,11 +24,13 @@ from sidecar.adapters.sql.archive import SqlArchive
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.history import SqlHistory
 from sidecar.adapters.sql.live import SqlLive
+from sidecar.adapters.sql.replica import ReplicaHistory, ReplicaPages
 from sidecar.background import supervise
 from sidecar.baselines import Baselines
 from sidecar.core.errors import HistoryUnavailable, StartError, StoreUnavailable
 from sidecar.core.silence import Patience
 from sidecar.core.stalls import due_at
+from sidecar.history import History
 from sidecar.ports import Durability, Metrics
 from sidecar.recorder import Recorder
 from sidecar.retention import DAY_SECONDS, Retention, Terms
@@ -50,7 +52,19 @@ DURABILITY = ("appendonly", "appendfsync", "maxmemory-policy")
 LATE_SECONDS = 30.0
 """A recorder that has not been round for so long is late."""
 
-LOOPS = ("baselines", "outbox", "recorder", "redis", "restoration", "retention", "spill", "sql", "valkey", "watchdog")
+LOOPS = (
+    "baselines",
+    "outbox",
+    "recorder",
+    "redis",
+    "replica",
+    "restoration",
+    "retention",
+    "spill",
+    "sql",
+    "valkey",
+    "watchdog",
+)
 
 Loop = Callable[[], Awaitable[None]]
 Probe = Callable[[], Awaitable[bool]]
@@ -75,11 +89,14 @@ class Storage:
         self.own_link = RedisLink(redis_url, seconds)
         self.database = Database(database_url, seconds, self.sql_breaker)
         self.outbox = outbox = RedisOutbox(self.link)
-        sql = SqlLive(self.database, clock, settings.finished_ttl_seconds)
+        self.replica_breaker = Breaker("SQL's read replica", error=HistoryUnavailable)
+        self.replica = _replica(settings, self.replica_breaker)
+        sql = self._sql_live(clock, settings.finished_ttl_seconds)
         self.outbox_bound = OutboxBound(outbox, metrics, settings.outbox_bytes)
-        self.history = SqlHistory(self.database)
+        self.past = SqlHistory(self.database)
+        self.history = _history(self.past, self.replica)
         self.job_types = types = job_types_in(settings)
-        self.baselines = Baselines(self.history, types.limits, settings.overdue_factor, types.expected_intervals)
+        self.baselines = Baselines(self.past, types.limits, settings.overdue_factor, types.expected_intervals)
         live = RedisLive(
             self.link,
             clock,
@@ -99,6 +116,11 @@ class Storage:
         self.retention = Retention(outbox, sweep, live, self.archive, lease, _terms(settings), metrics, clock)
         agenda, lease = RedisAgenda(self.link), RedisLease(self.link, "watchdog")
         self.watchdog = Watchdog(agenda, live, lease, self.baselines.limits, clock, settings.watchdog_interval_seconds)
+
+    def _sql_live(self, clock: Callable[[], float], finished_seconds: float) -> SqlLive:
+        if self.replica is None:
+            return SqlLive(self.database, clock, finished_seconds)
+        return ReplicaPages(self.database, clock, finished_seconds, self.replica, lambda: self.redis_breaker.is_away)
 
     def surface(self, name: str) -> FallbackStore:
         """Return the one store that serves a surface: rest, stream, ingest or metrics."""
@@ -122,7 +144,9 @@ class Storage:
     def loops(self) -> Mapping[str, Loop]:
         """What has to run all the time."""
         both = (self.redis_breaker, self.sql_breaker)
+        watched = {} if self.replica is None else {"replica": self._watch_replica(self.replica)}
         return {
+            **watched,
             "redis": partial(self.redis_breaker.watch, self.restoration.probe, self.restoration.prepare),
             "sql": partial(self.sql_breaker.watch, self.database.revive, self.sql_breaker.pass_by),
             "spill": partial(patient, self.restoration.spill, self.sql_breaker),
@@ -133,6 +157,9 @@ class Storage:
             "watchdog": partial(patient, self.watchdog.run, self.redis_breaker),
             "outbox": partial(patient, self.outbox_bound.watch, self.redis_breaker),
         }
+
+    def _watch_replica(self, replica: Database) -> Loop:
+        return partial(self.replica_breaker.watch, replica.ping, self.replica_breaker.pass_by)
 
     async def start(self) -> None:
         """Migrate the database, and bring Redis up to date; raises `StartError` if neither of the two is there."""
@@ -150,6 +177,8 @@ class Storage:
         await self.link.close()
         await self.own_link.close()
         await self.database.close()
+        if self.replica is not None:
+            await self.replica.close()
 
     async def _redis_answers(self) -> bool:
         await self.link.ping()
@@ -249,6 +278,15 @@ async def _tell_durability(link: RedisLink) -> None:
         logger.warning("this Redis may lose acknowledged updates when it crashes or fills up", extra=fields)
     else:
         logger.info("connected to Redis", extra={"fields": dict(found.settings)})
+
+
+def _history(primary: SqlHistory, replica: Database | None) -> History:
+    return primary if replica is None else ReplicaHistory(primary, replica)
+
+
+def _replica(settings: Settings, breaker: Breaker) -> Database | None:
+    url = settings.database_read_url
+    return None if url is None else Database(url, settings.store_timeout_seconds, breaker)
 
 
 def _terms(settings: Settings) -> Terms:
