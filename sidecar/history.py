@@ -18,6 +18,13 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadLine:
+    """A line in the outbox that this release cannot read."""
+
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """Where a project stands: its place in the order of changes, and the newest position in its outbox ("": none).
 
@@ -31,7 +38,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Backlogged:
-    """What waits to be recorded: timeline lines, their bytes, and when the oldest was written (Unix seconds)."""
+    """What waits to be recorded: timeline lines, the bytes of all, and when the oldest was written (Unix seconds)."""
 
     lines: int
     size_bytes: int
@@ -45,16 +52,26 @@ class Outbox(Protocol):
         """Return where every project stands."""
         ...
 
-    async def waiting(self, project: str, position: str, limit: int) -> list[Line]:
-        """Return at most `limit` timeline lines after the position ("": from the beginning), oldest first."""
+    async def waiting(self, project: str, position: str, limit: int) -> list[Line | UnreadLine]:
+        """Return at most `limit` timeline lines after the position ("": from the beginning), oldest first.
+
+        Those that cannot be read are also kept aside, beyond a `trim`, until `take_up`.
+        """
         ...
 
     async def trim(self, project: str, position: str) -> None:
         """Forget the lines up to and including the position: they are recorded."""
         ...
 
-    async def backlog(self) -> Backlogged:
-        """Return how much waits over all projects."""
+    async def take_up(self) -> None:
+        """Let what was kept aside wait once more: this release may be able to read it."""
+        ...
+
+    async def backlog(self, finished_before: float | None = None) -> Backlogged:
+        """Return how much waits over all projects.
+
+        The documents of jobs that finished before (Unix seconds), and so wait as well, count among the bytes.
+        """
         ...
 
 
@@ -204,6 +221,10 @@ class Sweep(Protocol):
 
     async def expire(self, project: str, jobs: Sequence[Job]) -> int:
         """Let jobs go that are still in the version that was read; return how many."""
+        ...
+
+    async def listening(self, now: float, most_seconds: float) -> float:
+        """Note that workers can be heard; return until when silence counts for nothing (see `calm_until`)."""
         ...
 
     async def bury(self, project: str, now: float, recorded_rev: int) -> None:

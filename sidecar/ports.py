@@ -171,6 +171,7 @@ class Missed:
     Whoever followed the other store, or another epoch, has seen everything up to the rev `base`. Up to the rev `cut`
     changes may be missing: finished jobs and deletions are not kept for ever. `lost` are the ids of jobs that changed
     and are not there, though nobody deleted them: the store has lost them, and nobody is told that they are gone.
+    `unread` are those that this release cannot read, and their revs.
     """
 
     cursor: Cursor
@@ -179,6 +180,7 @@ class Missed:
     base: int = 0
     cut: int = 0
     lost: tuple[str, ...] = ()
+    unread: tuple[tuple[str, int], ...] = ()
 
 
 class Feed(Protocol):

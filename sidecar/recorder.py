@@ -7,15 +7,29 @@ position, which moves in the transaction of what was recorded, and only from whe
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from sidecar.core.errors import Conflict, Unavailable, UnknownJob
+from sidecar.core.errors import Conflict, Unavailable, UnknownJob, Unreadable
 from sidecar.core.job import Job, Reason
 from sidecar.core.merge import Outcome, united
 from sidecar.core.view import View
-from sidecar.history import BEGINNING, Archive, Batch, Buried, Lease, Outbox, Recorded, Standing, SupersededError
-from sidecar.ports import ChangeJob, Cursor, Feed, Gone, LiveStore, Metrics, Stored, Written
+from sidecar.history import (
+    BEGINNING,
+    Archive,
+    Batch,
+    Buried,
+    Lease,
+    Line,
+    Outbox,
+    Recorded,
+    Standing,
+    SupersededError,
+    UnreadLine,
+)
+from sidecar.ports import ChangeJob, Cursor, Feed, Gone, LiveStore, Metrics, Missed, Written
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +41,43 @@ IDLE_SECONDS = 1.0
 
 AHEAD_A_ROUND = 100
 
+UNREADABLE_TOLD = 1_000
+"""Of which the log speaks; the metric counts all."""
+
 Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far this process has come in a project, and the jobs, with their revs, that it could not read on the way.
+
+    `recorded`, which the history keeps, stays before the first of those: a release that can read them begins there.
+    """
+
+    recorded: Recorded
+    cursor: Cursor
+    position: str = ""
+    unread: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def at(cls, recorded: Recorded) -> "Reached":
+        """Return the beginning of a process."""
+        return cls(recorded, recorded.cursor, recorded.position)
+
+    def with_lines(self, found: Sequence[Line | UnreadLine]) -> "Reached":
+        """Return how far it is with the next lines."""
+        position = found[-1].position if found else self.position
+        return replace(self, recorded=replace(self.recorded, position=position), position=position)
+
+    def with_changes(self, missed: Missed) -> "Reached":
+        """Return how far it is with the next changes."""
+        rev = missed.changes[-1].cursor.rev if missed.is_more else missed.cursor.rev
+        seen = {each.job_id if isinstance(each, Gone) else each.view.job.job_id for each in missed.changes}
+        kept = {job_id: at for job_id, at in self.unread.items() if job_id not in seen and job_id not in missed.lost}
+        unread = {**kept, **dict(missed.unread)}
+        cursor = Cursor(missed.cursor.epoch, rev)
+        recorded = replace(self.recorded, cursor=replace(cursor, rev=min([rev, *(at - 1 for at in unread.values())])))
+        return replace(self, recorded=recorded, cursor=cursor, unread=unread)
 
 
 class Recorder:
@@ -56,7 +106,8 @@ class Recorder:
         self._lease = lease
         self._metrics = metrics
         self._clock = clock
-        self._recorded: dict[str, Recorded] = {}
+        self._reached: dict[str, Reached] = {}
+        self._unreadable: set[str] = set()
         self._recorded_at = time.monotonic()
 
     @property
@@ -66,66 +117,78 @@ class Recorder:
 
     def recorded_rev(self, project: str) -> Cursor:
         """Return up to where a project is known to be recorded."""
-        return self._recorded.get(project, BEGINNING).cursor
+        return self._reached[project].recorded.cursor if project in self._reached else BEGINNING.cursor
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Record whatever comes, for ever; raises `StoreUnavailable`."""
-        self._recorded.clear()
+        self._reached.clear()
         while True:
             if await self._lease.hold():
+                if not self._reached:
+                    await self._outbox.take_up()
                 await self.record_all()
                 await tell_ahead(self._archive, self._live, self._clock)
                 await sleep(PAUSE_SECONDS)
             else:
-                self._recorded.clear()
+                self._reached.clear()
                 await sleep(IDLE_SECONDS)
             self._recorded_at = time.monotonic()
 
     async def record_all(self) -> None:
-        """Record every project up to where it stands now."""
+        """Record every project up to where it stands now; what cannot be read of one keeps no other from it."""
         for project, standing in (await self._outbox.standings()).items():
-            while await self._record_some(project, standing):
-                await self._lease.hold()
+            try:
+                while await self._record_some(project, standing):
+                    await self._lease.hold()
+            except Unreadable as error:
+                self._pass_over(project, f"{project}: {error}")
 
     async def _record_some(self, project: str, standing: Standing) -> bool:
         """Record the next part of a project; false if it is recorded up to where it stood."""
-        before = self._recorded.get(project) or await self._archive.recorded(project)
+        before = self._reached.get(project) or Reached.at(await self._archive.recorded(project))
         is_same_epoch = before.cursor.epoch == standing.cursor.epoch
-        if not (is_same_epoch or standing.is_whole or before == BEGINNING):
+        if not (is_same_epoch or standing.is_whole or before.recorded == BEGINNING):
             self._unrestored()  # recorded now, it would pass for whole
             return False
         has_lines = bool(standing.position) and not (is_same_epoch and _is_reached(before.position, standing.position))
         if is_same_epoch and before.cursor.rev >= standing.cursor.rev and not has_lines:
-            self._recorded[project] = before
+            self._reached[project] = before
             if standing.position:  # whoever recorded these lines died before it could trim them
-                await self._outbox.trim(project, before.position)
+                await self._outbox.trim(project, before.recorded.position)
             return False
-        position = before.position if is_same_epoch else ""
-        lines = await self._outbox.waiting(project, position, LINES_A_BATCH) if has_lines else []
-        reached = lines[-1].position if lines else position
-        changes: Sequence[Stored | Gone] = ()
-        lost: Sequence[str] = ()
-        if len(lines) == LINES_A_BATCH and is_same_epoch:  # jobs only with the last of the lines: they are later
-            after = Recorded(before.cursor, reached)
-        else:
-            missed = await self._feed.since(project, before.cursor.rev if is_same_epoch else 0, JOBS_A_BATCH)
+        start = before if is_same_epoch else Reached(before.recorded, Cursor(standing.cursor.epoch, 0))
+        found = await self._outbox.waiting(project, start.position, LINES_A_BATCH) if has_lines else []
+        after, missed = start.with_lines(found), None
+        if len(found) < LINES_A_BATCH or not is_same_epoch:  # jobs only with the last of the lines: they are later
+            missed = await self._feed.since(project, start.cursor.rev, JOBS_A_BATCH)
             if missed.cursor.epoch != standing.cursor.epoch:  # begun anew since: the next round looks where it stands
                 return False
-            changes, lost = missed.changes, missed.lost
-            rev = changes[-1].cursor.rev if missed.is_more else missed.cursor.rev
-            after = Recorded(Cursor(missed.cursor.epoch, rev), reached)
+            after = after.with_changes(missed)
+        lines = [line for line in found if isinstance(line, Line)]
+        batch = Batch(lines, missed.changes if missed else ())
         try:
-            await self._archive.record(project, Batch(lines, changes), before, after)
+            await self._archive.record(project, batch, before.recorded, after.recorded)
         except SupersededError:
-            self._recorded.pop(project, None)
+            self._reached.pop(project, None)
             return True
-        self._recorded[project] = after
-        if lines:
+        self._reached[project] = after
+        aside = [line for line in found if isinstance(line, UnreadLine)]
+        for unread in (*(f"line {line.position}" for line in aside), *(after.unread.keys() - start.unread.keys())):
+            self._pass_over(project, unread)
+        if found:
             await self._outbox.trim(project, after.position)
         self._metrics.recorded(len(lines))
-        if lost:
-            await self._put_back(project, lost)
+        if missed is not None and missed.lost:
+            await self._put_back(project, missed.lost)
         return after != before
+
+    def _pass_over(self, project: str, unread: str) -> None:
+        """Count what cannot be read, and say so once."""
+        self._metrics.store_failed("redis", "record", "unreadable")
+        if unread not in self._unreadable and len(self._unreadable) < UNREADABLE_TOLD:
+            self._unreadable.add(unread)
+            told = {"project": project, "what": unread}
+            logger.error("what is stored cannot be read, and waits for a release that can", extra={"fields": told})
 
     async def _put_back(self, project: str, lost: Sequence[str]) -> None:
         """Give the live store back what it has lost, from wherever that still is."""
@@ -148,9 +211,21 @@ def _as_it_was(before: View | None) -> Outcome:
 
 async def tell_ahead(archive: Archive, live: LiveStore, clock: Clock) -> set[str]:
     """Tell the live store some of what only the history knows; return the projects of which that was."""
+    return (await tell_some_ahead(archive, live, clock)).projects
+
+
+class Told(NamedTuple):
+    """The projects of which the live store was told something, and whether there may be more."""
+
+    projects: set[str]
+    is_more: bool
+
+
+async def tell_some_ahead(archive: Archive, live: LiveStore, clock: Clock) -> Told:
+    """Do what `tell_ahead` does, for whoever wants to know whether that was all."""
     jobs, buried = await archive.ahead(AHEAD_A_ROUND)
     if not jobs and not buried:
-        return set()
+        return Told(set(), is_more=False)
     answers = await live.update_many([(each.job.job_id, joining(each.job, clock)) for each in jobs])
     for answer in answers:
         if isinstance(answer, Unavailable):
@@ -162,7 +237,8 @@ async def tell_ahead(archive: Archive, live: LiveStore, clock: Clock) -> set[str
             told = {"job_id": each.job.job_id, "error": str(answer)}
             logger.error("a job that SQL has cannot be told to Redis", extra={"fields": told})
     await archive.told(jobs, buried)
-    return {each.job.project for each in jobs} | {gone.project for gone in buried}
+    projects = {each.job.project for each in jobs} | {gone.project for gone in buried}
+    return Told(projects, is_more=max(len(jobs), len(buried)) == AHEAD_A_ROUND)
 
 
 async def _delete(live: LiveStore, gone: Buried) -> None:

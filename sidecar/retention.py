@@ -56,13 +56,20 @@ class Retention:
         while True:
             await sleep(pause)
             if await self._lease.hold():
-                for project, standing in (await self._outbox.standings()).items():
-                    await self.sweep(project, standing)
+                await self.sweep_all()
                 await self.forget()
 
-    async def sweep(self, project: str, standing: Standing) -> None:
-        """Look at one project: what is lost, what has stayed long enough."""
-        await self._lose(project)
+    async def sweep_all(self) -> None:
+        """Look at every project; after an outage nobody is lost before workers have had time to speak."""
+        now = self._clock()
+        is_calm = now < await self._sweep.listening(now, self._terms.patience.lost_seconds)
+        for project, standing in (await self._outbox.standings()).items():
+            await self.sweep(project, standing, is_calm=is_calm)
+
+    async def sweep(self, project: str, standing: Standing, *, is_calm: bool = False) -> None:
+        """Look at one project: what is lost, unless silence counts for nothing, and what has stayed long enough."""
+        if not is_calm:
+            await self._lose(project)
         recorded = (await self._archive.recorded(project)).cursor
         if recorded.epoch != standing.cursor.epoch:
             return

@@ -216,7 +216,8 @@ class Settings(BaseModel):
     outbox_bytes: int = Field(
         default=268_435_456,
         ge=65_536,
-        description="What may wait in Redis to be written to the history. At four fifths progress samples are left out"
+        description="What may wait in Redis to be written to the history, with the finished jobs that cannot leave it"
+        " while SQL is away. At four fifths progress samples are left out"
         " of the timelines; at all of it updates that end a job or write to its timeline are answered 503.",
     )
     job_series_limit: int = Field(

@@ -49,6 +49,9 @@ PUSH_MISS = ("update", "ingest", "miss")
 
 DURABILITY = ("appendonly", "appendfsync", "maxmemory-policy")
 
+GRACE_SECONDS = 60.0
+"""A finished job may stay in Redis for so long after its time until it counts as one that cannot leave."""
+
 LATE_SECONDS = 30.0
 """A recorder that has not been round for so long is late."""
 
@@ -83,6 +86,7 @@ class Storage:
     ) -> None:
         """Wire the parts."""
         seconds = settings.store_timeout_seconds
+        self._clock, self._finished_seconds = clock, settings.finished_ttl_seconds
         self.redis_breaker = Breaker("Redis")
         self.sql_breaker = Breaker("SQL", error=HistoryUnavailable)
         self.link = RedisLink(redis_url, seconds, self.redis_breaker)
@@ -92,7 +96,7 @@ class Storage:
         self.replica_breaker = Breaker("SQL's read replica", error=HistoryUnavailable)
         self.replica = _replica(settings, self.replica_breaker)
         sql = self._sql_live(clock, settings.finished_ttl_seconds)
-        self.outbox_bound = OutboxBound(outbox, metrics, settings.outbox_bytes)
+        self.outbox_bound = OutboxBound(outbox, metrics, settings.outbox_bytes, self._overdue_before)
         self.past = SqlHistory(self.database)
         self.history = _history(self.past, self.replica)
         self.job_types = types = job_types_in(settings)
@@ -179,6 +183,10 @@ class Storage:
         await self.database.close()
         if self.replica is not None:
             await self.replica.close()
+
+    def _overdue_before(self) -> float | None:
+        """Tell, while SQL is away, when a job finished that would have left Redis since."""
+        return self._clock() - self._finished_seconds - GRACE_SECONDS if self.sql_breaker.is_away else None
 
     async def _redis_answers(self) -> bool:
         await self.link.ping()

@@ -2,15 +2,16 @@
 
 A document is a line of JSON and, after it, the receipts of each writer's window, a line for each: text that the core
 keeps packed, so that it is stored without being encoded again. It carries its format's version; one of a newer major
-version is refused rather than misread.
+version is refused rather than misread. What a newer release has appended to an array is passed over: what must
+be kept by an older one belongs into a field of the job or of its attempt, or into the details of an event.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from pydantic_core import from_json, to_json
 
-from sidecar.core.errors import StoreRefused
+from sidecar.core.errors import Unreadable
 from sidecar.core.job import (
     NOTHING,
     Attempt,
@@ -34,6 +35,8 @@ from sidecar.core.ledger import EMPTY, Folded, Ledger
 from sidecar.core.peaks import Peaks, Rank
 from sidecar.core.window import Window
 from sidecar.ports import Cursor, Notice
+
+T = TypeVar("T")
 
 FORMAT = 1
 
@@ -63,12 +66,16 @@ def encode_job(job: Job) -> bytes:
 
 
 def decode_job(document: bytes) -> Job:
-    """Return the job of a stored document. Raises `StoreRefused` for a format that this release does not know."""
+    """Return the job of a stored document. Raises `Unreadable` for a format that this release does not know."""
+    return _read(_job_in, document)
+
+
+def _job_in(document: bytes) -> Job:
     head, feed, receipts = document.partition(b"\n")
     stored = from_json(head)
     if stored["format"] > FORMAT:
         message = f"the job is stored in format {stored['format']}; this release reads formats up to {FORMAT}"
-        raise StoreRefused(message)
+        raise Unreadable(message)
     plan = stored["plan"]
     return Job(
         job_id=stored["job_id"],
@@ -81,7 +88,7 @@ def decode_job(document: bytes) -> Job:
         last_progress_at=stored["last_progress_at"],
         facts=_registers_in(stored["facts"]),
         metadata=_registers_in(stored["metadata"]),
-        plan=None if plan is None else Register(Rank(*plan[0]), tuple(PlannedStage(*stage) for stage in plan[1])),
+        plan=None if plan is None else Register(_rank(plan[0]), tuple(_made(PlannedStage, stage) for stage in plan[1])),
         lineage=stored["lineage"],
         version=stored["version"],
         event_count=stored["event_count"],
@@ -95,8 +102,24 @@ def encode_event(event: Event) -> bytes:
 
 
 def decode_event(stored: bytes) -> Event:
-    """Return the event of an outbox entry."""
-    return Event(*from_json(stored))
+    """Return the event of an outbox entry. Raises `Unreadable`."""
+    return _read(lambda bytes_: _made(Event, from_json(bytes_)), stored)
+
+
+def _read(decode: Callable[[bytes], T], stored: bytes) -> T:
+    try:
+        return decode(stored)
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise Unreadable(f"what is stored cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _made(kind: Callable[..., T], stored: list[Any]) -> T:
+    """Return a named tuple of a stored array, without what a newer release has appended to it."""
+    return kind(*stored[: len(kind._fields)])  # type: ignore[attr-defined] # each kind is a named tuple
+
+
+def _rank(stored: list[Any]) -> Rank:
+    return _made(Rank, stored)
 
 
 def encode_notice(version: int, row: Json, *, is_end: bool) -> bytes:
@@ -115,7 +138,7 @@ def _attempt_in(stored: dict[str, Any], receipts: str) -> Attempt:
     final, texts = stored["final"], _cut(receipts, [stored["keys"], *stored["writers"].values()])
     return Attempt(
         number=stored["number"],
-        newest=Rank(*stored["newest"]),
+        newest=_rank(stored["newest"]),
         keys=_ledger_in(stored["keys"], next(texts)),
         writers={name: _ledger_in(known, next(texts)) for name, known in stored["writers"].items()},
         added=stored["added"],
@@ -126,7 +149,7 @@ def _attempt_in(stored: dict[str, Any], receipts: str) -> Attempt:
         items={kind: _peaks_in(peaks) for kind, peaks in stored["items"].items()},
         rewound=_rank_in(stored["rewound"]),
         shown=Shown(_rank_in(stored["shown"][0]), stored["shown"][1]),
-        points=tuple(Point(*point) for point in stored["points"]),
+        points=tuple(_made(Point, point) for point in stored["points"]),
         final=None if final is None else Final(final[0], Status(final[1]), final[2], final[3]),
         lost_at=stored["lost_at"],
         cancel_requested=stored["cancel_requested"],
@@ -137,14 +160,14 @@ def _attempt_in(stored: dict[str, Any], receipts: str) -> Attempt:
         resumed_at=stored.get("resumed_at"),
         cancel_asked_at=stored.get("cancel_asked_at"),
         stall=_stall_in(stored.get("stall")),
-        usual=tuple(Usual(*each[: len(Usual._fields)]) for each in stored.get("usual", ())),
-        halfway=None if stored.get("halfway") is None else Promise(*stored["halfway"]),
+        usual=tuple(_made(Usual, each) for each in stored.get("usual", ())),
+        halfway=None if stored.get("halfway") is None else _made(Promise, stored["halfway"]),
         unknown=_unknown(stored, ATTEMPT_FIELDS),
     )
 
 
 def _stall_in(stored: Json) -> Stall | None:
-    return None if stored is None else Stall(StallReason(stored[0]), *stored[1:])
+    return None if stored is None else Stall(StallReason(stored[0]), stored[1], stored[2])
 
 
 def _unknown(stored: dict[str, Any], known: frozenset[str]) -> Json:
@@ -155,10 +178,10 @@ def _unknown(stored: dict[str, Any], known: frozenset[str]) -> Json:
 
 
 def _stage_in(stored: list[Any]) -> Stage:
-    first, named, current, percent, words, ended, started_at, finished_at = stored
+    first, named, current, percent, words, ended, started_at, finished_at, *_ = stored
     return Stage(
-        first=Rank(*first),
-        named=Rank(*named),
+        first=_rank(first),
+        named=_rank(named),
         current=_peaks_in(current),
         percent=_peaks_in(percent),
         words=_registers_in(words),
@@ -179,10 +202,10 @@ def _ledger_out(known: Ledger) -> Json:
 def _ledger_in(stored: Json, text: str) -> Ledger:
     if stored is None:
         return EMPTY
-    (lineage, size, _), folded, clock, floor, top, last_at, absolutes, increments = stored
+    (lineage, size, *_), folded, clock, floor, top, last_at, absolutes, increments, *_ = stored
     return Ledger(
         window=Window(lineage, text, size),
-        folded={lineage: Folded(*sums) for lineage, sums in folded.items()},
+        folded={lineage: _made(Folded, sums) for lineage, sums in folded.items()},
         clock=clock,
         floor=floor,
         top=top,
@@ -202,12 +225,12 @@ def _cut(receipts: str, ledgers: list[Json]) -> Iterator[str]:
 
 
 def _registers_in(stored: dict[str, Any]) -> Registers:
-    return {name: Register(Rank(*rank), value) for name, (rank, value) in stored.items()}
+    return {name: Register(_rank(rank), value) for name, (rank, value, *_) in stored.items()}
 
 
 def _peaks_in(stored: list[Any]) -> Peaks:
-    return tuple((Rank(*rank), value) for rank, value in stored)
+    return tuple((_rank(rank), value) for rank, value, *_ in stored)
 
 
 def _rank_in(stored: list[Any] | None) -> Rank | None:
-    return None if stored is None else Rank(*stored)
+    return None if stored is None else _rank(stored)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from sidecar.core.errors import StoreUnavailable
 
@@ -11,10 +11,15 @@ CROSSING_SECONDS = 10.0
 
 
 class Crossing:
-    """Lets SQL take changes, until it is closed for the moment in which Redis takes over."""
+    """Lets SQL take changes, until it is closed for the moment in which Redis takes over.
 
-    def __init__(self) -> None:
-        """Begin open."""
+    Nobody waits for that longer than for a call of a store. A change that has is taken by SQL after all: it is kept
+    there as ahead of Redis, which the recorder tells of it half a second later.
+    """
+
+    def __init__(self, wait_seconds: float) -> None:
+        """Begin open; a change waits at most so long."""
+        self._wait_seconds = wait_seconds
         self._inside = 0
         self._is_empty = asyncio.Event()
         self._is_empty.set()
@@ -24,7 +29,10 @@ class Crossing:
     @asynccontextmanager
     async def taken(self) -> AsyncIterator[None]:
         """Take a change inside."""
-        await self._is_open.wait()
+        if not self._is_open.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._wait_seconds):
+                    await self._is_open.wait()
         self._inside += 1
         self._is_empty.clear()
         try:

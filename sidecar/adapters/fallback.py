@@ -4,12 +4,15 @@ A call that Redis does not answer goes to SQL at once. What SQL takes is marked 
 when Redis is back. What this process was acknowledged by Redis and may not be recorded yet goes along.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
+from math import inf
 from typing import TypeVar
 
-from sidecar.adapters.breaker import Breaker
+from sidecar.adapters.breaker import SILENT_SECONDS, Breaker
 from sidecar.adapters.crossing import Crossing
 from sidecar.adapters.lineage import fresh_lineage
 from sidecar.adapters.matching import is_of_unfinished
@@ -41,6 +44,9 @@ LONG_READS = 4
 
 AWAY = StoreUnavailable("Redis is away")
 
+WAITED_AT: ContextVar[float] = ContextVar("redis_waited_at", default=-inf)
+"""When whoever asks has last waited in vain for Redis (of the event loop's clock)."""
+
 
 class Stores:
     """The two stores, and which of them serves."""
@@ -54,7 +60,7 @@ class Stores:
         self.breaker = breaker
         self.metrics = metrics
         self.clock = clock
-        self.crossing = Crossing()
+        self.crossing = Crossing(live.timeout_seconds)
 
     def with_memory(self, job_id: str, change: ChangeJob) -> ChangeJob:
         """Return the change on what SQL has and on what this process was last acknowledged by Redis.
@@ -195,13 +201,23 @@ class FallbackStore:
         return await self._served("since", in_redis, lambda: self._sql.since(project, rev, limit))
 
     async def timeline(self, job_id: str, after: int, limit: int) -> list[Event]:
-        """Return timeline lines that may not be recorded yet; see `Feed`."""
+        """Return timeline lines that may not be recorded yet; see `Feed`.
+
+        While Redis gives no answer they are SQL's, unless the last ones are in Redis alone: raises `StoreUnavailable`.
+        """
 
         async def in_redis() -> list[Event]:
             async with self._lists.taken():
                 return await self._live.timeline(job_id, after, limit)
 
-        return await self._served("timeline", in_redis, lambda: self._sql.timeline(job_id, after, limit))
+        async def in_sql() -> list[Event]:
+            events = await self._sql.timeline(job_id, after, limit)
+            stored = self._stores.remembering(await self._sql.get(job_id), job_id)
+            if stored is not None and len(events) < limit and _lacks_lines(stored.view.job, after, events):
+                raise StoreUnavailable("the last lines of the timeline are in Redis, which gives no answer")
+            return events
+
+        return await self._served("timeline", in_redis, in_sql)
 
     async def projects(self) -> list[str]:
         """Return every project; see `Feed`."""
@@ -233,13 +249,19 @@ class FallbackStore:
         self._stores.metrics.fell_back("update", INGEST, "unavailable")
 
     async def _served(self, operation: str, live: Callable[[], Awaitable[T]], sql: Callable[[], Awaitable[T]]) -> T:
-        """Return Redis' answer, SQL's if Redis is away or gives none."""
-        if not self._is_away:
+        """Return Redis' answer, SQL's if Redis is away or gives none.
+
+        Who reads several things waits in vain for Redis once: the other answers are SQL's, for as long as a single
+        failure may not yet mean that Redis is away.
+        """
+        now = asyncio.get_running_loop().time
+        if not self._is_away and (operation in WRITES or now() - WAITED_AT.get() > SILENT_SECONDS):
             try:
                 return await self._timed("redis", operation, live())
             except HistoryUnavailable:
                 raise
             except StoreUnavailable as error:
+                WAITED_AT.set(now())
                 away = error
         else:
             away = AWAY
@@ -290,6 +312,12 @@ class FallbackStore:
     async def _live_page(self, query: Query) -> Page:
         async with self._lists.taken():
             return await self._live.page(query)
+
+
+def _lacks_lines(job: Job, after: int, events: Sequence[Event]) -> bool:
+    """Whether a job has written more lines than those that are numbered above `after`, and those up to it."""
+    mine = sum(event.at >= job.created_at for event in events)  # an earlier job may have had the id
+    return mine < job.event_count - after
 
 
 def _is_of_redis(answer: Written | Exception) -> bool:

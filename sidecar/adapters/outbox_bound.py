@@ -13,10 +13,23 @@ LOOK_SECONDS = 2.0
 
 
 class OutboxBound:
-    """Lets outcomes in while there is room for their timeline lines."""
+    """Lets outcomes in while there is room for their timeline lines.
 
-    def __init__(self, outbox: Outbox, metrics: Metrics, most_bytes: int) -> None:
-        """Keep the parts; `watch` does the looking."""
+    Finished jobs that should have left Redis by now, and have not as SQL is away, take of the same room.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        metrics: Metrics,
+        most_bytes: int,
+        overdue_before: Callable[[], float | None] = lambda: None,
+    ) -> None:
+        """Keep the parts; `watch` does the looking.
+
+        `overdue_before` tells, while SQL is away, when a job finished (Unix seconds) that should have left since.
+        """
+        self._overdue_before = overdue_before
         self._outbox = outbox
         self._metrics = metrics
         self._most_bytes = most_bytes
@@ -25,10 +38,14 @@ class OutboxBound:
     async def watch(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Look how full the outbox is, for ever; raises `StoreUnavailable`."""
         while True:
-            backlog = await self._outbox.backlog()
-            self.share = backlog.size_bytes / self._most_bytes
-            self._metrics.outbox(backlog.lines, backlog.size_bytes, self._most_bytes, backlog.oldest_at)
+            await self.look()
             await sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Look how full the outbox is; raises `StoreUnavailable`."""
+        backlog = await self._outbox.backlog(self._overdue_before())
+        self.share = backlog.size_bytes / self._most_bytes
+        self._metrics.outbox(backlog.lines, backlog.size_bytes, self._most_bytes, backlog.oldest_at)
 
     def admit(self, outcome: Outcome) -> Outcome:
         """Return the outcome, without a progress sample if the outbox is nearly full; see `Admit`."""

@@ -11,9 +11,18 @@ from sidecar.adapters.decision import Admit, Decision, decided
 from sidecar.adapters.flush_queue import FlushQueue
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.pending import Change
-from sidecar.adapters.redis_documents import DueAt, Held, Recent, held, is_same_line, never, read_all, write_arguments
+from sidecar.adapters.redis_documents import (
+    DueAt,
+    Held,
+    Recent,
+    held_if_readable,
+    is_same_line,
+    never,
+    read_each,
+    write_arguments,
+)
 from sidecar.adapters.redis_link import Arguments, RedisLink, Script
-from sidecar.core.errors import SidecarError
+from sidecar.core.errors import SidecarError, Unreadable
 from sidecar.core.job import Job
 from sidecar.core.merge import Outcome, fork, united
 from sidecar.core.view import View
@@ -105,7 +114,11 @@ class Combiner:
             is_fresh = (project, job_id) in fresh
             known, changes = self._held.get(job_id), asked
             if is_fresh:
-                known, changes = self._met(fresh[project, job_id], asked)
+                read = fresh[project, job_id]
+                if isinstance(read, Unreadable):
+                    self._queue.fail(asked, read)
+                    continue
+                known, changes = self._met(read, asked)
             if size > BYTES_A_CALL or (known is None and not is_fresh):  # the latter: forgotten while others were read
                 again += changes
                 continue
@@ -131,16 +144,16 @@ class Combiner:
         known = self._held.get(job_id)
         return known is not None and known.job.project == project and job_id not in self._doubted
 
-    async def _read(self, jobs: list[JobKey]) -> dict[JobKey, Held | None]:
+    async def _read(self, jobs: list[JobKey]) -> dict[JobKey, Held | Unreadable | None]:
         """Return jobs as they stand in Redis."""
         if not jobs:
             return {}
         by_project: dict[str, list[str]] = {}
         for project, job_id in jobs:
             by_project.setdefault(project, []).append(job_id)
-        found: dict[JobKey, Held | None] = {}
+        found: dict[JobKey, Held | Unreadable | None] = {}
         for (project, job_ids), held_ones in zip(
-            by_project.items(), await read_all(self._link, by_project), strict=True
+            by_project.items(), await read_each(self._link, by_project), strict=True
         ):
             found |= zip(((project, job_id) for job_id in job_ids), held_ones, strict=True)
         self._doubted.difference_update(job_id for _, job_id in found)
@@ -171,7 +184,11 @@ class Combiner:
                     self._doubted.add(job_id)  # deleted, or lost: what is remembered of it may be all that there is
                     again = list(decision.changes)
                 else:
-                    _, again = self._met(held(result[1:], epoch), list(decision.changes))
+                    read = held_if_readable(result[1:], epoch)
+                    if isinstance(read, Unreadable):
+                        self._queue.fail(decision.changes, read)
+                        continue
+                    _, again = self._met(read, list(decision.changes))
                 self._queue.put_back(again)
 
     def _met(self, found: Held | None, changes: list[Change]) -> tuple[Held | None, list[Change]]:

@@ -11,6 +11,7 @@ from sidecar.adapters.codec import decode_job, encode_event, encode_job, encode_
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.redis_link import RedisLink, Script
 from sidecar.core.document import row
+from sidecar.core.errors import Unreadable
 from sidecar.core.job import Event, Job
 from sidecar.core.merge import fork
 from sidecar.core.view import View, view
@@ -76,7 +77,20 @@ async def read(link: RedisLink, project: str, job_ids: Sequence[str]) -> list[He
 
 
 async def read_all(link: RedisLink, job_ids_by_project: Mapping[str, Sequence[str]]) -> list[list[Held | None]]:
-    """Return jobs of some projects, project by project, in one round trip; see `read`."""
+    """Return jobs of some projects, project by project, in one round trip; see `read`.
+
+    One that this release cannot read is passed over like one that is not there: it keeps no other from being read.
+    """
+    return [
+        [None if isinstance(each, Unreadable) else each for each in found]
+        for found in await read_each(link, job_ids_by_project)
+    ]
+
+
+async def read_each(
+    link: RedisLink, job_ids_by_project: Mapping[str, Sequence[str]]
+) -> list[list[Held | Unreadable | None]]:
+    """Do what `read_all` does, for whoever tells a job that cannot be read from one that is not there."""
     calls = []
     for project, job_ids in job_ids_by_project.items():
         place = ProjectKeys(project)
@@ -84,33 +98,52 @@ async def read_all(link: RedisLink, job_ids_by_project: Mapping[str, Sequence[st
     return [_held_all(answer) for answer in await link.evaluate_all(READ, calls)]
 
 
-def _held_all(answer: Any) -> list[Held | None]:
+def _held_all(answer: Any) -> list[Held | Unreadable | None]:
     if isinstance(answer, Exception):
         raise answer
     epoch, *found = answer
-    return [None if stored[1] is None else held(stored, epoch.decode()) for stored in found]
+    return [None if stored[1] is None else held_if_readable(stored, epoch.decode()) for stored in found]
+
+
+def held_if_readable(stored: Sequence[Any], epoch: str) -> Held | Unreadable:
+    """Return what `held` does, or raises."""
+    try:
+        return held(stored, epoch)
+    except Unreadable as error:
+        return error
 
 
 async def read_changes(link: RedisLink, project: str, rev: int, limit: int) -> Missed:
     """Return the jobs that changed last after a rev, in ascending rev; see `Feed`.
 
-    What was lost is passed over, so that more is read if it is all that was found.
+    What was lost or cannot be read is passed over, so that more is read if it is all that was found.
     """
     changes: list[Stored | Gone] = []
     lost: list[str] = []
+    unread: list[tuple[str, int]] = []
     while True:
         (epoch, newest, base, cut, reached), *found = await _found_after(link, ProjectKeys(project), rev, limit)
         epoch = "" if epoch is None else epoch.decode()
         for each in found:
             if each[2] == LOST:
                 lost.append(each[0].decode())
+            elif (change := _change(each, epoch)) is None:
+                unread.append((each[0].decode(), int(each[1])))
             else:
-                changes.append(_change(each, epoch))
+                changes.append(change)
         if changes or not reached:
             break
         rev = int(reached)
     now = Cursor(epoch, int(newest or 0))
-    return Missed(now, tuple(changes), is_more=bool(reached), base=int(base or 0), cut=int(cut or 0), lost=tuple(lost))
+    return Missed(
+        now,
+        tuple(changes),
+        is_more=bool(reached),
+        base=int(base or 0),
+        cut=int(cut or 0),
+        lost=tuple(lost),
+        unread=tuple(unread),
+    )
 
 
 async def _found_after(link: RedisLink, place: ProjectKeys, rev: int, limit: int) -> Any:
@@ -118,12 +151,13 @@ async def _found_after(link: RedisLink, place: ProjectKeys, rev: int, limit: int
     return await link.evaluate(CHANGES, keys, lambda _: (rev, limit, place.job("")))
 
 
-def _change(found: Sequence[Any], epoch: str) -> Stored | Gone:
+def _change(found: Sequence[Any], epoch: str) -> Stored | Gone | None:
+    """Return a change that was found, None if it cannot be read."""
     job_id, score, *stored = found
     if stored == [GONE]:
         return Gone(job_id.decode(), Cursor(epoch, int(score)))
-    known = held([*stored, score], epoch)
-    return Stored(known.view, known.cursor)
+    known = held_if_readable([*stored, score], epoch)
+    return None if isinstance(known, Unreadable) else Stored(known.view, known.cursor)
 
 
 DueAt = Callable[[View], float | None]

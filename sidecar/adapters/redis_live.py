@@ -103,13 +103,13 @@ class RedisLive:
     async def update_many(self, changes: Changes) -> list[Written | Exception]:
         """Apply changes of many jobs; see `LiveStore`."""
         try:
-            changes, places, entered, answers = await self._enter(changes)
+            changes, entered, answers = await self._enter(changes)
         except SidecarError as error:
             return [error] * len(changes)
         by_project: dict[str, list[int]] = {}
         for index, (job_id, _) in enumerate(changes):
             if index not in answers:
-                by_project.setdefault(self._projects.get(job_id) or places[job_id], []).append(index)
+                by_project.setdefault(self._projects.get(job_id) or entered[job_id], []).append(index)
         parts = [self._update_in(project, changes, mine, entered) for project, mine in by_project.items()]
         for part in await asyncio.gather(*parts):
             answers |= part
@@ -141,22 +141,21 @@ class RedisLive:
         except SidecarError as error:
             return error
 
-    async def _enter(
-        self, changes: Changes
-    ) -> tuple[Changes, dict[str, str], frozenset[str], dict[int, Written | Exception]]:
+    async def _enter(self, changes: Changes) -> tuple[Changes, dict[str, str], dict[int, Written | Exception]]:
         """Look up the projects of ids that are not remembered, and enter new ids for what their first change names.
 
-        Returns the changes, those of jobs found elsewhere on what was found; the projects of the ids looked up or
-        entered, and which were entered: a job of any other id is there, or was lost; and the answers to changes that
-        fail even to create their job.
+        Jobs that were lost are put back first. Returns the changes, those of finished jobs found elsewhere on what was
+        found; the projects of the ids entered; and the answers to changes that fail even to create their job.
         """
         answers: dict[int, Written | Exception] = {}
         unknown = list(dict.fromkeys(job_id for job_id, _ in changes if job_id not in self._projects))
         if not unknown:
-            return changes, {}, frozenset(), answers
+            return changes, {}, answers
         async with self._link.deadline():
             known = await self._reads.look_up(unknown)
-        found = await self._found([job_id for job_id in unknown if job_id not in known])
+            missing = await self._reads.missing(known)
+        found = await self._found([job_id for job_id in unknown if job_id not in known or job_id in missing])
+        found = {**found, **await self._put_back(missing, found)}
         new = {job_id: job.project for job_id, job in found.items()}
         for index, (job_id, change) in enumerate(changes):
             if job_id in unknown and job_id not in known and job_id not in new:
@@ -169,7 +168,15 @@ class RedisLive:
         for job_id, project in entered.items():
             self._projects[job_id] = project
         placed = [(job_id, _onto(found[job_id], change) if job_id in found else change) for job_id, change in changes]
-        return placed, known | entered, frozenset(entered), answers
+        return placed, known | entered, answers
+
+    async def _put_back(self, missing: Container[str], found: Mapping[str, Job]) -> Mapping[str, Job]:
+        """Give back what was lost while it still ran, and return how it is now."""
+        lost = [job for job_id, job in found.items() if job_id in missing and not view(job).is_finished]
+        for _ in lost:
+            self._missed()
+        written = await asyncio.gather(*map(self.put_back, lost))
+        return {each.outcome.job.job_id: each.outcome.job for each in written}
 
     async def _found(self, job_ids: Sequence[str]) -> Mapping[str, Job]:
         """Return those of the jobs that are elsewhere, but not what has just been deleted here.

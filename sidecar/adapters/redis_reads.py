@@ -6,8 +6,9 @@ from itertools import chain
 from sidecar.adapters import keys
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.read_queue import ReadQueue
-from sidecar.adapters.redis_documents import Held, Recent, read_all
+from sidecar.adapters.redis_documents import Held, Recent, read_each
 from sidecar.adapters.redis_link import RedisLink
+from sidecar.core.errors import Unreadable
 from sidecar.core.job import Job
 
 PROJECTS_CACHED = 16_384
@@ -52,6 +53,14 @@ class RedisReads:
             self.projects[job_id] = project
         return found
 
+    async def missing(self, places: Mapping[str, str]) -> set[str]:
+        """Return the ids of those of the jobs, by their projects, that are not there; within a deadline."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for job_id, project in places.items():
+                pipe.exists(ProjectKeys(project).job(job_id))
+            are_there = await pipe.execute() if places else []
+        return {job_id for job_id, is_there in zip(places, are_there, strict=True) if not is_there}
+
     async def read(self, job_ids: Sequence[str]) -> dict[str, Held]:
         """Return those of the jobs that are here; within a deadline.
 
@@ -74,5 +83,10 @@ class RedisReads:
         by_project: dict[str, list[str]] = {}
         for job_id, project in places.items():
             by_project.setdefault(project, []).append(job_id)
-        held = chain.from_iterable(await read_all(self._link, by_project)) if places else ()
-        return {each.job.job_id: each for each in held if each is not None}
+        found: dict[str, Held] = {}
+        for held in chain.from_iterable(await read_each(self._link, by_project)) if places else ():
+            if isinstance(held, Unreadable):
+                raise held
+            if held is not None:
+                found[held.job.job_id] = held
+        return found

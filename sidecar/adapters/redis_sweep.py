@@ -7,6 +7,7 @@ from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.redis_documents import Held, count_field, read
 from sidecar.adapters.redis_link import RedisLink, Script
 from sidecar.core.job import Job
+from sidecar.core.silence import calm_until
 
 
 class RedisSweep:
@@ -51,6 +52,15 @@ class RedisSweep:
                 await self._link.commands.mset(stayed)
         self._forgotten(gone)
         return len(gone)
+
+    async def listening(self, now: float, most_seconds: float) -> float:
+        """Note that workers can be heard; see `Sweep`."""
+        async with self._link.deadline():
+            commands = self._link.commands
+            last, settling = await commands.hmget(keys.RETENTION, ["listened", "settling"])
+            until = calm_until(None if last is None else float(last), now, float(settling or 0.0), most_seconds)
+            await commands.hset(keys.RETENTION, mapping={"listened": now, "settling": until})
+        return until
 
     async def bury(self, project: str, now: float, recorded_rev: int) -> None:
         """Remove tombstones whose time has come and whose deletion is recorded."""

@@ -16,14 +16,14 @@ from sidecar.core.errors import HistoryUnavailable, StoreUnavailable, Unavailabl
 from sidecar.core.job import Job
 from sidecar.history import Archive
 from sidecar.ports import ChangeJob, Cursor, Stored, Written
-from sidecar.recorder import joining, tell_ahead
+from sidecar.recorder import joining, tell_ahead, tell_some_ahead
 
 logger = logging.getLogger(__name__)
 
 JOBS_A_TURN = 100
 
-ROUNDS = 10
-"""How often Redis is told what SQL took, before SQL takes no more for the moment in which the last of it is told."""
+ROUNDS = 1_000
+"""How often, at most, Redis is told a hundred jobs that SQL took, before it takes no more while the last are told."""
 
 
 class Restoration:
@@ -58,8 +58,8 @@ class Restoration:
         except HistoryUnavailable:
             self._is_due.set()
         async with self._stores.crossing.closed():
-            while not self._is_due.is_set() and await tell_ahead(self._archive, self._rescue, self._stores.clock):
-                continue
+            if not self._is_due.is_set():
+                await self._tell_the_last()
             if self._own.run_id != self._link.run_id:
                 self._stores.live.forget_all()
             await self._link.trust(self._own.run_id)
@@ -101,10 +101,23 @@ class Restoration:
                 )
                 await self._fill(project)
         told: set[str] = set()
-        for _ in range(ROUNDS):  # while SQL still takes changes there is always something
-            told |= await tell_ahead(self._archive, self._rescue, self._stores.clock)
+        for _ in range(ROUNDS):
+            projects, is_more = await tell_some_ahead(self._archive, self._rescue, self._stores.clock)
+            told |= projects
+            if not is_more:
+                break
         for project, place in places.items():
             await self._epochs.renew(project, place.cursor.rev, is_forced=project in told)
+
+    async def _tell_the_last(self) -> None:
+        """Tell Redis what SQL took in the last moment, for no longer than a push waits for that.
+
+        Another sidecar that still takes Redis to be away may give SQL ever more; the recorder tells of the rest.
+        """
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._own.timeout_seconds
+        while await tell_ahead(self._archive, self._rescue, self._stores.clock) and clock() < until:
+            continue
 
     async def _has_lost(self, project: str, place: Place) -> bool:
         """Whether Redis lacks something that was recorded from it."""

@@ -10,6 +10,7 @@
     |   |   +-- HistoryUnavailable   that of the past, in SQL
     |   |       +-- HistoryBusy      it answers, but not all that is asked of it
     |   +-- StoreRefused       the store answers, but takes no writes now
+    |   |   +-- Unreadable       what it holds is of a newer format, or damaged
     |   +-- Overloaded         a bound of ours is reached
     +-- StartError             the sidecar cannot start; tells the operator why       exit code 1
 
@@ -68,6 +69,10 @@ class StoreRefused(Unavailable):
     """The store answers but takes no writes (out of memory, disk errors, read-only)."""
 
     retry_after_seconds = 5
+
+
+class Unreadable(StoreRefused):
+    """What is stored of a job is of a format that this release does not know, or damaged."""
 
 
 class Overloaded(Unavailable):

@@ -1,5 +1,6 @@
 """When a job counts as lost: nobody has spoken of it for too long."""
 
+from math import inf
 from typing import NamedTuple
 
 from sidecar.core.job import Status
@@ -7,6 +8,10 @@ from sidecar.core.view import View
 
 WAITING = (Status.PAUSED, Status.BLOCKED)
 """What is expected to be silent for longer."""
+
+
+DEAF_SECONDS = 30.0
+"""A pause between two looks that is longer was a time in which nobody could hear."""
 
 
 class Patience(NamedTuple):
@@ -22,3 +27,13 @@ def is_lost(shown: View, now: float, patience: Patience) -> bool:
         return False
     limit = patience.abandoned_seconds if shown.status in WAITING else patience.lost_seconds
     return now - shown.job.last_contact_at > limit
+
+
+def calm_until(last: float | None, now: float, present: float, most_seconds: float) -> float:
+    """Return until when silence counts for nothing, given until when it does at present.
+
+    After a time in which nobody could hear for as long as that was, but no longer than `most_seconds`: workers may have
+    spoken in vain. `last` is when somebody last listened, None if that is not known.
+    """
+    deaf_seconds = inf if last is None else now - last
+    return present if deaf_seconds <= DEAF_SECONDS else max(present, now + min(deaf_seconds, most_seconds))

@@ -10,20 +10,26 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from sidecar.adapters.crossing import Crossing
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.fallback import LONG_READS, FallbackStore
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.restoration import Restoration
+from sidecar.adapters.sql.archive import SqlArchive
+from sidecar.adapters.sql.live import SqlLive
 from sidecar.core.errors import Conflict, HistoryUnavailable, StoreUnavailable
 from sidecar.core.job import Job, Reason, Status, WorkerEvent
 from sidecar.core.view import View, view
+from sidecar.history import Ahead, Buried
 from sidecar.ports import Gone, Order, Query, Stored, Written
 from sidecar.recorder import tell_ahead
 from sidecar.settings import Settings
 from sidecar.storage import Storage
 from sidecar.tasks import ended
+from sidecar.tracker import Tracker
 from tests.adapters.contract_live_store import ids, query, viewed
 from tests.adapters.updates import NOON, finish, push, update
 from tests.faults.patience import until_found
@@ -297,9 +303,11 @@ async def test_running_job_that_redis_lost_is_read_from_sql_put_back_and_counted
     await lose_key(storage)
     assert (await viewed(store)).current == 5
     assert (await viewed(live)).current == 5
-    assert fell_back(storage, "get", "rest", "miss") == 1
     assert (await viewed(store)).current == 5
-    assert fell_back(storage, "get", "rest", "miss") == 1
+    metrics = storage.stores.metrics
+    assert isinstance(metrics, Counted)
+    counted = {key: count for key, count in metrics.counts.items() if key[0] == "fell_back"}
+    assert counted == {("fell_back", "get", "rest", "miss"): 1}
 
 
 async def test_running_job_that_redis_lost_counts_on_where_it_was(
@@ -671,6 +679,50 @@ async def test_sql_answers_everything_while_redis_is_stopped_and_that_is_counted
     assert fell_back(storage, "delete", "ingest") == 1
 
 
+def everybody(_: str) -> bool:
+    return True
+
+
+@pytest.mark.parametrize("read", ["timeline", "attempts"])
+async def test_who_reads_a_timeline_waits_for_a_stopped_redis_once(
+    storage: Storage, store: FallbackStore, valkey: EmbeddedValkey, read: str
+) -> None:
+    metrics = storage.stores.metrics
+    assert isinstance(metrics, Counted)
+    tracker = Tracker(store, store, storage.history, metrics, lambda: NOON)
+    await store.update("job-1", push(update(current=5)))
+    await storage.recorder.record_all()
+    storage.stores.live.forget_all()
+    with paused(valkey):
+        if read == "timeline":
+            assert len(await tracker.timeline("job-1", 0, 10, everybody)) == 2
+        else:
+            assert len(await tracker.attempts("job-1", everybody)) == 1
+        assert not storage.redis_breaker.is_away
+    failed = [key for key in metrics.counts if key[:2] == ("store_failed", "redis")]
+    assert [(key[2], metrics.counts[key]) for key in failed] == [("get", 1)]
+
+
+@pytest.mark.parametrize("is_remembered", [True, False])
+async def test_timeline_of_which_the_last_lines_are_in_redis_alone_is_not_told_as_whole(
+    storage: Storage, store: FallbackStore, valkey: EmbeddedValkey, *, is_remembered: bool
+) -> None:
+    tracker = Tracker(store, store, storage.history, Counted(), lambda: NOON)
+    await store.update("job-1", push(update(current=5)))
+    await storage.recorder.record_all()
+    await store.update("job-1", push(update(event=WorkerEvent("line")), NOON + 1))
+    with paused(valkey):
+        storage.redis_breaker.open("it is stopped")
+        if not is_remembered:
+            await store.update("job-1", push(update(event=WorkerEvent("another")), NOON + 2))
+        for read in (tracker.timeline("job-1", 0, 10, everybody), tracker.attempts("job-1", everybody)):
+            with pytest.raises(StoreUnavailable, match="the last lines"):
+                await read
+    await storage.restoration.prepare()
+    assert "line" in await timeline(storage)
+    assert "line" in [event.type for event in await tracker.timeline("job-1", 0, 10, everybody)]
+
+
 async def test_many_changes_go_to_sql_while_redis_is_stopped(
     storage: Storage, store: FallbackStore, valkey: EmbeddedValkey
 ) -> None:
@@ -1021,7 +1073,7 @@ async def test_recorder_has_an_empty_redis_filled_by_itself(
 
 
 async def test_redis_takes_over_when_sql_has_finished_with_what_it_was_taking() -> None:
-    crossing, taking, told = Crossing(), asyncio.Event(), list[str]()
+    crossing, taking, told = Crossing(SOON), asyncio.Event(), list[str]()
 
     async def take(name: str) -> None:
         async with crossing.taken():
@@ -1058,6 +1110,44 @@ async def test_change_that_waited_for_redis_to_take_over_goes_to_redis(
         await asyncio.wait_for(pushing, SOON)
     assert (await viewed(live)).current == 6
     assert fell_back(storage, "update", "ingest") == 0
+
+
+async def test_change_waits_no_longer_for_redis_to_take_over_than_for_a_store(
+    storage: Storage, store: FallbackStore, live: RedisLive, clock: Clock
+) -> None:
+    with parted(storage):
+        async with storage.stores.crossing.closed():
+            await asyncio.wait_for(store.update("job-1", push(update(current=5))), SOON)
+            changes = [("job-2", push(update("job-2", current=6)))]
+            await asyncio.wait_for(store.update_many(changes), SOON)
+        storage.redis_breaker.close()
+    await tell_ahead(storage.archive, live, clock)
+    assert [(await viewed(live, name)).current for name in ("job-1", "job-2")] == [5, 6]
+
+
+class Busy(SqlArchive):
+    """An archive to which another sidecar has just given something, whenever it is asked."""
+
+    sql: SqlLive
+
+    @override
+    async def ahead(self, limit: int) -> tuple[list[Ahead], list[Buried]]:
+        await self.sql.update("theirs", push(update("theirs", event=WorkerEvent("line"))))
+        return await super().ahead(limit)
+
+
+async def test_redis_takes_over_although_another_sidecar_gives_sql_ever_more(
+    storage: Storage, store: FallbackStore, other: Storage, live: RedisLive, clock: Clock
+) -> None:
+    archive = Busy(storage.database, clock)
+    archive.sql = other.stores.sql
+    parts = (storage.stores, storage.link, storage.own_link, archive, storage.sql_breaker)
+    names = [f"job-{number:03}" for number in range(250)]
+    with parted(storage):
+        await store.update_many([(name, push(update(name, current=5))) for name in names])
+        await asyncio.wait_for(Restoration(*parts).prepare(), SOON)
+    assert not storage.redis_breaker.is_away
+    assert [(await viewed(live, name)).current for name in names] == [5] * 250
 
 
 async def test_readers_who_may_see_nothing_see_nothing(storage: Storage, store: FallbackStore, clock: Clock) -> None:

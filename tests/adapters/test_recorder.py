@@ -7,23 +7,27 @@ from functools import partial
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy import update as sql_update
 from typing_extensions import override
 
 from sidecar.adapters.embedded import EmbeddedValkey
+from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.redis_lease import RedisLease
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
 from sidecar.adapters.redis_outbox import RedisOutbox
-from sidecar.adapters.sql.tables import TABLES
-from sidecar.core.errors import StoreUnavailable
+from sidecar.adapters.sql.tables import JOBS, TABLES
+from sidecar.core.errors import StoreUnavailable, Unreadable
 from sidecar.core.job import Event, Job, Status, WorkerEvent
 from sidecar.core.merge import fork
 from sidecar.core.view import view
 from sidecar.history import Batch, Recorded
+from sidecar.ports import Written
 from sidecar.recorder import LINES_A_BATCH, Recorder, tell_ahead
 from sidecar.settings import Settings
 from sidecar.storage import Storage
 from sidecar.tasks import ended
+from tests.adapters.contract_live_store import query
 from tests.adapters.updates import NOON, finish, push, update
 from tests.faults.patience import until_found
 from tests.http.conftest import Counted
@@ -402,3 +406,101 @@ async def test_lag_is_counted_from_the_last_round(link: RedisLink, storage: Stor
 
 async def _run(mine: Recorder, sleep: Callable[[float], Awaitable[None]]) -> None:
     await mine.run(sleep)
+
+
+async def format_of(storage: Storage, job_id: str, version: int, project: str = "default") -> None:
+    """Have a job stored in a format of another release."""
+    key = ProjectKeys(project).job(job_id)
+    document = await storage.link.commands.hget(key, "document")
+    anew = document.replace(b'"format":%d' % (3 - version), b'"format":%d' % version)
+    await storage.link.commands.hset(key, "document", anew)
+    await storage.link.commands.hincrby(key, "tag", 1)
+
+
+def unreadable(storage: Storage) -> int:
+    metrics = storage.stores.metrics
+    assert isinstance(metrics, Counted)
+    return metrics.counts["store_failed", "redis", "record", "unreadable"]
+
+
+async def test_job_of_a_newer_format_keeps_no_other_from_being_recorded(storage: Storage, live: RedisLive) -> None:
+    lines = await told(live, 20, jobs=3) | await told(live, 3, project="uni")
+    await format_of(storage, "default-1", 2)
+    for _ in range(2):
+        await storage.recorder.record_all()
+    _, sql = await jobs_in(storage, [job_id for job_id in lines if job_id != "default-1"])
+    assert sql.keys() == lines.keys() - {"default-1"}
+    assert (await left(storage), unreadable(storage)) == (0, 1)
+    later = await live.update("default-0", push(update("default-0", metadata={"k": 1}), NOON + 60))
+    await storage.recorder.record_all()
+    assert (await storage.stores.sql.find(["default-0"]))["default-0"].version == later.outcome.job.version
+    await format_of(storage, "default-1", 1)
+    await recorder(storage).record_all()
+    await assert_recorded(storage, lines)
+
+
+async def test_line_that_cannot_be_read_keeps_no_other_from_being_recorded_and_is_kept(
+    storage: Storage, live: RedisLive
+) -> None:
+    place, commands = ProjectKeys("default"), storage.link.commands
+    lines = await told(live, 5, jobs=1)
+    await commands.xadd(place.index("outbox"), {"job": "default-0", "event": b'{"format":2}'})
+    written = await live.update("default-0", push(update("default-0", event=WorkerEvent("line")), NOON + 60))
+    lines["default-0"] += written.outcome.events
+    await crashed(storage)
+    await recorder(storage).record_all()
+    await assert_recorded(storage, lines)
+    assert await left(storage) == 0
+    ((_, kept),) = await commands.xrange(place.index("unread"))
+    assert kept == {b"job": b"default-0", b"event": b'{"format":2}'}
+
+
+async def test_recorder_tries_what_was_kept_aside_when_it_begins(storage: Storage, live: RedisLive) -> None:
+    """The release before could not read it."""
+    place, commands = ProjectKeys("default"), storage.link.commands
+    lines = await told(live, 5, jobs=1)
+    ((number, line), *_) = await commands.xrange(place.index("outbox"))
+    await commands.xadd(place.index("unread"), line, id=number)
+    await commands.xdel(place.index("outbox"), number)
+    running = asyncio.create_task(storage.recorder.run())
+
+    async def is_recorded() -> bool:
+        found = await storage.history.timeline("default-0", 0, 100)
+        return {event.id for event in found} == {event.id for event in lines["default-0"]}
+
+    await until_found(is_recorded, TAKE_OVER_SECONDS, lambda: "the line is recorded")
+    await ended(running)
+    assert await commands.xlen(place.index("unread")) == 0
+
+
+async def test_job_in_sql_of_a_newer_format_keeps_no_other_from_being_told(storage: Storage, live: RedisLive) -> None:
+    sql = storage.stores.sql
+    for name in ("newer", "other"):
+        await sql.update(name, push(update(name)))
+    async with storage.database.writing() as connection:
+        newer = (JOBS.c.job_id == "newer", b'{"format":2}')
+        await connection.execute(sql_update(JOBS).where(newer[0]).values(document=newer[1]))
+    while await tell_ahead(storage.archive, live, time.time):
+        continue
+    assert await live.get("other") is not None
+    answers = await sql.update_many([(name, push(update(name, current=1))) for name in ("newer", "other")])
+    assert isinstance(answers[0], Unreadable)
+    assert isinstance(answers[1], Written)
+    assert [each.view.job.job_id for each in (await sql.page(query())).jobs] == ["other"]
+
+
+async def test_job_of_a_newer_format_is_refused_and_others_are_pushed_and_listed(
+    storage: Storage, live: RedisLive
+) -> None:
+    for name in ("newer", "other"):
+        await live.update(name, push(update(name)))
+    await format_of(storage, "newer", 2)
+    anew = RedisLive(storage.link, time.time)
+    for store in (live, anew):
+        names = ("newer", "other")
+        answers = await store.update_many([(name, push(update(name, event=WorkerEvent("line")))) for name in names])
+        assert isinstance(answers[0], Unreadable)
+        assert isinstance(answers[1], Written)
+        with pytest.raises(Unreadable):
+            await store.get("newer")
+        assert [each.view.job.job_id for each in (await store.page(query())).jobs][-1] == "other"

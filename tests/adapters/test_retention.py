@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
+from sidecar.adapters import keys
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.fallback import FallbackStore
 from sidecar.adapters.redis_lease import RedisLease
@@ -278,6 +279,39 @@ async def test_silent_job_is_lost(storage: Storage, live: RedisLive, clock: Cloc
     await sweep(storage)
     shown = await viewed(live)
     assert (shown.status, shown.finished_at) == (Status.LOST, clock.now)
+
+
+async def statuses(live: RedisLive, names: Sequence[str]) -> list[str]:
+    return [(await viewed(live, name)).status for name in names]
+
+
+async def test_nobody_is_lost_after_an_outage_before_workers_have_had_time_to_speak(
+    storage: Storage, live: RedisLive, clock: Clock
+) -> None:
+    names = ("speaks", "silent")
+    for name in names:
+        await live.update(name, push(update(name, current=1)))
+    await storage.retention.sweep_all()
+    clock.now = began = NOON + 3 * DAY_SECONDS  # nobody has listened since
+    for _ in range(2):
+        await storage.retention.sweep_all()
+    assert await statuses(live, names) == ["running", "running"]
+    await live.update("speaks", push(update("speaks")._replace(said={}), began + HOUR))
+    for seconds in (-1, 1):
+        assert await statuses(live, names) == ["running", "running"]
+        clock.now = began + 10 * HOUR + seconds
+        await storage.link.commands.hset(keys.RETENTION, "listened", clock.now - 5)
+        await storage.retention.sweep_all()
+    assert await statuses(live, names) == ["running", "lost"]
+
+
+async def test_nobody_is_lost_at_once_in_a_redis_that_does_not_know_who_listened(
+    storage: Storage, live: RedisLive, clock: Clock
+) -> None:
+    await live.update("job-1", push(update(current=1)))
+    clock.now = NOON + 3 * DAY_SECONDS
+    await storage.retention.sweep_all()
+    assert (await viewed(live)).status is Status.RUNNING
 
 
 async def test_job_is_found_lost_although_it_was_never_recorded(

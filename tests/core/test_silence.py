@@ -4,7 +4,7 @@ import pytest
 
 from sidecar.core import merge
 from sidecar.core.job import Update
-from sidecar.core.silence import Patience, is_lost
+from sidecar.core.silence import DEAF_SECONDS, Patience, calm_until, is_lost
 from sidecar.core.view import View, view
 from tests.core.updates import NOON, job_of, push, update, view_of
 
@@ -57,3 +57,16 @@ def test_job_that_goes_on_is_no_longer_given_the_time_of_one_that_waits() -> Non
     paused = job_of(saying("paused"))
     running = push(paused, update("w", 2, words={"status": "running"})).view
     assert is_lost(running, NOON + 61, PATIENCE)
+
+
+def test_silence_counts_while_somebody_listens() -> None:
+    assert calm_until(NOON - DEAF_SECONDS, NOON, 7.0, 100.0) == 7.0
+
+
+def test_silence_counts_for_nothing_for_as_long_as_nobody_could_hear() -> None:
+    assert calm_until(NOON - 60, NOON, 0.0, 100.0) == NOON + 60
+    assert calm_until(NOON - 60, NOON, NOON + 80, 100.0) == NOON + 80
+
+
+def test_silence_counts_again_after_a_while_however_long_nobody_could_hear() -> None:
+    assert calm_until(NOON - 1e6, NOON, 0.0, 100.0) == calm_until(None, NOON, 0.0, 100.0) == NOON + 100

@@ -49,7 +49,7 @@ class StoreMetrics:
         self._store_errors = make.counter(
             "progress_store_errors_total", "Operations that a store did not do.", "store", "operation", "kind"
         )
-        for failure in product(STORES, STORE_OPERATIONS, STORE_FAILURES):
+        for failure in (*product(STORES, STORE_OPERATIONS, STORE_FAILURES), ("redis", "record", "unreadable")):
             self._store_errors.of(*failure)
         for fallback in FALLBACKS:
             self._fallbacks.of(*fallback)

@@ -1,6 +1,7 @@
 """The recorder's side of SQL: what Redis knows is joined in, with the position up to which it is."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -20,11 +21,16 @@ from sidecar.adapters.sql.writes import (
     store_jobs,
     upsert,
 )
+from sidecar.core.errors import Unreadable
 from sidecar.core.job import Event, Job
 from sidecar.core.merge import united
 from sidecar.core.view import View
 from sidecar.history import BEGINNING, Ahead, Batch, Buried, Line, Recorded, SupersededError
 from sidecar.ports import Cursor, Gone, Stored
+
+logger = logging.getLogger(__name__)
+
+MOST_UNREAD = 1_000
 
 RECORD_SECONDS = 10.0
 """Deadline of recording a batch, of which nobody waits for the answer."""
@@ -37,6 +43,7 @@ class SqlArchive:
         """Keep the database; `clock` gives Unix seconds."""
         self._database = database
         self._clock = clock
+        self._unread: set[str] = set()
 
     async def recorded(self, project: str) -> Recorded:
         """Return up to where a project is recorded."""
@@ -59,15 +66,23 @@ class SqlArchive:
 
     async def ahead(self, limit: int) -> tuple[list[Ahead], list[Buried]]:
         """Return what Redis has yet to be told."""
-        jobs = select(JOBS.c.document).where(JOBS.c.is_ahead).limit(limit)
+        jobs = select(JOBS.c.job_id, JOBS.c.document).where(JOBS.c.is_ahead, JOBS.c.job_id.not_in(self._unread))
         gone = select(TOMBSTONES).where(TOMBSTONES.c.is_ahead).limit(limit)
         async with self._database.reading() as connection:
-            documents = (await connection.execute(jobs)).scalars().all()
+            rows = (await connection.execute(jobs.limit(limit))).all()
             buried = (await connection.execute(gone)).all()
-        return (
-            [Ahead(decode_job(document), document) for document in documents],
-            [Buried(row.job_id, row.project, row.created_at) for row in buried],
-        )
+        return list(self._ahead(rows)), [Buried(row.job_id, row.project, row.created_at) for row in buried]
+
+    def _ahead(self, rows: Iterable[Any]) -> Iterator[Ahead]:
+        """Yield those of the jobs that can be read; the others keep nobody from being told, and wait for a release."""
+        for row in rows:
+            try:
+                yield Ahead(decode_job(row.document), row.document)
+            except Unreadable as error:
+                if len(self._unread) < MOST_UNREAD:
+                    self._unread.add(row.job_id)
+                told = {"job_id": row.job_id, "error": str(error)}
+                logger.error("a job in SQL cannot be read, and waits for a release that can", extra={"fields": told})  # noqa: TRY400
 
     async def has(self, jobs: Sequence[Job]) -> list[Job]:
         """Return those of the jobs that are kept here in this version."""
@@ -116,8 +131,8 @@ class SqlArchive:
             job, row = change.view.job, known.get(change.view.job.job_id)
             if row is None or _is_copy(row, change):
                 joined.append((change, change.view))
-            else:
-                outcome = united(change.view, decode_job(row.document), self._clock())
+            elif (kept := _readable(row.document)) is not None:  # else a newer release has written it, and will join it
+                outcome = united(change.view, kept, self._clock())
                 lines += [(job.job_id, line) for line in outcome.events]
                 joined.append((change, outcome.view))
         last |= await append_lines(connection, lines)
@@ -139,6 +154,13 @@ def _is_copy(row: Any, change: Stored) -> bool:
     A job that was begun anew, as SQL was not there to be asked, has another time of creation.
     """
     return bool(row.copied_epoch == change.cursor.epoch and row.created_at == change.view.job.created_at)
+
+
+def _readable(document: bytes) -> Job | None:
+    try:
+        return decode_job(document)
+    except Unreadable:
+        return None
 
 
 async def _recorded(connection: AsyncConnection, project: str) -> Recorded:

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sidecar.adapters.matching import matches
 from sidecar.adapters.sql.rows import stored_of
 from sidecar.adapters.sql.tables import JOBS, PROJECTS
+from sidecar.core.errors import Unreadable
 from sidecar.ports import Cursor, Order, Page, Place, Query, Stored
 
 CHUNK = 200
@@ -31,8 +32,8 @@ async def read_page(connection: AsyncConnection, query: Query) -> Page:
         rows = (await connection.execute(asked)).all()
         count += len(rows)
         for row in rows:
-            stored = stored_of(row.document, orders[row.project].epoch, row.rev)
-            if matches(query, stored.view):
+            stored = _readable(row, orders[row.project])
+            if stored is not None and matches(query, stored.view):
                 if len(found) == query.limit:
                     return Page(tuple(found), last, cursor)
                 found.append(stored)
@@ -41,6 +42,14 @@ async def read_page(connection: AsyncConnection, query: Query) -> Page:
             return Page(tuple(found), None, cursor)
         chunk = CHUNK
     return Page(tuple(found), last if orders else None, cursor)
+
+
+def _readable(row: Any, order: Cursor) -> Stored | None:
+    """Return the job of a row, None if this release cannot read it: the others are listed."""
+    try:
+        return stored_of(row.document, order.epoch, row.rev)
+    except Unreadable:
+        return None
 
 
 async def visible_projects(connection: AsyncConnection, query: Any) -> list[str]:

@@ -27,7 +27,7 @@ from sidecar.adapters.sql.writes import (
     store_jobs,
     upsert,
 )
-from sidecar.core.errors import HistoryUnavailable
+from sidecar.core.errors import HistoryUnavailable, Unreadable
 from sidecar.core.job import Event, Job
 from sidecar.core.merge import fork
 from sidecar.core.view import View, view
@@ -188,7 +188,11 @@ class SqlLive:
         answers: list[tuple[Decision, Cursor]] = []
         for job_id, changes in by_job.items():
             order, row = orders.get(projects[job_id]), rows.get(job_id)
-            before = None if row is None or order is None else view(job_of(row.document, order.epoch))
+            try:
+                before = None if row is None or order is None else view(job_of(row.document, order.epoch))
+            except Unreadable as error:
+                self._queue.fail(changes, error)
+                continue
             decision = decided(projects[job_id], before, changes, admit_all)
             rev = 0 if row is None else row.rev
             if order is not None and decision.view is not None and decision.is_write:

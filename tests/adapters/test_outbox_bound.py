@@ -1,0 +1,125 @@
+"""What is let in while SQL is away and the outbox fills: Redis' memory is bounded, over real servers."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from sidecar.adapters.embedded import EmbeddedValkey
+from sidecar.adapters.outbox_bound import NEARLY_FULL
+from sidecar.adapters.redis_live import RedisLive
+from sidecar.core.errors import StoreRefused
+from sidecar.core.job import Status, WorkerEvent
+from sidecar.settings import Settings
+from sidecar.storage import GRACE_SECONDS, Storage
+from tests.adapters.contract_live_store import viewed
+from tests.adapters.updates import NOON, finish, push, update
+from tests.http.conftest import Counted
+
+HOUR = 3_600.0
+SETTINGS = Settings(store_timeout_seconds=5, finished_ttl_seconds=HOUR, outbox_bytes=65_536)
+LINE = WorkerEvent("line", {"text": "x" * 200})
+
+
+class Clock:
+    """Says the time that the test has set."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def storage(valkey: EmbeddedValkey, tmp_path: Path, clock: Clock) -> AsyncIterator[Storage]:
+    storage = Storage(SETTINGS, valkey.url, f"sqlite:///{tmp_path}/history.db", Counted(), clock)
+    await storage.start()
+    yield storage
+    await storage.close()
+
+
+@pytest.fixture
+def live(storage: Storage) -> RedisLive:
+    return storage.stores.live
+
+
+async def fill(storage: Storage, share: float) -> None:
+    """Let the outbox grow until it is so full."""
+    seq = 0
+    while storage.outbox_bound.share < share:
+        await storage.stores.live.update("filler", push(update("filler", event=LINE), NOON + seq))
+        await storage.outbox_bound.look()
+        seq += 1
+
+
+async def types(live: RedisLive) -> list[str]:
+    return [event.type for event in await live.timeline("job-1", 0, 100)]
+
+
+def dropped(storage: Storage) -> int:
+    metrics = storage.stores.metrics
+    assert isinstance(metrics, Counted)
+    return metrics.counts["sample_dropped",]
+
+
+async def test_nearly_full_outbox_takes_no_samples_and_counts_them_but_takes_all_else(
+    storage: Storage, live: RedisLive
+) -> None:
+    await live.update("job-1", push(update(percent=1)))
+    await live.update("job-1", push(update(percent=30), NOON + 60))
+    assert (await types(live)).count("progress") == 1
+    await fill(storage, NEARLY_FULL)
+    assert storage.outbox_bound.share < 1
+    await live.update("job-1", push(update(percent=60), NOON + 120))
+    await live.update("job-1", push(update(percent=70, event=LINE), NOON + 180))
+    await live.update("job-1", finish(now=NOON + 240))
+    told = await types(live)
+    assert (told.count("progress"), told.count("line"), told.count("completed")) == (1, 1, 1)
+    assert dropped(storage) == 3  # the end comes with one as well
+    assert (await viewed(live)).status is Status.COMPLETED
+
+
+async def test_full_outbox_refuses_what_would_make_it_grow_until_there_is_room(
+    storage: Storage, live: RedisLive
+) -> None:
+    await live.update("job-1", push(update(percent=1)))
+    await fill(storage, 1.0)
+    for change in (push(update(event=LINE), NOON + 60), finish(now=NOON + 60), push(update(stage="next"), NOON + 60)):
+        with pytest.raises(StoreRefused, match="outbox is full"):
+            await live.update("job-1", change)
+    with pytest.raises(StoreRefused, match="outbox is full"):
+        await live.update("new", push(update("new")))
+    await live.update("job-1", push(update(percent=50), NOON + 60))
+    assert (await viewed(live)).percent == 50
+    assert await live.get("new") is None
+    await storage.recorder.record_all()
+    await storage.outbox_bound.look()
+    await live.update("job-1", finish(now=NOON + 120))
+    assert (await viewed(live)).status is Status.COMPLETED
+
+
+async def test_finished_jobs_that_cannot_leave_take_of_the_room_while_sql_is_away(
+    storage: Storage, live: RedisLive, clock: Clock
+) -> None:
+    names = [f"job-{number:03}" for number in range(100)]
+    given = [(name, push(update(name, metadata={"k": "x" * 900}, words={"status": "completed"}))) for name in names]
+    await live.update_many(given)
+    await storage.recorder.record_all()
+    storage.sql_breaker.open("it is away")
+    clock.now = NOON + HOUR
+    await storage.outbox_bound.look()
+    assert storage.outbox_bound.share < NEARLY_FULL
+    clock.now = NOON + HOUR + GRACE_SECONDS + 1
+    await storage.outbox_bound.look()
+    assert storage.outbox_bound.share > 1
+    with pytest.raises(StoreRefused, match="outbox is full"):
+        await live.update("new", finish("new", now=clock.now))
+    storage.sql_breaker.close()
+    await storage.outbox_bound.look()
+    await live.update("new", finish("new", now=clock.now))
