@@ -121,6 +121,7 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
             streams=open_streams,
             render=metrics.render,
             probes={**storage.probes, "listener": _is_listening(hub), "accepting": _is_accepting(open_streams)},
+            durability=storage.durability,
             is_ready=_can_take_work,
             known_types=foresight.known_types,
             version=sidecar.__version__,

@@ -10,7 +10,7 @@ from sidecar.adapters.metrics.prometheus import PrometheusMetrics
 from sidecar.adapters.sql.backup import SqlBackup, head, job_line, parsed
 from sidecar.recorder import tell_ahead
 from sidecar.settings import Settings
-from sidecar.storage import Storage, opened
+from sidecar.storage import opened
 
 LINES_A_TURN = 500
 
@@ -19,7 +19,7 @@ async def exported(settings: Settings) -> AsyncGenerator[bytes, None]:
     """Yield the lines of an export, some at a time; raises `StartError` or `StoreUnavailable`."""
     async with opened(settings, PrometheusMetrics(CollectorRegistry())) as storage:
         storage.redis_breaker.check()
-        await _recorded(storage)
+        await storage.recorder.record_all()  # up to where everything stands now: who goes on pushing is not waited for
         backup = SqlBackup(storage.database)
         yield head()
         async for jobs in backup.jobs():
@@ -46,15 +46,6 @@ async def imported(settings: Settings, lines: Iterable[bytes]) -> int:
         while await tell_ahead(storage.archive, storage.stores.live, storage.stores.clock):
             continue
     return count
-
-
-async def _recorded(storage: Storage) -> None:
-    """Let SQL have everything that Redis has."""
-    outbox = storage.outbox
-    while True:
-        await storage.recorder.record_all()
-        if not (await outbox.backlog()).lines:
-            return
 
 
 def _is_job(line: Mapping[str, Any]) -> bool:

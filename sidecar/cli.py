@@ -121,16 +121,16 @@ def _health(host: str, port: int) -> tuple[bool, str]:
 def _shown(settings: Settings, field: str) -> str:
     """Return what may be printed of a setting: as it is in force, a secret only as something that is there."""
     match field:
-        case "redis_url":
-            return _without_password(settings.redis_url)
-        case "database_url":
-            return _without_password(settings.database_url)
+        case "redis_url" | "database_url":
+            return _without_password(getattr(settings, field)) or "(embedded)"
+        case "database_read_url":
+            return _without_password(settings.database_read_url)
         case "auth":
             return "tokens" if settings.is_token_required else "none"
         case "tokens":
             return f"({len(tokens_in_force(settings))} in force)"
-        case "metrics_token":
-            return "(set)" if settings.metrics_token else ""
+        case "metrics_token" | "secret_key":
+            return "(set)" if getattr(settings, field) else ""
         case _:
             value = getattr(settings, field)
             return "" if value is None else str(value)
@@ -138,6 +138,6 @@ def _shown(settings: Settings, field: str) -> str:
 
 def _without_password(url: str | None) -> str:
     if url is None:
-        return "(embedded)"
+        return ""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

@@ -262,6 +262,17 @@ Exemplar = Mapping[str, str] | None
 """The ids that lead from an observation to its span, None if there is none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Durability:
+    """What a Redis is set to do with what it has acknowledged: settings by name, as far as it tells.
+
+    `is_safe`: nothing is lost when it crashes or is out of memory; None if that cannot be told.
+    """
+
+    settings: Mapping[str, str]
+    is_safe: bool | None
+
+
 class Metrics(Protocol):
     """What is counted, as verbs. Cheap, never raises, never blocks."""
 

@@ -85,6 +85,14 @@ class Settings(BaseModel):
         description="The database to keep the history in, and to fall back on while Redis is away. Sidecars that"
         " share a Redis must share it.",
     )
+    database_read_url: Annotated[
+        DatabaseUrl | None, Said("`SIDECAR_DATABASE_URL`", "`postgresql://` or `sqlite:///PATH`", is_secret=True)
+    ] = Field(
+        default=None,
+        repr=False,
+        description="A read replica of the database: timelines, lists of finished jobs and statistics are read"
+        " from it while it answers. Nothing else is, as it is behind.",
+    )
     auth: Annotated[
         frozenset[Auth],
         BeforeValidator(_methods),
@@ -281,6 +289,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f"SIDECAR_LISTEN_HOST: {settings.listen_host!r} can be reached from other machines, and without tokens"
             " anyone there could do everything; set SIDECAR_TOKENS, or listen on 127.0.0.1, ::1 or localhost"
         )
+    if settings.database_read_url is not None and settings.database_url is None:
+        yield "SIDECAR_DATABASE_READ_URL: needs SIDECAR_DATABASE_URL, of which it is a replica"
     if settings.history_days * 86_400 < settings.finished_ttl_seconds:
         yield "SIDECAR_HISTORY_DAYS: must not be shorter than SIDECAR_FINISHED_TTL_SECONDS"
     if settings.ops_port is None and "ops_host" in settings.model_fields_set:

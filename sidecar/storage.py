@@ -26,12 +26,14 @@ from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.history import SqlHistory
 from sidecar.adapters.sql.live import SqlLive
 from sidecar.adapters.sql.logbook import SqlLogbook
+from sidecar.adapters.sql.replica import ReplicaHistory, ReplicaPages
 from sidecar.background import supervise
 from sidecar.baselines import Baselines
 from sidecar.core.errors import HistoryUnavailable, StartError, StoreUnavailable
 from sidecar.core.silence import Patience
 from sidecar.core.stalls import due_at
-from sidecar.ports import Metrics
+from sidecar.history import History
+from sidecar.ports import Durability, Metrics
 from sidecar.recorder import Recorder
 from sidecar.retention import DAY_SECONDS, PAUSE_SECONDS, Retention, Terms
 from sidecar.settings import Settings, job_types_in
@@ -47,13 +49,27 @@ TRY_AGAIN_SECONDS = 0.2
 
 PUSH_MISS = ("update", "ingest", "miss")
 
+DURABILITY = ("appendonly", "appendfsync", "maxmemory-policy")
+
 GRACE_SECONDS = 60.0
 """A finished job may stay in Redis for so long after its time until it counts as one that cannot leave."""
 
 LATE_SECONDS = 30.0
 """A recorder that has not been round for so long is late."""
 
-LOOPS = ("baselines", "outbox", "recorder", "redis", "restoration", "retention", "spill", "sql", "valkey", "watchdog")
+LOOPS = (
+    "baselines",
+    "outbox",
+    "recorder",
+    "redis",
+    "replica",
+    "restoration",
+    "retention",
+    "spill",
+    "sql",
+    "valkey",
+    "watchdog",
+)
 
 Loop = Callable[[], Awaitable[None]]
 Probe = Callable[[], Awaitable[bool]]
@@ -79,11 +95,14 @@ class Storage:
         self.own_link = RedisLink(redis_url, seconds)
         self.database = Database(database_url, seconds, self.sql_breaker)
         self.outbox = outbox = RedisOutbox(self.link)
-        sql = SqlLive(self.database, clock, settings.finished_ttl_seconds)
+        self.replica_breaker = Breaker("SQL's read replica", error=HistoryUnavailable)
+        self.replica = _replica(settings, self.replica_breaker)
+        sql = self._sql_live(clock, settings.finished_ttl_seconds)
         self.outbox_bound = OutboxBound(outbox, metrics, settings.outbox_bytes, self._overdue_before)
-        self.history = SqlHistory(self.database)
+        self.past = SqlHistory(self.database)
+        self.history = _history(self.past, self.replica)
         self.job_types = types = job_types_in(settings)
-        self.baselines = Baselines(self.history, types.limits, settings.overdue_factor, types.expected_intervals)
+        self.baselines = Baselines(self.past, types.limits, settings.overdue_factor, types.expected_intervals)
         live = RedisLive(
             self.link,
             clock,
@@ -109,6 +128,11 @@ class Storage:
         logbooks = (RedisLogbook(self.link), SqlLogbook(self.database))
         self.watchdog = Watchdog(agenda, *logbooks, live, lease, limits, clock, interval)
 
+    def _sql_live(self, clock: Callable[[], float], finished_seconds: float) -> SqlLive:
+        if self.replica is None:
+            return SqlLive(self.database, clock, finished_seconds)
+        return ReplicaPages(self.database, clock, finished_seconds, self.replica, lambda: self.redis_breaker.is_away)
+
     def surface(self, name: str) -> FallbackStore:
         """Return the one store that serves a surface: rest, stream, ingest or metrics."""
         return FallbackStore(self.stores, name)
@@ -123,11 +147,17 @@ class Storage:
         """Tell of each part whether it can take work; raising means that it cannot."""
         return {"redis": self._redis_answers, "sql": self._sql_answers, "recorder": self._recorder_keeps_up}
 
+    async def durability(self) -> Durability:
+        """Return what Redis is set to do with what it has acknowledged, as far as it lets us ask now."""
+        return Durability({}, None) if self.redis_breaker.is_away else await durability(self.own_link)
+
     @property
     def loops(self) -> Mapping[str, Loop]:
         """What has to run all the time."""
         both = (self.redis_breaker, self.sql_breaker)
+        watched = {} if self.replica is None else {"replica": self._watch_replica(self.replica)}
         return {
+            **watched,
             "redis": partial(self.redis_breaker.watch, self.restoration.probe, self.restoration.prepare),
             "sql": partial(self.sql_breaker.watch, self.database.revive, self.sql_breaker.pass_by),
             "spill": partial(patient, self.restoration.spill, self.sql_breaker),
@@ -138,6 +168,9 @@ class Storage:
             "watchdog": partial(patient, self.watchdog.run, self.redis_breaker),
             "outbox": partial(patient, self.outbox_bound.watch, self.redis_breaker),
         }
+
+    def _watch_replica(self, replica: Database) -> Loop:
+        return partial(self.replica_breaker.watch, replica.ping, self.replica_breaker.pass_by)
 
     async def start(self) -> None:
         """Migrate the database, and bring Redis up to date; raises `StartError` if neither of the two is there."""
@@ -155,6 +188,8 @@ class Storage:
         await self.link.close()
         await self.own_link.close()
         await self.database.close()
+        if self.replica is not None:
+            await self.replica.close()
 
     def _overdue_before(self) -> float | None:
         """Tell, while SQL is away, when a job finished that would have left Redis since."""
@@ -234,18 +269,39 @@ async def _tried(work: Loop) -> StoreUnavailable | None:
         await asyncio.sleep(TRY_AGAIN_SECONDS)
 
 
+async def durability(link: RedisLink) -> Durability:
+    """Return what a Redis is set to do with what it has acknowledged, as far as it lets us ask now."""
+    try:
+        found = await link.settings(*DURABILITY)
+    except StoreUnavailable:
+        found = {}
+    return Durability({name: found[name] for name in DURABILITY if name in found}, _is_safe(found))
+
+
+def _is_safe(found: Mapping[str, str]) -> bool | None:
+    """Whether nothing acknowledged is lost in a crash or for want of memory, None if that cannot be told."""
+    if not all(name in found for name in DURABILITY):
+        return None
+    return [found[name] for name in DURABILITY] == ["yes", "always", "noeviction"]
+
+
 async def _tell_durability(link: RedisLink) -> None:
     """Say at the start what a crash of somebody else's Redis would cost."""
-    try:
-        found = await link.settings("appendonly", "appendfsync", "maxmemory-policy")
-    except StoreUnavailable:
-        return
-    keeps = (found.get("appendonly"), found.get("appendfsync")) == ("yes", "always")
-    evicts = found.get("maxmemory-policy", "noeviction") != "noeviction"
-    if found and (evicts or not keeps):
-        logger.warning("this Redis may lose acknowledged updates when it crashes or fills up", extra={"fields": found})
+    found = await durability(link)
+    if found.is_safe is False:
+        fields = {"fields": dict(found.settings)}
+        logger.warning("this Redis may lose acknowledged updates when it crashes or fills up", extra=fields)
     else:
-        logger.info("connected to Redis", extra={"fields": found})
+        logger.info("connected to Redis", extra={"fields": dict(found.settings)})
+
+
+def _history(primary: SqlHistory, replica: Database | None) -> History:
+    return primary if replica is None else ReplicaHistory(primary, replica)
+
+
+def _replica(settings: Settings, breaker: Breaker) -> Database | None:
+    url = settings.database_read_url
+    return None if url is None else Database(url, settings.store_timeout_seconds, breaker)
 
 
 def _terms(settings: Settings) -> Terms:

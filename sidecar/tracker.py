@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sidecar.core import merge
+from sidecar.core import merge, retry
 from sidecar.core.changes import summary
 from sidecar.core.errors import Conflict, Forbidden, UnknownJob
 from sidecar.core.job import Event, Job, Json, Request, Update
@@ -38,6 +38,14 @@ class Pushed:
     next_update_after_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An attempt that was begun, and what the one before it had reached."""
+
+    attempt: int
+    previous: Mapping[str, Json]
+
+
 class Tracker:
     """Every use case in one place; it knows neither HTTP nor Redis."""
 
@@ -65,6 +73,26 @@ class Tracker:
         """Report progress. Raises `InvalidUpdate`, `Conflict`, `Forbidden` or an `Unavailable`."""
         change = self._change(update, may)
         return self._pushed(change, await self._live.update(update.job_id, change))
+
+    async def begin_attempt(self, update: Update, may: MayUse) -> Begun:
+        """Begin the next attempt of a job, once for the update's key; of the update it counts who asks.
+
+        Raises `UnknownJob`, `Conflict` on a job that is done, `InvalidUpdate`, or an `Unavailable`.
+        """
+        job_id = update.job_id
+
+        def decide(before: View | None) -> Outcome:
+            if before is None or not may(before.job.project):
+                raise UnknownJob(f"there is no job {job_id!r}")
+            return retry.begun(before, self._informed(retry.asked(before, update), before), self._clock())
+
+        change = Change(update, decide)
+        outcome = (await self._live.update(job_id, change)).outcome
+        if outcome.applied and change.before is not None:
+            self._count_events(outcome)
+            return Begun(outcome.job.attempt.number, summary(change.before))
+        number = retry.begun_by(outcome.job.attempt, update.key or "") or outcome.job.attempt.number
+        return Begun(number, await self._reached(job_id, number - 1))
 
     async def push_many(self, updates: Sequence[Update], may: MayUse) -> list[Pushed | Exception]:
         """Report the progress of many jobs: for each what `push` returns, or what it raises."""
@@ -114,6 +142,14 @@ class Tracker:
         past = {each["attempt"]: each for each in known if each["attempt"] < shown.job.attempt.number}
         return [*(past[number] for number in sorted(past)), summary(shown)]
 
+    async def _reached(self, job_id: str, number: int) -> Mapping[str, Json]:
+        """Return what a former attempt had reached; from the history only if that has it already."""
+        waiting = _former(await self._feed.timeline(job_id, 0, MOST_WAITING))
+        for each in waiting:
+            if each["attempt"] == number:
+                return each
+        return next((each for each in await self._history.attempts(job_id) if each["attempt"] == number), {})
+
     async def stats(self, asked: StatsQuery, may: MayUse) -> list[TypeStats]:
         """Return statistics of finished jobs by type. Raises `Forbidden` or an `Unavailable`."""
         if asked.project is not None and not may(asked.project):
@@ -160,8 +196,11 @@ class Tracker:
         return Pushed(written, self._slow_down(change.update.job_id))
 
     def _count(self, outcome: Outcome) -> None:
+        self._metrics.pushed(outcome.job.job_type, outcome.reason)
+        self._count_events(outcome)
+
+    def _count_events(self, outcome: Outcome) -> None:
         job_type = outcome.job.job_type
-        self._metrics.pushed(job_type, outcome.reason)
         for event in outcome.events:
             if event.type == "started":
                 self._metrics.job_started(job_type)
@@ -192,24 +231,24 @@ class Tracker:
 class Change:
     """The change that an update makes, and what it was last made upon: a store may have it decided more than once."""
 
-    __slots__ = ("_before", "_decide", "update")
+    __slots__ = ("_decide", "before", "update")
 
     def __init__(self, update: Update, decide: ChangeJob) -> None:
         """Keep the parts."""
         self.update = update
         self._decide = decide
-        self._before: View | None = None
+        self.before: View | None = None
 
     def __call__(self, before: View | None) -> Outcome:
         """Decide; see `ChangeJob`."""
-        self._before = before
+        self.before = before
         return self._decide(before)
 
     def items_added(self, outcome: Outcome) -> Iterator[tuple[str, float]]:
         """Yield by how much each kind of items has grown."""
         if not outcome.applied or not (self.update.items or self.update.add_items):
             return
-        before, after = self._before, outcome.view
+        before, after = self.before, outcome.view
         is_same = before is not None and before.job.attempt.number == after.job.attempt.number
         known = before.items if before is not None and is_same else {}
         for item, number in after.items.items():

@@ -73,6 +73,17 @@ def test_config_is_printed_without_its_secrets() -> None:
     assert "SIDECAR_AUTH=tokens\n" in result.stdout
 
 
+def test_check_config_shows_no_secret() -> None:
+    secrets = {name: f"hidden-hidden-{name}" for name in ("metrics_token", "secret_key")}
+    urls = {name: f"postgresql://user:hidden@{name}.example/progress" for name in ("database_url", "database_read_url")}
+    given = {f"SIDECAR_{name.upper()}": value for name, value in {**secrets, **urls}.items()}
+    result = run("check-config", **given)
+    assert result.exit_code == 0
+    assert "hidden" not in result.output
+    assert result.output.count("(set)") == len(secrets)
+    assert all(f"//{name}.example/progress" in result.output for name in urls)
+
+
 @pytest.mark.parametrize("command", ["check-config", "serve", "healthcheck"])
 def test_bad_settings_end_with_2_and_each_is_named_on_stderr(command: str) -> None:
     result = run(command, SIDECAR_LISTEN_PORT="x", SIDECAR_LISTEN_HSOT="y")

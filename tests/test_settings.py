@@ -60,6 +60,7 @@ def test_every_variable_sets_its_field(tmp_path: Path) -> None:
         "SIDECAR_DRAIN_SECONDS": "0",
         "SIDECAR_STORE_TIMEOUT_SECONDS": "2.5",
         "SIDECAR_DATABASE_URL": "postgresql://user:pw@postgres.example/progress?sslmode=require",
+        "SIDECAR_DATABASE_READ_URL": "postgresql://user:pw@replica.example/progress",
         "SIDECAR_FINISHED_TTL_SECONDS": "60",
         "SIDECAR_HISTORY_DAYS": "7",
         "SIDECAR_LOST_SECONDS": "600",
@@ -224,6 +225,12 @@ def test_second_listener_is_off_without_a_port_and_on_loopback_with_one() -> Non
     assert load({}).ops_port is None
     assert load({"SIDECAR_OPS_PORT": "9100"}).ops_host == "127.0.0.1"
     assert problems({"SIDECAR_OPS_HOST": "::"}) == ("SIDECAR_OPS_HOST: needs SIDECAR_OPS_PORT",)
+
+
+def test_replica_is_one_of_a_database_that_is_named() -> None:
+    assert problems({"SIDECAR_DATABASE_READ_URL": "postgresql://replica.example/progress"}) == (
+        "SIDECAR_DATABASE_READ_URL: needs SIDECAR_DATABASE_URL, of which it is a replica",
+    )
 
 
 def test_two_listeners_cannot_share_a_port() -> None:

@@ -65,6 +65,27 @@ def summary(view: View) -> dict[str, Json]:
     }
 
 
+def further(a: Mapping[str, Json], b: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return the later of two summaries of one attempt, in which nothing goes back; of two ends the first stays."""
+    if _is_end(a) and _is_end(b):
+        return min(a, b, key=lambda side: (str(side.get("finished_at")), repr(sorted(side.items()))))
+    return max(a, b, key=_reached)
+
+
+def _reached(told: Mapping[str, Json]) -> tuple[bool, float, float, str]:
+    """Return how far a summary says that an attempt had come."""
+    percent, items = told.get("percent"), told.get("items")
+    counts = items.values() if isinstance(items, Mapping) else ()
+    counted = sum(count for count in counts if isinstance(count, int | float))
+    share = percent if isinstance(percent, int | float) else 0.0
+    return _is_end(told), share, counted, repr(sorted(told.items()))
+
+
+def _is_end(told: Mapping[str, Json]) -> bool:
+    """Whether a summary is of an attempt that has ended; a lost one may return."""
+    return told.get("status") in {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
+
+
 def _ended_now(before: Stage | None, after: Stage, *, runs: bool) -> bool:
     """Whether a stage ended that was seen to run; one that was named only after the next began was not."""
     if after.finished_at is None or (before is not None and before.finished_at is not None):

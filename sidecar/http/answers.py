@@ -11,6 +11,7 @@ from sidecar.foresight import KnownType
 from sidecar.history import Durations, TypeStats
 from sidecar.http import wire
 from sidecar.ports import Cursor, Page, Stored, Written
+from sidecar.tracker import Begun
 
 Show = Callable[[View, Cursor], dict[str, Json]]
 """One of the two forms in which a job is shown."""
@@ -63,6 +64,11 @@ def page(found: Page, show: Show, following: str | None) -> dict[str, Json]:
         "next": following,
         "cursor": None if found.cursor is None else str(found.cursor),
     }
+
+
+def begun(found: Begun) -> dict[str, Json]:
+    """Return the answer to whoever has begun an attempt: with where its work can be taken up again."""
+    return {"attempt": found.attempt, "previous": dict(found.previous), "resume": found.previous.get("resume")}
 
 
 def event(line: Event) -> dict[str, Json]:

@@ -22,6 +22,7 @@ from sidecar.tracker import MayUse, Pushed
 MOST_KEY = 128
 EXPORTED_AT_ONCE = 1_000
 WRITE_SECONDS = 30.0
+NOTHING_SAID = (b"", b"{}")
 
 
 async def push(request: web.Request) -> web.Response:
@@ -124,6 +125,18 @@ async def attempts(request: web.Request) -> web.Response:
     queries.only(request.query)
     job_id = queries.job_id(request.match_info["job_id"])
     return json_answer({"attempts": await request.app[SERVICES].tracker.attempts(job_id, may)})
+
+
+async def begin_attempt(request: web.Request) -> web.Response:
+    """POST /v1/jobs/{job_id}/attempts: begin the next attempt after a crash or a failure."""
+    may = _may(request, Right.PUSH)
+    queries.only(request.query)
+    job_id = queries.job_id(request.match_info["job_id"])
+    if (await body_of(request, request.app[SERVICES].max_update_bytes)).strip() not in NOTHING_SAID:
+        raise InvalidRequest(FieldError("body", "must be empty: what the attempt does is reported afterwards"))
+    update = updates.nothing(job_id, _key(request), tracing.trace_id(request.headers))
+    begun = await request.app[SERVICES].tracker.begin_attempt(update, may)
+    return json_answer(answers.begun(begun), status=201)
 
 
 async def stats(request: web.Request) -> web.Response:

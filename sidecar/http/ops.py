@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from sidecar.core.errors import SidecarError
+from sidecar.core.job import Json
 from sidecar.http import wire
-from sidecar.http.services import SERVICES, Probe
+from sidecar.http.services import SERVICES, Probe, Services
 
 PROBE_SECONDS = 1.0
 SCRAPE_SECONDS = 10.0
@@ -43,11 +44,14 @@ async def healthz(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """GET /readyz: it can take work, with a line for each part."""
+    """GET /readyz: it can take work, with a line for each part and one for how Redis keeps what it was given."""
     services = request.app[SERVICES]
-    answers = await asyncio.gather(*map(_is_ready, services.probes.values()))
+    answers, durability = await asyncio.gather(
+        asyncio.gather(*map(_is_ready, services.probes.values())), _durability(services)
+    )
     parts = dict(zip(services.probes, answers, strict=True))
     lines = [f'"{name}": "{"ok" if is_good else "unavailable"}"' for name, is_good in parts.items()]
+    lines += [] if durability is None else [f'"redis_durability": {wire.encode(durability).decode()}']
     is_ready = services.is_ready(parts)
     status = 200 if is_ready else 503
     headers = {} if is_ready else {"Retry-After": "1"}
@@ -74,6 +78,17 @@ async def _is_ready(probe: Probe) -> bool:
             return await probe()
     except (SidecarError, TimeoutError, OSError):
         return False
+
+
+async def _durability(services: Services) -> dict[str, Json] | None:
+    if services.durability is None:
+        return None
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            found = await services.durability()
+    except (SidecarError, TimeoutError, OSError):
+        return {"is_safe": None}
+    return {**found.settings, "is_safe": found.is_safe}
 
 
 def _scrape_seconds(text: str) -> float:

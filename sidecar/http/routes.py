@@ -40,6 +40,7 @@ def api(services: Services, tracer: Tracer | None = None) -> web.Application:
             web.get(JOB + "/timeline", jobs.timeline),
             web.get(JOB + "/attempts", jobs.attempts),
             web.post(JOB + "/links", sign_in.link),
+            web.post(JOB + "/attempts", jobs.begin_attempt),
             web.get("/v1/stats", jobs.stats),
             web.get("/v1/job-types", jobs.job_types),
             web.get(JOB + "/events", sse.watch_job),

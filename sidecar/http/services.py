@@ -11,7 +11,7 @@ from sidecar.foresight import KnownType
 from sidecar.http.auth import Gate, Principal
 from sidecar.http.streams import Streams
 from sidecar.hub import Hub
-from sidecar.ports import Metrics
+from sidecar.ports import Durability, Metrics
 from sidecar.tracker import Tracker
 from sidecar.traffic import Traffic
 
@@ -63,6 +63,8 @@ def all_parts(parts: Mapping[str, bool]) -> bool:
 class Services:
     """Everything behind the routes; `watched` is what streams read from, as that is counted apart.
 
+    `durability` tells how Redis keeps what it has acknowledged; it decides nothing.
+
     `is_ready` tells from the parts that can take work whether the whole can; `known_types` what is known of types of
     jobs; `traffic` counts what is sent, by transport.
     """
@@ -77,6 +79,7 @@ class Services:
     probes: Mapping[str, Probe]
     version: str
     is_ready: Callable[[Mapping[str, bool]], bool] = all_parts
+    durability: Callable[[], Awaitable[Durability]] | None = None
     known_types: KnownTypes = nothing_known
     clock: Callable[[], float] = time.time
     max_update_bytes: int = 65_536

@@ -69,6 +69,11 @@ def update(report: Report, *, job_id: str, key: str | None = None, trace_id: str
     )
 
 
+def nothing(job_id: str, key: str | None, trace_id: str | None) -> Update:
+    """Return what says nothing of a job but who asks."""
+    return Update(job_id=job_id, identity=identity(), key=key, trace_id=trace_id)
+
+
 def _said(report: Report) -> dict[str, Json]:
     """Return the fields that were given, beyond who reports; 1 us, where `model_dump` takes 3."""
     values = vars(report)

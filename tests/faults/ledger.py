@@ -142,7 +142,7 @@ class Ledger:
         return [push for push in self._all() if push.fate is Fate.OPEN]
 
     def _is_quiet(self, job_id: str) -> bool:
-        heard = (push.sent_at for push in self._by_job.get(job_id, ()) if push.fate is not Fate.OPEN)
+        heard = (push.first_sent_at for push in self._by_job.get(job_id, ()) if push.fate is not Fate.OPEN)
         return time.monotonic() - max(heard, default=0.0) > self._lost_seconds
 
     def _all(self) -> Iterable[Push]:

@@ -263,6 +263,24 @@ async def test_what_sql_serves_while_redis_is_away_is_counted_once_each(
     assert grown == Counter(SCRAPE | expected | {"db_fallback_total": sum((SCRAPE | expected).values())})
 
 
+async def test_an_attempt_is_begun_once_for_its_key_whichever_store_serves(place: Place) -> None:
+    url, key = f"{place.sidecar.url}/v1/jobs/job-1/attempts", {"Idempotency-Key": "after-the-crash"}
+
+    async def begun() -> dict[str, Any]:
+        async with place.session.post(url, headers=key) as response:
+            assert response.status == 201, await response.text()
+            return dict(await response.json())
+
+    await place.push(current=7, total=10, resume={"row": 7})
+    await place.lose_redis()
+    first = await begun()
+    assert (first["attempt"], first["previous"]["percent"], first["resume"]) == (2, 70.0, {"row": 7})
+    assert await begun() == first
+    await place.regain_redis()
+    assert await begun() == first
+    assert [each["attempt"] for each in (await place.read("/v1/jobs/job-1/attempts"))["attempts"]] == [1, 2]
+
+
 async def opened(place: Place, path: str) -> list[str]:
     """Open an event stream, follow it until it has told of the job, and return what was told."""
     told: list[str] = []

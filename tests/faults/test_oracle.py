@@ -107,7 +107,9 @@ def test_only_who_was_lost_can_return(known: Ledger, types: tuple[str, ...], exp
 @pytest.mark.parametrize(("lost_seconds", "expected"), [(math.inf, 1), (60.0, 1), (0.0, 0)])
 def test_only_a_job_that_nobody_was_heard_of_may_be_lost(lost_seconds: float, expected: int) -> None:
     known = Ledger(lost_seconds)
-    known.opened(pushed(Fate.KEPT, 1, 12, sent_at=time.monotonic()))
+    push = pushed(Fate.KEPT, 1, 12)
+    push.first_sent_at = time.monotonic()
+    known.opened(push)
     assert len(wrong(known, SHOWN | {"status": "lost", "current": 7, "message": "1 w"}, TIMELINE[:2])) == expected
 
 

@@ -44,6 +44,7 @@ NEEDS = {
     ("POST", "/v1/jobs/j"): Right.PUSH,
     ("POST", "/v1/jobs"): Right.PUSH,
     ("POST", "/v1/updates"): Right.PUSH,
+    ("POST", "/v1/jobs/j/attempts"): Right.PUSH,
     ("GET", "/v1/jobs/j"): Right.READ,
     ("GET", "/v1/jobs"): Right.READ,
     ("GET", "/v1/jobs/j/timeline"): Right.READ,

@@ -65,6 +65,7 @@ JOB_ROUTES = [
     ("POST", "/v1/jobs/{}"),
     ("DELETE", "/v1/jobs/{}"),
     ("POST", "/v1/jobs/{}/cancel"),
+    ("POST", "/v1/jobs/{}/attempts"),
     ("GET", "/v1/jobs/{}/timeline"),
     ("GET", "/v1/jobs/{}/events"),
 ]

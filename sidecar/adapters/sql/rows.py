@@ -63,7 +63,7 @@ def event_row(job_id: str, line: Event, number: int) -> Row:
         "type": line.type,
         "at": line.at,
         "attempt": line.attempt,
-        "details": _text_of(dict(line.details)),
+        "details": text_of(dict(line.details)),
     }
 
 
@@ -77,7 +77,7 @@ def attempt_row(shown: View) -> Row:
     return {
         "job_id": shown.job.job_id,
         "attempt": shown.job.attempt.number,
-        "summary": _text_of(summary(shown)),
+        "summary": text_of(summary(shown)),
     }
 
 
@@ -86,7 +86,7 @@ def former_attempt_row(job_id: str, line: Event) -> Row | None:
     previous = line.details.get("previous")
     if line.type != "attempt_started" or not isinstance(previous, Mapping):
         return None
-    return {"job_id": job_id, "attempt": previous["attempt"], "summary": _text_of(dict(previous))}
+    return {"job_id": job_id, "attempt": previous["attempt"], "summary": text_of(dict(previous))}
 
 
 def summary_of(row: Any) -> Mapping[str, Json]:
@@ -111,7 +111,7 @@ def stage_rows(shown: View) -> Iterator[Row]:
             }
 
 
-def _text_of(value: Json) -> str:
+def text_of(value: Json) -> str:
     """Return JSON in ASCII: PostgreSQL takes neither a NUL nor half a surrogate as text."""
     return json.dumps(value, separators=(",", ":"))
 
