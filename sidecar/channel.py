@@ -169,10 +169,10 @@ def _wholes(rows: Iterable[Broadcast], jobs: Mapping[str, Stored | None]) -> lis
     wholes: list[Broadcast] = []
     for row in rows:
         stored = jobs.get(row.job_id)
-        if row.is_gone or (row.is_end and (stored is None or not stored.view.is_over)):
-            wholes.append(row)
-        elif stored is not None and _tells(stored, row):
+        if stored is not None and not row.is_gone and _tells(stored, row):
             wholes.append(Broadcast.of(Stored(stored.view, row.cursor)))
+        elif row.is_end:
+            wholes.append(row)
     return wholes
 
 

@@ -162,7 +162,7 @@ async def test_every_known_label_set_begins_at_0() -> None:
     operations = {"update", "update_many", "get", "page", "delete", "since", "timeline", "projects"}
     operations |= {"counts", "outstanding"}
     assert set(exposition.values("progress_store_operation_duration_seconds_count", "operation")) == operations
-    assert set(exposition.values("progress_store_errors_total", "operation")) == operations
+    assert set(exposition.values("progress_store_errors_total", "operation")) == operations | {"record"}
     labels = {"operation": "outstanding", "surface": "metrics", "reason": "unavailable"}
     assert exposition.value("progress_fallbacks_total", **labels) == 0
     requests = "progress_http_request_duration_seconds_bucket"

@@ -48,7 +48,8 @@ def run(home: Path, source: str, *options: str, seed: int | None = SEED) -> str:
     done = subprocess.run(  # noqa: S603 - ours
         [
             *(sys.executable, "-m", "pytest", test, "--timeout=2", "-o", "asyncio_mode=auto"),
-            *("-p", "tests.faults.telling", "-p", "no:cacheprovider", "-p", "no:cov", *options),
+            *("-p", "tests.faults.telling", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:valkey"),
+            *("-p", "no:cloudcoil", *options),
         ],
         cwd=ROOT,
         env=environment | ({} if seed is None else {"FAULTS_SEED": str(seed)}),
