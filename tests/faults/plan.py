@@ -91,9 +91,9 @@ def fault(target: Target, kind: Kind, source: random.Random) -> Fault:
     """Return a fault that lasts as long as its kind may."""
     match kind:
         case Kind.STOP:
-            seconds = source.uniform(1.5, 4.0)
+            seconds = source.uniform(1.5, 3.5)
         case Kind.CUT | Kind.HANG | Kind.FLAP:
-            seconds = source.uniform(1.0, 4.0)
+            seconds = source.uniform(1.0, 3.0)
         case Kind.KILL | Kind.EMPTY:
             seconds = 0.0
         case _:

@@ -13,7 +13,7 @@ from tests.faults.world import Conditions
 TIMES = 1
 """How often each fault strikes in each of two campaigns, which go on at the same time if there are workers for both."""
 
-EMBEDDED_TIMES = 2
+EMBEDDED_TIMES = 1
 
 
 @pytest.mark.parametrize("campaign_number", [0, 1])

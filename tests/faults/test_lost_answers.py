@@ -11,7 +11,7 @@ from tests.faults.plan import Target, chosen_seed, seeded
 from tests.faults.world import world
 from tests.faults.writers import Writers
 
-TIMES = {Target.POSTGRES: 10, Target.REDIS: 5}
+TIMES = {Target.POSTGRES: 10, Target.REDIS: 3}
 PUSHES = 40
 LATER_SECONDS = (0.0, 0.0, 0.003, 0.01)
 

@@ -155,7 +155,8 @@ async def test_increments_of_one_writer_on_both_sides_are_each_counted_once(pair
     for seq in range(11, 71):
         assert (await pair.push(sides[seq % 2], **body(seq)))["applied"]
         if seq % 10 == 0:
-            assert (await pair.push(sides[1 - seq % 2], **body(seq)))["reason"] in {"applied", "out_of_order"}
+            reason = (await pair.push(sides[1 - seq % 2], **body(seq)))["reason"]
+            assert reason in {"applied", "out_of_order", "duplicate"}  # the last if the recorder was faster than we
     await pair.united(items={"rows": sum(range(71))}, current=70, status="running")
     for events in await pair.told():
         assert sorted(each["details"]["id"] for each in events if each["type"] == "note") == list(range(1, 71))

@@ -5,37 +5,27 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 SEED = 4711
 
-TESTS = {
-    "green": """
-        def test_it(account):
-            account.parts.append("kill sidecar: 3 requests in flight")
-        """,
-    "red": """
-        def test_it(account):
-            account.parts.append("kill sidecar: 3 requests in flight")
-            assert False
-        """,
-    "set-up": """
-        import pytest
-        @pytest.fixture
-        def broken(account):
-            account.parts.append("kill sidecar: 3 requests in flight")
-            raise RuntimeError
-        def test_it(broken):
-            pass
-        """,
-    "timeout": """
-        import asyncio
-        async def test_it(account):
-            account.parts.append("kill sidecar: 3 requests in flight")
-            await asyncio.Event().wait()
-        """,
-}
+COURSES = """
+    import asyncio
+    import pytest
+    @pytest.fixture
+    def broken(account):
+        account.parts.append("kill set-up: 3 requests in flight")
+        raise RuntimeError
+    def test_green(account):
+        account.parts.append("kill green: 3 requests in flight")
+    def test_red(account):
+        account.parts.append("kill red: 3 requests in flight")
+        assert False
+    def test_set_up(broken):
+        pass
+    async def test_timeout(account):
+        account.parts.append("kill timeout: 3 requests in flight")
+        await asyncio.Event().wait()
+    """
 
 
 def run(home: Path, source: str, *options: str, seed: int | None = SEED) -> str:
@@ -60,16 +50,18 @@ def run(home: Path, source: str, *options: str, seed: int | None = SEED) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("course", TESTS)
-def test_run_tells_its_seed_and_its_faults_however_it_ends(tmp_path: Path, course: str) -> None:
-    said = run(tmp_path, TESTS[course], "-n", "1")
+def test_run_tells_its_seed_and_its_faults_however_a_test_ends(tmp_path: Path) -> None:
+    said = run(tmp_path, COURSES, "-n", "1")
     assert said.count(f"FAULTS_SEED={SEED}") == 2, said
-    assert "  kill sidecar: 3 requests in flight" in said.splitlines(), said
-    assert ("1 passed" in said) is (course == "green"), said
+    for course in ("green", "red", "set-up", "timeout"):
+        assert f"  kill {course}: 3 requests in flight" in said.splitlines(), said
+    assert "2 failed, 1 passed, 1 error" in said, said
 
 
-def test_quiet_run_tells_its_seed_too(tmp_path: Path) -> None:
-    assert f"FAULTS_SEED={SEED}" in run(tmp_path, TESTS["green"], "-q")
+def test_quiet_run_tells_its_seed_and_its_faults_too(tmp_path: Path) -> None:
+    said = run(tmp_path, COURSES, "-q", "-k", "green")
+    assert f"FAULTS_SEED={SEED}" in said
+    assert "  kill green: 3 requests in flight" in said.splitlines(), said
 
 
 def test_without_a_seed_given_the_one_that_is_drawn_is_that_of_every_worker(tmp_path: Path) -> None:
