@@ -32,7 +32,8 @@ class Told:
 
     Within one epoch the order of changes decides. Between epochs, and so between Redis and SQL, a change is older if
     its version is not higher, or if it would take a job back: to a lower percent or out of its end. SQL may lack for a
-    moment what Redis has not been asked for yet; such a change is held back until the job has come as far again.
+    moment what Redis has not been asked for yet; such a change is held back until the job has come as far again. The end
+    of an attempt is news until it was told, whatever its version: a store that lost something counts from less.
     """
 
     def __init__(self) -> None:
@@ -73,15 +74,27 @@ def _mark(change: Broadcast) -> Mark:
 
 def _is_behind(change: Broadcast, known: Mark) -> bool:
     """Whether a change is older than what is known of another epoch."""
-    if known.cursor.epoch == change.cursor.epoch or change.is_gone:
+    if known.cursor.epoch == change.cursor.epoch or change.is_gone or _ends(change, known):
         return False
     return change.version <= known.version or _goes_back(known, change)
+
+
+def _ends(change: Broadcast, known: Mark) -> bool:
+    """Whether a change is the end of the attempt that was last told of, or of a later one."""
+    if not change.is_end or known.is_end:
+        return False
+    attempt = _reached(change.row).attempt if change.view is None else change.view.job.attempt.number
+    return attempt >= _reached_by(known).attempt
+
+
+def _reached_by(mark: Mark) -> Reached:
+    return mark.reached or _reached(mark.row)
 
 
 def _goes_back(last: Mark, change: Broadcast) -> bool:
     if change.view is None or change.view.job.attempt.rewound is not None:
         return False
-    reached = last.reached or _reached(last.row)
+    reached = _reached_by(last)
     if reached.attempt != change.view.job.attempt.number:
         return False
     return change.view.percent < reached.percent or (last.is_end and not change.is_end)
