@@ -5,7 +5,8 @@ whoever asks now; so all of those wait for the next one, and share it and its by
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from sidecar.broadcast import Broadcast, Form
 from sidecar.core.errors import SidecarError, StoreUnavailable
@@ -15,6 +16,10 @@ from sidecar.selection import Selection
 JOBS_A_READ = 200
 WHOLE_JOBS_A_READ = 4
 """Of whole jobs, which may be 100 KB each: what is read for a client is held until it has taken it."""
+
+LOOK_AGAIN_SECONDS = 0.25
+LOOKS = 20
+"""How often a store is asked that lacks what watchers were told before it served; then what it has is all there is."""
 
 PIECE_BYTES = 64 * 1024
 """What is written to a client before it is waited for: one that reads nothing must not make us keep all of it."""
@@ -80,13 +85,26 @@ Asked = tuple[str, int, int]
 """A project, the rev after which changes are asked for, and how many at a time."""
 
 
+class Audience(Protocol):
+    """Those who watch projects."""
+
+    def show(self, project: str, changes: Sequence[Broadcast]) -> None:
+        """Note what some of them are about to be shown."""
+        ...
+
+    def is_ahead(self, project: str, changes: Sequence[Broadcast]) -> bool:
+        """Whether they were told more of some job than the store that serves now has."""
+        ...
+
+
 class Backlogs:
     """Reads backlogs, never two of the same at a time."""
 
-    def __init__(self, feed: Feed, show: Callable[[str, Sequence[Broadcast]], None]) -> None:
-        """Keep the port; `show` hears of what is read of each project."""
+    def __init__(self, feed: Feed, audience: Audience, again_seconds: float = LOOK_AGAIN_SECONDS) -> None:
+        """Keep the port, and who hears of what is read of each project."""
+        self._again_seconds = again_seconds
         self._feed = feed
-        self._show = show
+        self._audience = audience
         self._waiting: dict[Asked, list[asyncio.Future[Backlog]]] = {}
         self._reads: set[asyncio.Task[None]] = set()
 
@@ -118,9 +136,16 @@ class Backlogs:
             _fail([*answers, *self._waiting.pop(asked)], StoreUnavailable("the read broke off"))
 
     async def _read(self, project: str, rev: int, limit: int) -> Backlog:
-        missed = await self._feed.since(project, rev, limit)
-        changes = [Broadcast.of(each) for each in missed.changes]
-        self._show(project, changes)
+        """Read; a store that has just begun to serve is waited for until it lacks nothing that was told."""
+        looks = 0
+        while True:
+            missed = await self._feed.since(project, rev, limit)
+            changes = [Broadcast.of(each) for each in missed.changes]
+            looks += 1
+            if looks == LOOKS or not self._audience.is_ahead(project, changes):
+                break
+            await asyncio.sleep(self._again_seconds)
+        self._audience.show(project, changes)
         return Backlog(changes, missed.cursor, is_more=missed.is_more, cut=missed.cut)
 
 

@@ -50,7 +50,7 @@ class Hub:
         nothing elsewhere.
         """
         self._redis = redis
-        self.backlogs = Backlogs(feed, self.show)
+        self.backlogs = Backlogs(feed, self)
         self._broker = broker
         self._live = live
         self._feed = feed
@@ -97,6 +97,11 @@ class Hub:
         if channel is not None:
             for change in changes:
                 channel.told.show(change)
+
+    def is_ahead(self, project: str, changes: Sequence[Broadcast]) -> bool:
+        """Whether watchers of a project were told more of some job than is read now, of another store or epoch."""
+        channel = self._channels.get(project)
+        return channel is not None and any(map(channel.told.lacks, changes))
 
     async def leave(self, project: str, selection: Selection, watcher: Watcher) -> None:
         """Let a watcher hear no more, if it ever entered; forget a project that nobody watches any more."""

@@ -32,8 +32,8 @@ class Told:
 
     Within one epoch the order of changes decides. Between epochs, and so between Redis and SQL, a change is older if
     its version is not higher, or if it would take a job back: to a lower percent or out of its end. SQL may lack for a
-    moment what Redis has not been asked for yet; such a change is held back until the job has come as far again. The end
-    of an attempt is news until it was told, whatever its version: a store that lost something counts from less.
+    moment what Redis has not been asked for yet; such a change is held back until the job has come as far again. The
+    end of an attempt is news until it was told, whatever its version: a store that lost something counts from less.
     """
 
     def __init__(self) -> None:
@@ -50,6 +50,13 @@ class Told:
         shown = self._shown.get(change.job_id)
         if shown is None or shown.cursor.epoch != change.cursor.epoch or shown.cursor.rev < change.cursor.rev:
             _put(self._shown, change)
+
+    def lacks(self, change: Broadcast) -> bool:
+        """Whether a job, as the store that serves now has it, has yet to come as far again as everybody was told."""
+        told = self._told.get(change.job_id)
+        if told is None or told.cursor.epoch == change.cursor.epoch or change.is_gone or _ends(change, told):
+            return False
+        return change.version < told.version or _goes_back(told, change)
 
     def is_older(self, change: Broadcast) -> bool:
         """Whether a change is no news to those who heard everything so far."""

@@ -1,10 +1,12 @@
 """What was missed, read once for all who ask at the same time."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
+from typing_extensions import override
 
-from sidecar.backlog import JOBS_A_READ, Backlogs
+from sidecar.backlog import JOBS_A_READ, LOOKS, Backlogs
 from sidecar.broadcast import Broadcast, Form
 from sidecar.core.errors import StoreUnavailable
 from sidecar.core.job import Event
@@ -38,6 +40,32 @@ class Slow:
         raise NotImplementedError
 
 
+class Nobody:
+    """An audience that was told nothing."""
+
+    def show(self, project: str, changes: Sequence[Broadcast]) -> None:
+        """Be shown something."""
+
+    def is_ahead(self, project: str, changes: Sequence[Broadcast]) -> bool:
+        """Know nothing."""
+        del project, changes
+        return False
+
+
+class Ahead(Nobody):
+    """An audience that was told more than the first reads say."""
+
+    def __init__(self, reads: int) -> None:
+        """Be ahead of so many reads."""
+        self.reads = reads
+
+    @override
+    def is_ahead(self, project: str, changes: Sequence[Broadcast]) -> bool:
+        """Know more, for a while."""
+        self.reads -= 1
+        return self.reads >= 0
+
+
 def missed(rev: int) -> Missed:
     """Return a deletion at a rev."""
     cursor = Cursor("e", rev)
@@ -58,7 +86,7 @@ async def _rev(backlogs: Backlogs, rev: int) -> object:
 
 async def test_who_asks_during_a_read_shares_the_next_one() -> None:
     feed = Slow()
-    backlogs = Backlogs(feed, lambda *_: None)
+    backlogs = Backlogs(feed, Nobody())
     first = await asking(backlogs, 3)
     later = await asking(backlogs, 50)
     feed.answers.put_nowait(missed(1))
@@ -70,7 +98,7 @@ async def test_who_asks_during_a_read_shares_the_next_one() -> None:
 
 async def test_who_asks_for_something_else_waits_for_nobody() -> None:
     feed = Slow()
-    backlogs = Backlogs(feed, lambda *_: None)
+    backlogs = Backlogs(feed, Nobody())
     await asking(backlogs, 1)
     other = await asking(backlogs, 1, rev=5)
     assert feed.reads == [("p", 0), ("p", 5)]
@@ -81,7 +109,7 @@ async def test_who_asks_for_something_else_waits_for_nobody() -> None:
 
 async def test_failure_is_told_to_all_who_shared_it_and_to_no_other() -> None:
     feed = Slow()
-    backlogs = Backlogs(feed, lambda *_: None)
+    backlogs = Backlogs(feed, Nobody())
     first = await asking(backlogs, 2)
     later = await asking(backlogs, 2)
     feed.answers.put_nowait(StoreUnavailable("away"))
@@ -94,7 +122,7 @@ async def test_failure_is_told_to_all_who_shared_it_and_to_no_other() -> None:
 
 async def test_who_goes_away_harms_nobody() -> None:
     feed = Slow()
-    backlogs = Backlogs(feed, lambda *_: None)
+    backlogs = Backlogs(feed, Nobody())
     tasks = await asking(backlogs, 3)
     tasks[0].cancel()
     feed.answers.put_nowait(missed(4))
@@ -113,8 +141,23 @@ async def test_bytes_are_made_once_for_each_form() -> None:
 
     feed = Slow()
     feed.answers.put_nowait(missed(1))
-    backlog = await Backlogs(feed, lambda *_: None).after("p", 0)
+    backlog = await Backlogs(feed, Nobody()).after("p", 0)
     form = Form(encode, lambda data: b"<%s>" % data, b"", is_whole=False)
     assert [backlog.framed(form, EVERYTHING, None) for _ in range(3)] == [[b"<x>"]] * 3
     assert backlog.framed(form, EVERYTHING, 9) == []
     assert len(encoded) == 1
+
+
+async def test_store_that_lacks_what_was_told_is_read_again_until_it_has_that() -> None:
+    feed = Slow()
+    for rev in (1, 2):
+        feed.answers.put_nowait(missed(rev))
+    assert (await Backlogs(feed, Ahead(1)).after("p", 0)).cursor.rev == 2
+
+
+async def test_what_was_told_is_not_waited_for_for_ever() -> None:
+    feed = Slow()
+    feed.answers = asyncio.Queue()
+    for rev in range(1, LOOKS + 2):
+        feed.answers.put_nowait(missed(rev))
+    assert (await Backlogs(feed, Ahead(1_000), 0.0).after("p", 0)).cursor.rev == LOOKS

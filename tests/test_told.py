@@ -84,6 +84,17 @@ def test_end_is_news_until_it_was_told_also_if_its_version_is_lower() -> None:
     assert after(change(further._replace(attempt=AGAIN.attempt), REDIS, 5)).is_older(change(END, SQL, 1))
 
 
+def test_store_lacks_what_was_told_until_it_has_come_as_far_again() -> None:
+    known = after(change(MORE, REDIS, 5))
+    assert known.lacks(change(HALF, SQL, 9))
+    assert known.lacks(change(HALF._replace(version=MORE.version + 1), SQL, 9))
+    assert not known.lacks(change(MORE, SQL, 9))
+    assert not known.lacks(change(END, SQL, 9))
+    assert not known.lacks(change(HALF, REDIS, 6)), "within an epoch the order of changes is all that counts"
+    assert not known.lacks(gone(SQL, 9))
+    assert not known.lacks(change(HALF._replace(job_id="job-2"), SQL, 9))
+
+
 def test_higher_version_that_would_lower_the_percent_is_held_back() -> None:
     behind = HALF._replace(version=MORE.version + 1)
     for known in (after(change(MORE, REDIS, 5)), after(brief(MORE, REDIS, 5))):

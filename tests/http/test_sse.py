@@ -6,12 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from sidecar.broadcast import Broadcast
 from sidecar.http import wire
 from sidecar.http.services import StreamTimes
 from sidecar.http.watch import events
+from sidecar.ports import Cursor, Stored
 from sidecar.tokens import Role, Token, digest
 from sidecar.traffic import Traffic
+from tests.adapters.updates import push, update
 from tests.http.conftest import PATIENT, TIMES, EventStream, Sidecar, Starter
+from tests.http.test_watch_project import until_synced, watching
 
 Hanging = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -347,3 +351,24 @@ async def test_a_reader_that_never_reads_does_not_hold_up_the_others(start: Star
         await sidecar.push("j", status="completed")
         await stream.next("done")
     stuck.close()
+
+
+async def test_whoever_comes_while_a_store_lacks_what_others_were_told_waits_until_it_has_come_as_far(
+    sidecar: Sidecar,
+) -> None:
+    await sidecar.push("j", project="p", current=1, total=10)
+    hub, told = sidecar.services.hub, update("j", project="p", current=3)
+    async with watching(sidecar, "project=p") as others:
+        await until_synced(others)
+        stored = await sidecar.services.watched.get("j", lambda _: True)
+        further = push(told)(stored.view).view
+        further = further._replace(job=further.job._replace(version=4))
+        assert not hub.is_ahead("p", [Broadcast.of(stored)])
+        hub._channels["p"].told.note(Broadcast.of(Stored(further, Cursor("another-store", 9))))
+        assert hub.is_ahead("p", [Broadcast.of(stored)])
+        async with sidecar.watch("j") as stream:
+            assert (await stream.next("connected")).data["recovered"] is False
+            for number in (4, 5, 6):
+                await sidecar.push("j", current=number)
+            event = await stream.next("progress")
+    assert event.data["version"] == 4

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from sidecar.broadcast import Broadcast
 from sidecar.core.document import rfc3339
-from sidecar.core.errors import Unavailable, UnknownJob
+from sidecar.core.errors import StoreUnavailable, Unavailable, UnknownJob
 from sidecar.core.job import Json
 from sidecar.http import queries
 from sidecar.http.services import Services
@@ -20,6 +20,9 @@ from sidecar.selection import only
 from sidecar.tasks import ended
 from sidecar.tracker import MayUse
 from sidecar.watcher import Watcher
+
+AGAIN_SECONDS = 5.0
+"""How long a store is looked at again that lacks what was told before it served; then what it has is all there is."""
 
 _NOTHING: Mapping[str, Json] = MappingProxyType({})
 
@@ -84,7 +87,17 @@ def result_of(heard: object, *, is_recovered: bool) -> str:
 class JobWatch:
     """A client that watches one job."""
 
-    __slots__ = ("_client", "_has_asked", "_project", "_selection", "_services", "_stream", "_times", "_wanted")
+    __slots__ = (
+        "_client",
+        "_has_asked",
+        "_looks",
+        "_project",
+        "_selection",
+        "_services",
+        "_stream",
+        "_times",
+        "_wanted",
+    )
 
     def __init__(self, services: Services, wanted: WantedJob, client: Client, stream: Stream) -> None:
         """Keep the parts; `run` does the work."""
@@ -96,6 +109,7 @@ class JobWatch:
         self._selection = only(wanted.job_id)
         self._has_asked = asyncio.Event()
         self._project: str | None = None
+        self._looks = 0
 
     async def run(self) -> None:
         """Say what is, then what changes, until the job ends; `EndedError` or `ConnectionError` end it before."""
@@ -169,11 +183,19 @@ class JobWatch:
         known = await services.watched.get(wanted.job_id, wanted.may)
         await self._enter(known.view.job.project, watcher)
         stored = await services.watched.get(wanted.job_id, wanted.may)
+        self._check_age(stored)
         watcher.saw(stored.cursor, stored.view.job.version)
         services.hub.show(stored.view.job.project, [Broadcast.of(stored)])
         heard = await wanted.heard_rev(services, stored)
         is_news = heard is None or heard < stored.cursor.rev
         return Found(stored, is_recovered=heard is not None, is_news=is_news)
+
+    def _check_age(self, stored: Stored) -> None:
+        """Raise `StoreUnavailable`, for a while, if watchers were told more of the job than the store has now."""
+        self._looks += 1
+        is_patient = self._looks * self._times.poll < AGAIN_SECONDS
+        if is_patient and self._services.hub.is_ahead(stored.view.job.project, [Broadcast.of(stored)]):
+            raise StoreUnavailable("the store that serves now has yet to come as far as was told")
 
     async def _enter(self, project: str, watcher: Watcher) -> None:
         """Listen to the job; one that was deleted may have come back in another project."""
