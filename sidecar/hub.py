@@ -6,6 +6,7 @@ to each watcher. The more there is to tell, the more is joined.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 
@@ -35,6 +36,10 @@ END_OF_TIME = 2**62
 """A rev after which there is nothing: who asks for it learns where a project stands."""
 
 CANCEL_AGAIN_SECONDS = 0.2
+
+LATELY_JOBS = 400
+LATELY_SECONDS = 15.0
+"""How far is looked back when SQL begins to serve: longer than Redis may hang before it counts as away."""
 
 WATCHERS_A_TURN = 250
 """Pinged, or told which store serves, before others get a turn of the event loop."""
@@ -233,7 +238,15 @@ class Hub:
         if place is None:
             now = await self._feed.since(project, END_OF_TIME, 1)
             place = Cursor(now.cursor.epoch, now.base)
+            await self._tell_lately(project, channel, place)
         return await _tell_since(self._feed, project, channel, place.rev)
+
+    async def _tell_lately(self, project: str, channel: Channel, place: Cursor) -> None:
+        """Tell what Redis took in its last moments and SQL had recorded by then, but the line did not come to tell."""
+        missed = await self._feed.since(project, max(0, place.rev - LATELY_JOBS), LATELY_JOBS)
+        since = time.time() - LATELY_SECONDS
+        changes = [Broadcast.of(each) for each in missed.changes if each.cursor.rev <= place.rev]
+        await channel.tell_whole([change for change in changes if (change.changed_at or 0.0) >= since])
 
 
 async def _in_turns(watchers: Sequence[Watcher]) -> AsyncIterator[Watcher]:

@@ -54,16 +54,16 @@ class Told:
     def lacks(self, change: Broadcast) -> bool:
         """Whether a job, as the store that serves now has it, has yet to come as far again as everybody was told."""
         told = self._told.get(change.job_id)
-        if told is None or told.cursor.epoch == change.cursor.epoch or change.is_gone or _ends(change, told):
-            return False
-        return change.version < told.version or _goes_back(told, change)
+        return told is not None and _is_behind(change, told)
 
     def is_older(self, change: Broadcast) -> bool:
         """Whether a change is no news to those who heard everything so far."""
         told, shown = self._told.get(change.job_id), self._shown.get(change.job_id)
         if told is not None and told.cursor.epoch == change.cursor.epoch:
             return change.cursor.rev <= told.cursor.rev
-        return any(_is_behind(change, each) for each in (told, shown) if each is not None)
+        if told is not None and _is_behind(change, told, or_equal=True):
+            return True
+        return shown is not None and _is_behind(change, shown)  # the same as was shown is news to all others
 
 
 def _put(known: OrderedDict[str, Mark], change: Broadcast) -> None:
@@ -79,11 +79,11 @@ def _mark(change: Broadcast) -> Mark:
     return Mark(change.cursor, change.version, change.is_end, reached, change.row)
 
 
-def _is_behind(change: Broadcast, known: Mark) -> bool:
-    """Whether a change is older than what is known of another epoch."""
+def _is_behind(change: Broadcast, known: Mark, *, or_equal: bool = False) -> bool:
+    """Whether a change is older than what is known of another epoch, or just that."""
     if known.cursor.epoch == change.cursor.epoch or change.is_gone or _ends(change, known):
         return False
-    return change.version <= known.version or _goes_back(known, change)
+    return change.version < known.version + or_equal or _goes_back(known, change)
 
 
 def _ends(change: Broadcast, known: Mark) -> bool:

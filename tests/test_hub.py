@@ -1,10 +1,13 @@
 """The hub against ports that the test holds in its hand."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import pytest
+from typing_extensions import override
 
 from sidecar.broadcast import Broadcast, Form
 from sidecar.core.errors import StoreUnavailable
@@ -585,6 +588,33 @@ async def test_watchers_of_two_epochs_are_both_brought_up_to_date(hand: Hand) ->
         running = asyncio.create_task(hub.run())
         assert await old.until(1) == [b"<1/1 >"]
         assert await new.until(1) == [b"<1/1 >"]
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+class Away(Hand):
+    """The same while SQL serves, which takes all that is there to have been told already."""
+
+    is_away = True
+
+    @override
+    async def until_back(self) -> None:
+        await asyncio.Event().wait()
+
+    @override
+    async def since(self, project: str, rev: int, limit: int) -> Missed:
+        found = await super().since(project, rev, limit)
+        return replace(found, base=found.cursor.rev)
+
+
+async def test_what_redis_took_last_is_told_when_sql_begins_to_serve() -> None:
+    away, client = Away(), Client(ends_with_job=False)
+    hub = Hub(away, away, away, away, away)
+    for job_id, ago in (("long-ago", 60.0), ("lately", 0.5)):
+        away.change(push(update(job_id, current=1), time.time() - ago), job_id, is_heard=False)
+    async with watching(hub, client, None):
+        running = asyncio.create_task(hub.run())
+        assert await client.until(1) == [b"<1/2 >"]
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 

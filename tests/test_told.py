@@ -151,6 +151,15 @@ def test_what_a_snapshot_showed_is_not_gone_back_behind_in_another_epoch() -> No
     assert not known.is_older(change(AGAIN, "r2", 7))
 
 
+def test_end_that_a_snapshot_showed_to_one_is_told_to_the_others_by_another_store_too() -> None:
+    known = after(change(MORE, REDIS, 5))
+    known.show(change(END, REDIS, 7))  # it was read before its word had come, which then never came
+    for word in (change(END, SQL, 9), brief(END, SQL, 9), change(END, "r2", 1)):
+        assert not known.is_older(word)
+    known.note(change(END, SQL, 9))
+    assert known.is_older(change(END, "r2", 1))
+
+
 def test_what_a_snapshot_showed_to_one_is_still_told_to_the_others() -> None:
     known = after(change(HALF, REDIS, 5))
     known.show(change(MORE, REDIS, 6))
