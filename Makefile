@@ -54,7 +54,7 @@ bench: .venv/dev.stamp  ## Measure
 soak: .venv/dev.stamp  ## Let faults befall a whole deployment; make soak MINUTES=60 SEED=7
 	.venv/bin/python -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-rehearse: .venv/dev.stamp  ## See alerts come and go as people will: what compose runs, without containers, 25 minutes
+rehearse: .venv/dev.stamp  ## See alerts come and go as people will: what compose runs, without containers, 21 minutes
 	.venv/bin/python -u -m tests.rehearsal
 
 docs: .venv/dev.stamp  ## Write docs/settings.md and dashboards/ anew
