@@ -16,6 +16,7 @@ from typing_extensions import override
 from tests.faults.auditor import Auditor
 from tests.faults.embedded import LOST_SECONDS, EmbeddedWorld, embedded_world
 from tests.faults.ledger import Ledger, Span
+from tests.faults.patience import until_found
 from tests.faults.plan import Fault, Kind, Target, seeded
 from tests.faults.program import Sidecar
 from tests.faults.readers import Readers
@@ -29,6 +30,9 @@ BETWEEN = 80
 """Pushes to be acknowledged before the live store is emptied, and between two faults."""
 
 SETTLE_SECONDS = 20.0
+LEVEL_SECONDS = 10.0
+"""Within this Redis has been told what SQL took, once all is in order."""
+
 PROJECT_WATCHERS = 2
 JOB_WATCHERS = 4
 
@@ -48,6 +52,10 @@ class Place(Protocol):
     @property
     def urls(self) -> list[str]:
         """Where clients go."""
+        ...
+
+    async def is_level(self) -> bool:
+        """Whether SQL has nothing that Redis has yet to be told."""
         ...
 
     def harmed(self, fault: Fault) -> list[str]:
@@ -162,8 +170,10 @@ class Campaign:
         began = time.monotonic()
         for sidecar in self._world.sidecars:
             await sidecar.whole(self._session)
-        _end(disagreement)
         self.report.strikes.append(Strike(fault, in_flight, time.monotonic() - began))
+        if disagreement is not None:
+            await until_found(self._world.is_level, LEVEL_SECONDS, lambda: "Redis has been told what SQL took")
+            disagreement.end()
         await self._writers.until_acknowledged(BETWEEN)
         known = self._ledger.job_ids
         await self._audit(self._random.sample(known, min(SAMPLE, len(known))), f"after {fault}")

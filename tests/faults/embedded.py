@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from tests.faults.patience import until
 from tests.faults.plan import Fault, Kind, Target
 from tests.faults.process import command_line
 from tests.faults.program import Sidecar
+from tests.faults.world import IS_AHEAD, LEVEL_SECONDS
 
 CHILD_SECONDS = 10.0
 LOST_SECONDS = 2.0
@@ -43,6 +45,15 @@ class EmbeddedWorld:
     def urls(self) -> list[str]:
         """Where clients go."""
         return [self.sidecar.url]
+
+    async def is_level(self) -> bool:
+        """Whether SQL has nothing that Redis has yet to be told."""
+
+        def ask() -> bool:
+            with closing(sqlite3.connect(self.sidecar.history, timeout=LEVEL_SECONDS)) as connection:
+                return not connection.execute(f"SELECT {IS_AHEAD}").fetchone()[0]
+
+        return await asyncio.to_thread(ask)
 
     def harmed(self, _: Fault) -> list[str]:
         """Return where those requests go that a fault strikes."""

@@ -11,8 +11,8 @@ Rank = tuple[int, str]
 """The seq and the writer of a push, by which the newest message is found."""
 
 
-BEHIND_SECONDS = 1.0
-"""How long after a disagreement the stores may still have to tell each other what one of them took."""
+BEHIND_SECONDS = 2.0
+"""How long after a disagreement a sidecar may still meet a call that failed, and give SQL what Redis is told next."""
 
 
 @dataclass(slots=True)

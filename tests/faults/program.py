@@ -38,6 +38,11 @@ class Sidecar(Process):
         environment = {f"SIDECAR_{name.upper()}": str(value) for name, value in given.items()}
         super().__init__([sys.executable, "-m", "sidecar", "serve"], self.log, checkout, environment)
 
+    @property
+    def history(self) -> Path:
+        """The embedded SQLite."""
+        return self._data / "history.db"
+
     def empty(self) -> None:
         """Throw away what it keeps beside the stores; it must not run."""
         shutil.rmtree(self._data, ignore_errors=True)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, assert_never
 
+import asyncpg
+
 from tests.faults.plan import OF_A_LINE, Fault, Kind, Target
 from tests.faults.program import Sidecar
 from tests.faults.proxy import HOST, Proxy
@@ -17,6 +19,8 @@ DATABASE = "postgres"
 """The one that an emptied server has too."""
 
 FLAP_SECONDS = 0.1
+LEVEL_SECONDS = 10.0
+IS_AHEAD = "EXISTS (SELECT 1 FROM jobs WHERE is_ahead) OR EXISTS (SELECT 1 FROM tombstones WHERE is_ahead)"
 SETTINGS: Mapping[str, object] = {"store_timeout_seconds": 1, "finished_ttl_seconds": 3600, "heartbeat_seconds": 2}
 
 
@@ -72,11 +76,20 @@ class World:
     sidecars: Sequence[Sidecar]
     servers: Mapping[Target, Server]
     lines: Mapping[Target, Proxy]
+    database_url: str
 
     @property
     def urls(self) -> list[str]:
         """Where clients go: to the first sidecar over a line that can be cut."""
         return [f"http://{HOST}:{self.lines[Target.SIDECAR].port}", *(each.url for each in self.sidecars[1:])]
+
+    async def is_level(self) -> bool:
+        """Whether SQL has nothing that Redis has yet to be told."""
+        connection = await asyncpg.connect(self.database_url, timeout=LEVEL_SECONDS)
+        try:
+            return not await connection.fetchval(f"SELECT {IS_AHEAD}", timeout=LEVEL_SECONDS)
+        finally:
+            await connection.close()
 
     def harmed(self, fault: Fault) -> list[str]:
         """Return where those requests go that a fault strikes.
@@ -142,7 +155,7 @@ async def world(home: Path, conditions: Conditions = ORDINARY) -> AsyncIterator[
             await server.ready()
         servers: dict[Target, Server] = {Target.SIDECAR: sidecars[0], Target.REDIS: valkey, Target.POSTGRES: postgres}
         lines = {Target.SIDECAR: front, Target.REDIS: redis_line, Target.POSTGRES: postgres_line}
-        yield World(sidecars, servers, lines)
+        yield World(sidecars, servers, lines, postgres.url(DATABASE))
 
 
 async def _opened(stack: AsyncExitStack, line: Proxy) -> Proxy:
