@@ -41,9 +41,12 @@ class DeclaredType(Declared):
     stages: Annotated[tuple[DeclaredStage, ...], Field(max_length=MOST_STAGES)] = ()
     strict_stages: bool = False
     silent_seconds: Seconds | None = None
+    silent_floor_seconds: Seconds | None = None
     no_progress_seconds: Seconds | None = None
     not_started_seconds: Seconds | None = None
     cancel_stuck_seconds: Seconds | None = None
+    overdue_factor: Annotated[float, Field(ge=1, le=1_000)] | None = None
+    max_runtime_seconds: Seconds | None = None
     expected_success_interval_seconds: Seconds | None = None
 
     @model_validator(mode="after")
@@ -150,12 +153,15 @@ def _told(details: Any) -> str:
     return f"{where}: {details['msg'].removeprefix('Value error, ').replace('Input should be', 'must be')}"
 
 
+LIMITS = (
+    *("silent_seconds", "silent_floor_seconds", "no_progress_seconds", "not_started_seconds", "cancel_stuck_seconds"),
+    *("overdue_factor", "max_runtime_seconds"),
+)
+"""What a type may have limits of its own for; stages may for lack of progress."""
+
+
 def _limits(declared: DeclaredType, default: Limits) -> Limits:
-    given = {
-        name: getattr(declared, name)
-        for name in ("silent_seconds", "no_progress_seconds", "not_started_seconds", "cancel_stuck_seconds")
-        if getattr(declared, name) is not None
-    }
+    given = {name: getattr(declared, name) for name in LIMITS if getattr(declared, name) is not None}
     stages = {each.name: each.no_progress_seconds for each in declared.stages if each.no_progress_seconds is not None}
     return default._replace(**given, stages=stages)
 

@@ -263,6 +263,7 @@ def job_types_in(settings: Settings) -> JobTypes:
         no_progress_seconds=settings.no_progress_seconds,
         not_started_seconds=settings.not_started_seconds,
         cancel_stuck_seconds=settings.cancel_stuck_seconds,
+        overdue_factor=settings.overdue_factor,
     )
     try:
         declared = shipped_job_types() if settings.job_types_file is None else read_job_types(settings.job_types_file)

@@ -79,7 +79,7 @@ class Storage:
         self.outbox_bound = OutboxBound(outbox, metrics, settings.outbox_bytes)
         self.history = SqlHistory(self.database)
         self.job_types = types = job_types_in(settings)
-        self.baselines = Baselines(self.history, types.limits, settings.overdue_factor, types.expected_intervals)
+        self.baselines = Baselines(self.history, types.limits, types.expected_intervals)
         live = RedisLive(
             self.link,
             clock,

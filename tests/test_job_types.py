@@ -21,6 +21,9 @@ stages = [
 
 [job_types.crawl]
 silent_seconds = 30.5
+silent_floor_seconds = 5
+overdue_factor = 4
+max_runtime_seconds = 7200
 expected_success_interval_seconds = 3600
 """
 
@@ -36,7 +39,8 @@ def test_declared_stages_and_limits_hold_for_their_type_alone(file: Path) -> Non
     types = JobTypes(read(file), Limits(silent_seconds=100.0))
     assert types.plan("timetable") == (PlannedStage("prepare", 15, "Preparing"), PlannedStage("solving", 60))
     assert types.limits("timetable") == Limits(100.0, no_progress_seconds=900.0, stages={"solving": 1800.0})
-    assert types.limits("crawl").silent_seconds == 30.5
+    crawl = Limits(30.5, silent_floor_seconds=5.0, overdue_factor=4.0, max_runtime_seconds=7200.0)
+    assert types.limits("crawl") == crawl
     assert types.expected_intervals == {"crawl": 3600.0}
     assert (types.plan("other"), types.limits("other")) == (None, Limits(silent_seconds=100.0))
 
@@ -71,8 +75,12 @@ def test_file_goes_before_what_is_known_field_by_field(file: Path) -> None:
 
 
 def test_settings_are_the_limits_of_what_declares_none(file: Path) -> None:
-    settings = Settings(job_types_file=file, silent_seconds=7, not_started_seconds=8, cancel_stuck_seconds=9)
-    limits = job_types_in(settings).limits("timetable")
+    settings = Settings(
+        job_types_file=file, silent_seconds=7, not_started_seconds=8, cancel_stuck_seconds=9, overdue_factor=2
+    )
+    types = job_types_in(settings)
+    limits = types.limits("timetable")
+    assert (limits.overdue_factor, types.limits("crawl").overdue_factor) == (2, 4)
     assert (limits.silent_seconds, limits.no_progress_seconds, limits.not_started_seconds) == (7, 900, 8)
 
 
@@ -81,6 +89,8 @@ def test_settings_are_the_limits_of_what_declares_none(file: Path) -> None:
     [
         ("[job_types.a]\nsilent = 3", "job_types.a.silent"),
         ("[job_types.a]\nsilent_seconds = 0", "job_types.a.silent_seconds"),
+        ("[job_types.a]\noverdue_factor = 0.5", "job_types.a.overdue_factor"),
+        ("[job_types.a]\nmax_runtime_seconds = 0", "job_types.a.max_runtime_seconds"),
         ("[job_types.'a b']", "job_types.a b"),
         ("[other]", "other"),
         ("[job_types.a]\nstages = [{ name = 'x' }, { name = 'x' }]", "different names"),
