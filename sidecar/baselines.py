@@ -41,10 +41,9 @@ class Baselines:
         self,
         past: Past,
         declared: Callable[[str], Limits],
-        factor: float,
         expected: Mapping[str, float] = NOTHING,
     ) -> None:
-        """Keep the parts; a job is overdue after `factor` times the 95th percentile.
+        """Keep the parts; a job is overdue after a multiple of the 95th percentile, which its type's limits tell.
 
         `expected` is how many seconds it may be between two successes of a type.
         """
@@ -53,7 +52,6 @@ class Baselines:
         self.queued: Mapping[str, float] = NOTHING
         self._past = past
         self._declared = declared
-        self._factor = factor
         self._overdue: Mapping[str, float] = NOTHING
         self._usual: Mapping[str, tuple[Usual, ...]] = NOTHING
 
@@ -80,7 +78,7 @@ class Baselines:
         for job_type in _latest(succeeded):
             runs = await self._past.recent(job_type, SUCCESSES)
             if len(runs) >= LEAST_RUNS:
-                overdue[job_type] = self._factor * _p95(run.seconds for run in runs)
+                overdue[job_type] = self._declared(job_type).overdue_factor * _p95(run.seconds for run in runs)
                 usual[job_type] = learnt(runs)
         self.succeeded, self.queued, self._overdue, self._usual = succeeded, queued, overdue, usual
 

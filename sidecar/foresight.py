@@ -35,12 +35,13 @@ class Foresight:
         """Return the update with the plan and the past that hold for it.
 
         Stages that nobody gives weights are weighed by how long they usually take, and keep these weights: they are
-        as they were when the job was first told of them.
+        as they were when the job was first told of them. Raises `InvalidUpdate` for stages that its type does not take.
         """
+        job_type = before.job.job_type if before is not None else update.job_type or "default"
+        self._types.check(job_type, update)
         is_begin = before is None or (update.attempt or 0) > before.job.attempt.number
         if not is_begin and not _may_plan(before) and (update.plan is None or update.is_weighed):
             return update
-        job_type = before.job.job_type if before is not None else update.job_type or "default"
         known = self._baselines.usual(job_type)
         told = update._replace(usual=known) if is_begin and known else update
         if update.plan is not None:

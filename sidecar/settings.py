@@ -13,6 +13,7 @@ from sidecar.core.errors import SidecarError
 from sidecar.core.stalls import Limits
 from sidecar.job_types import JobTypes
 from sidecar.job_types import read as read_job_types
+from sidecar.job_types import shipped as shipped_job_types
 from sidecar.tokens import Token, check_secret, parse_list, read_file, united
 
 
@@ -177,7 +178,7 @@ class Settings(BaseModel):
     )
     history_days: float = Field(default=90, gt=0, le=36_500, description="How long the history keeps a finished job.")
     job_types_file: Annotated[Path | None, Said("none", "path of a TOML file")] = Field(
-        default=None, description="File that declares the stages of job types, and their limits."
+        default=None, description="File that declares the stages and limits of job types; seven are known without."
     )
     silent_seconds: float = Field(
         default=300,
@@ -271,9 +272,10 @@ def job_types_in(settings: Settings) -> JobTypes:
         no_progress_seconds=settings.no_progress_seconds,
         not_started_seconds=settings.not_started_seconds,
         cancel_stuck_seconds=settings.cancel_stuck_seconds,
+        overdue_factor=settings.overdue_factor,
     )
     try:
-        declared = {} if settings.job_types_file is None else read_job_types(settings.job_types_file)
+        declared = shipped_job_types() if settings.job_types_file is None else read_job_types(settings.job_types_file)
     except ValueError as error:
         raise BadSettings(f"SIDECAR_JOB_TYPES_FILE: {error}") from None
     return JobTypes(declared, default)

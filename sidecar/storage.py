@@ -102,7 +102,7 @@ class Storage:
         self.past = SqlHistory(self.database)
         self.history = _history(self.past, self.replica)
         self.job_types = types = job_types_in(settings)
-        self.baselines = Baselines(self.past, types.limits, settings.overdue_factor, types.expected_intervals)
+        self.baselines = Baselines(self.past, types.limits, types.expected_intervals)
         live = RedisLive(
             self.link,
             clock,

@@ -270,8 +270,8 @@ def test_prometheus_scrapes_the_listener_with_the_metrics(services: dict[str, Se
 
 def test_the_types_of_jobs_that_are_declared_are_those_that_are_played(services: dict[str, Service]) -> None:
     declared = job_types_in(settings_of(services["sidecar"])).declared
-    assert declared
-    assert declared.keys() <= {kind.job_type for kind in KINDS}
+    assert declared.keys() == {kind.job_type for kind in KINDS}
+    assert any(each.expected_success_interval_seconds for each in declared.values())
 
 
 def test_grafana_finds_its_data_and_its_dashboards(services: dict[str, Service]) -> None:

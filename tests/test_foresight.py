@@ -25,7 +25,7 @@ DECLARED = {
 async def foresight() -> Foresight:
     """Return one that knows all three types by their past, and two by what is declared."""
     types = JobTypes(DECLARED, DEFAULT)
-    baselines = Baselines(Past(dict.fromkeys(("learnt", "named", "weighed"), RUNS)), types.limits, 1.5)
+    baselines = Baselines(Past(dict.fromkeys(("learnt", "named", "weighed"), RUNS)), types.limits)
     await baselines.refresh()
     return Foresight(types, baselines)
 

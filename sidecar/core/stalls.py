@@ -27,8 +27,8 @@ class Limits(NamedTuple):
     """How long (seconds) each clock of a type of job may run.
 
     `silent_seconds` holds where no interval is declared, `silent_floor_seconds` is the least where one is;
-    `stages` has what else than `no_progress_seconds` holds in a stage; `overdue_seconds` is None while too little is
-    known of how long such jobs take.
+    `stages` has what else than `no_progress_seconds` holds in a stage; `overdue_seconds` is `overdue_factor` times what
+    most such jobs take, None while too little is known of that. `max_runtime_seconds` holds where a worker names none.
     """
 
     silent_seconds: float = 300.0
@@ -37,6 +37,8 @@ class Limits(NamedTuple):
     not_started_seconds: float = 180.0
     cancel_stuck_seconds: float = 300.0
     overdue_seconds: float | None = None
+    overdue_factor: float = 1.5
+    max_runtime_seconds: float | None = None
     stages: Mapping[str, float] = NOTHING
 
 
@@ -149,7 +151,7 @@ def _clocks(shown: View, limits: Limits) -> Iterator[Stall]:
     yield Stall(StallReason.SILENT, max(job.last_contact_at, attempt.resumed_at or 0.0), _silence(shown, limits))
     most = limits.stages.get(shown.stage or "", limits.no_progress_seconds)
     yield Stall(StallReason.NO_PROGRESS, advancing_since(shown), most)
-    deadline = _deadline(shown)
+    deadline = _deadline(shown, limits.max_runtime_seconds)
     if deadline is not None:
         yield deadline
     began = _began(attempt)
@@ -172,12 +174,12 @@ def _silence(shown: View, limits: Limits) -> float:
     return limits.silent_seconds if interval is None else max(INTERVALS * interval, limits.silent_floor_seconds)
 
 
-def _deadline(shown: View) -> Stall | None:
-    """Return the clock of the first of its deadlines, None if it has none."""
+def _deadline(shown: View, otherwise: float | None = None) -> Stall | None:
+    """Return the clock of the first of its deadlines, None if it has none; `otherwise` is the longest runtime."""
     facts, began = shown.job.facts, _began(shown.job.attempt)
     deadline = _number(word(facts, "deadline_at"))
     clocks = [] if deadline is None else [Stall(StallReason.DEADLINE, deadline, 0.0)]
-    longest = _number(word(facts, "max_runtime_seconds"))
+    longest = _number(word(facts, "max_runtime_seconds")) or otherwise
     if longest is not None and began is not None:
         clocks.append(Stall(StallReason.DEADLINE, began, longest))
     return min(clocks, key=_end, default=None)

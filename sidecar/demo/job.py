@@ -111,6 +111,6 @@ class Job:
     def _body(self, said: Report, seq: int) -> dict[str, Any]:
         scaled: dict[str, Any] = {name: said[name] / self._speed for name in SCALED if name in said}
         known = {"job_id": self.job_id, "project": PROJECT, "job_type": self.kind.job_type, "attempt": self.attempt}
-        if self.kind.is_batched and "stages" in said:  # a batch has no header for each
+        if self.kind.is_batched and "labels" in said:  # a batch has no header for each
             scaled["trace_id"] = self.traceparent.split("-")[1]
         return {**known, "writer": self._writer, "seq": seq, **said, **scaled}

@@ -64,22 +64,21 @@ class Part(NamedTuple):
 def story(part: Part) -> Iterator[Step]:
     """Yield what the worker of a job does, from the first word to the last."""
     if part.fate is Fate.QUEUED:
-        yield Step(0, _plan(part) | {"status": "queued", "message": "waiting for a worker"})
+        yield Step(0, _introduction(part) | {"status": "queued", "message": "waiting for a worker"})
         yield Step(_beyond(part.limits().not_started_seconds), {"status": "running", "message": "a worker came"})
     else:
-        yield Step(0, _plan(part) | {"status": "running", "message": part.kind.title})
+        yield Step(0, _introduction(part) | {"status": "running", "message": part.kind.title})
     if part.fate in {Fate.FAILED, Fate.RETRIED}:
         yield from _failure(part)
         if part.fate is Fate.FAILED:
             return
-        yield Step(5, {"attempt": 2, **_plan(part), "status": "running", "message": "second attempt"})
+        yield Step(5, {"attempt": 2, **_introduction(part), "status": "running", "message": "second attempt"})
     yield from _work(part, _troubled(part))
     yield Step(1, {"status": "completed", "message": "done", "result": {"seed": part.dice.randrange(1000)}})
 
 
-def _plan(part: Part) -> dict[str, Any]:
-    stages = [{"name": each.name, "weight": each.weight, "label": each.label} for each in part.kind.stages]
-    told: dict[str, Any] = {"stages": stages, "labels": {"fate": part.fate.value}, "detail": part.kind.title}
+def _introduction(part: Part) -> dict[str, Any]:
+    told: dict[str, Any] = {"labels": {"fate": part.fate.value}, "detail": part.kind.title}
     if part.fate is Fate.DEADLINE:
         told["max_runtime_seconds"] = part.kind.seconds / 2
     if part.fate not in {Fate.SILENT, Fate.LOST}:  # what they miss is not an interval
@@ -114,7 +113,7 @@ def _work(part: Part, trouble: Callable[[Part], Iterator[Step]] | None) -> Itera
 
 
 def _ticks(part: Part, stage: Stage, slowness: float) -> Iterator[Step]:
-    yield Step(0, {"stage": stage.name, "current": 0, "unit": stage.unit, **_total(stage, 0), "message": stage.label})
+    yield Step(0, {"stage": stage.name, "current": 0, "unit": stage.unit, **_total(stage, 0), "message": stage.message})
     for tick in range(1, stage.ticks + 1):
         seconds = slowness * stage.seconds / stage.ticks * part.dice.lognormvariate(0, 0.7)
         current = round(stage.total * tick / stage.ticks)

@@ -115,6 +115,7 @@ def job_type(known: KnownType) -> dict[str, Json]:
         "no_progress_seconds": limits.no_progress_seconds,
         "not_started_seconds": limits.not_started_seconds,
         "cancel_stuck_seconds": limits.cancel_stuck_seconds,
+        "max_runtime_seconds": limits.max_runtime_seconds,
         "overdue_seconds": None if limits.overdue_seconds is None else round(limits.overdue_seconds, 3),
         "usual_seconds": known.usual_seconds,
     }

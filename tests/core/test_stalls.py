@@ -77,6 +77,28 @@ def test_job_beyond_its_deadline_or_its_runtime_is_stuck(facts: dict[str, Any], 
     assert judged(shown, NOON + 50, LIMITS) == Stall(StallReason.DEADLINE, since, limit)
 
 
+@pytest.mark.parametrize(
+    ("facts", "longest"),
+    [({}, 40.0), ({"max_runtime_seconds": 60}, 60.0), ({"max_runtime_seconds": None}, 40.0)],
+)
+def test_type_may_say_how_long_its_jobs_may_run_if_their_workers_do_not(facts: dict[str, Any], longest: float) -> None:
+    shown, limits = view_of(update("w", 1, current=1, facts=facts)), LIMITS._replace(max_runtime_seconds=40.0)
+    assert reason(shown, longest - SECOND, limits) is None
+    assert judged(shown, NOON + longest, limits) == Stall(StallReason.DEADLINE, NOON, longest)
+
+
+def test_longer_runtime_than_that_of_its_type_settles_at_the_next_look() -> None:
+    limits = LIMITS._replace(max_runtime_seconds=40.0)
+    told = push(
+        stalled(job_of(update("w", 1, current=1)), 40, limits).job,
+        update("w", 2, facts={"max_runtime_seconds": 90}),
+        at=NOON + 50,
+    )
+    assert told.job.attempt.stall is not None
+    assert due_at(told.view, limits) == NOON + 50
+    assert reason(told.view, 51, limits) is None
+
+
 def test_job_that_takes_longer_than_such_jobs_do_is_overdue() -> None:
     shown = view_of(update("w", 1, current=1))
     assert reason(shown, 250, LIMITS._replace(overdue_seconds=200.0)) == "overdue"

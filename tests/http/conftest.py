@@ -296,7 +296,7 @@ class Starter:
         live, metrics = RedisLive(link, time.time), Counted()
         hub = Hub(RedisBroker(link), live, live, live, AlwaysThere())
         types = job_types or JobTypes({}, DEFAULT)
-        baselines = Baselines(past or Past(), types.limits, 1.5)
+        baselines = Baselines(past or Past(), types.limits)
         await baselines.refresh()
         foresight = Foresight(types, baselines)
         tracker = Tracker(live, live, Unrecorded(), metrics, time.time, foresight.informed)

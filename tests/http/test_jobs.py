@@ -447,6 +447,28 @@ async def test_declared_job_types_are_told_with_what_holds_for_the_others(start:
     assert own["stages"] == [{"name": "read", "weight": 1, "label": None, "no_progress_seconds": 9}]
 
 
+async def test_type_that_is_strict_takes_no_stage_but_its_own(start: Starter) -> None:
+    stages = (DeclaredStage(name="read"), DeclaredStage(name="write"))
+    strict = DeclaredType(stages=stages, strict_stages=True)
+    sidecar = await start(job_types=JobTypes({"import": strict, "lax": DeclaredType(stages=stages)}, DEFAULT))
+    for body, field in (
+        ({"job_type": "import", "stage": "solve"}, "stage"),
+        ({"job_type": "import", "stages": [{"name": "read"}, {"name": "solve"}]}, "stages.1.name"),
+    ):
+        async with sidecar.client.post("/v1/jobs/new", json=body) as response:
+            assert response.status == 422
+            [error] = (await response.json())["errors"]
+            assert error == {"field": field, "message": "is none of the stages of import"}
+    async with sidecar.client.get("/v1/jobs/new") as response:
+        assert response.status == 404
+    await sidecar.push("j", job_type="import", stage="write", message="known")
+    async with sidecar.client.post("/v1/jobs/j", json={"stage": "solve"}) as response:
+        assert response.status == 422, "its type is known by now"
+    await sidecar.push("j", stages=[{"name": "write"}, {"name": "read"}])
+    await sidecar.push("k", job_type="lax", stage="solve")
+    assert [stage["name"] for stage in (await sidecar.job("k"))["stages"]] == ["read", "write", "solve"]
+
+
 async def test_stages_of_a_declared_type_are_those_of_a_job_that_names_none(start: Starter) -> None:
     stages = (DeclaredStage(name="read", weight=1), DeclaredStage(name="write", weight=3))
     sidecar = await start(job_types=JobTypes({"import": DeclaredType(stages=stages)}, DEFAULT))
