@@ -23,10 +23,11 @@ class Broadcast:
     """One change on its way to the watchers; each form of it is encoded once, by whoever asks first.
 
     `row` is the brief row as JSON without its cursor, `view` the whole job; neither is there for a job that is gone.
-    The view may be newer than `cursor`: a client that resumes there misses nothing.
+    The view may be newer than `cursor`: a client that resumes there misses nothing. `repeats` is the place, in another
+    epoch, at which some have been shown the very same already.
     """
 
-    __slots__ = ("_encoded", "_facts", "cursor", "is_end", "job_id", "row", "version", "view")
+    __slots__ = ("_encoded", "_facts", "cursor", "is_end", "job_id", "repeats", "row", "version", "view")
 
     def __init__(  # noqa: PLR0913 - the parts of a change
         self,
@@ -45,6 +46,7 @@ class Broadcast:
         self.is_end = is_end
         self.row = row
         self.view = view
+        self.repeats: Cursor | None = None
         self._encoded: dict[Encode, bytes] = {}
         self._facts: Facts | None = None
 

@@ -129,7 +129,7 @@ class Channel:
 
     async def tell(self, rows: Sequence[Broadcast], jobs: Mapping[str, Stored | None]) -> None:
         """Tell everybody of changes that came as rows, those who want whole jobs as they are now."""
-        news = [row for row in rows if not self.told.is_older(row)]
+        news = self._news(rows)
         for topic, changes in self._wanted(news):
             await _spread(topic, changes, _wholes(changes, jobs) if topic.is_whole else ())
         for row in news:
@@ -137,11 +137,18 @@ class Channel:
 
     async def tell_whole(self, changes: Sequence[Broadcast]) -> None:
         """Tell everybody of changes that came as whole jobs, as far as they are news."""
-        news = [change for change in changes if not self.told.is_older(change)]
+        news = self._news(changes)
         for topic, wanted in self._wanted(news):
             await _spread(topic, wanted, wanted)
         for change in news:
             self.told.note(change)
+
+    def _news(self, changes: Sequence[Broadcast]) -> list[Broadcast]:
+        """Return the changes that not everybody has heard of, marked if some have been shown them."""
+        news = [change for change in changes if not self.told.is_older(change)]
+        for change in news:
+            change.repeats = self.told.place_shown(change)
+        return news
 
     def _topics_of(self, job_id: str) -> Iterator[Topic]:
         yield from self._open.values()
@@ -170,7 +177,9 @@ def _wholes(rows: Iterable[Broadcast], jobs: Mapping[str, Stored | None]) -> lis
     for row in rows:
         stored = jobs.get(row.job_id)
         if stored is not None and not row.is_gone and _tells(stored, row):
-            wholes.append(Broadcast.of(Stored(stored.view, row.cursor)))
+            whole = Broadcast.of(Stored(stored.view, row.cursor))
+            whole.repeats = row.repeats
+            wholes.append(whole)
         elif row.is_end:
             wholes.append(row)
     return wholes
@@ -191,8 +200,9 @@ async def _spread(topic: Topic, rows: Sequence[Broadcast], wholes: Sequence[Broa
         if not changes:
             continue
         data, told = form.framed(changes), list(watchers)
+        are_repeats = any(change.repeats is not None for change in changes)
         for number, watcher in enumerate(told, 1):
-            watcher.tell(data, changes)
+            watcher.tell(data, changes, are_repeats=are_repeats)
             if number % WATCHERS_A_TURN == 0:
                 await asyncio.sleep(0)
         if (changed_at := changes[-1].changed_at) is not None:  # those of one form are of one transport

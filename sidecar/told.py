@@ -56,6 +56,12 @@ class Told:
         told = self._told.get(change.job_id)
         return told is not None and _is_behind(change, told)
 
+    def place_shown(self, change: Broadcast) -> Cursor | None:
+        """Return where, in another epoch, some were shown in a snapshot just what a change tells; None if nowhere."""
+        shown = self._shown.get(change.job_id)
+        is_same = shown is not None and not change.is_gone and shown.version == change.version
+        return shown.cursor if shown is not None and is_same and shown.cursor.epoch != change.cursor.epoch else None
+
     def is_older(self, change: Broadcast) -> bool:
         """Whether a change is no news to those who heard everything so far."""
         told, shown = self._told.get(change.job_id), self._shown.get(change.job_id)

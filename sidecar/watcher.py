@@ -106,17 +106,17 @@ class Watcher:
         for change in self._emptied({}):
             self._put(change)
 
-    def tell(self, data: bytes, changes: Sequence[Broadcast]) -> None:
+    def tell(self, data: bytes, changes: Sequence[Broadcast], *, are_repeats: bool = False) -> None:
         """Tell the client of changes, in ascending rev, of which `data` is the frame.
 
-        Whoever has ended is told nothing more.
+        Whoever has ended is told nothing more; `are_repeats` if some of them some clients have been shown already.
         """
         if self._ended is not None:
             return
         if self._mailbox is not None:
             for change in changes:
                 self._put(change)
-        elif self._is_past_floor and self._is_plain(changes):
+        elif self._is_past_floor and not are_repeats and self._is_plain(changes):
             self._write(data, changes)
         elif news := self._mine([change for change in changes if not self._has_seen(change)]):
             self._is_past_floor = True
@@ -172,6 +172,8 @@ class Watcher:
         if self._floor is None:
             return False
         cursor, version = self._floor
+        if change.repeats is not None and change.repeats.epoch == cursor.epoch and change.repeats.rev <= cursor.rev:
+            return True
         if cursor.epoch == change.cursor.epoch:
             return change.cursor.rev <= cursor.rev
         return not change.is_gone and change.version <= version

@@ -619,6 +619,20 @@ async def test_what_redis_took_last_is_told_when_sql_begins_to_serve() -> None:
         await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_what_one_was_shown_is_told_by_another_store_to_all_but_that_one(hub: Hub, hand: Hand) -> None:
+    shown, others = Client(ROW, ends_with_job=False), Client(ROW, ends_with_job=False)
+    hand.change(push(update(current=1)), is_heard=False)
+    here = Stored(view(hand.jobs["job-1"]), Cursor("before", 7))
+    shown.watcher.saw(Cursor("before", 7))
+    others.watcher.saw(Cursor("before", 6))
+    async with watching(hub, shown, None), watching(hub, others, None):
+        hub.show("default", [Broadcast.of(here)])
+        hand.notices.put_nowait([hand.notice()])
+        assert await others.until(1) == [b'<{"current":1}>']
+        hand.change(push(update(current=2)))
+        assert await shown.until(1) == [b'<{"current":2}>']
+
+
 async def test_project_is_listened_to_only_while_somebody_watches(hub: Hub, hand: Hand) -> None:
     async with watching(hub, Client(), "a", "one"):
         async with watching(hub, Client(), "b", "one"), watching(hub, Client(), None, "one"):

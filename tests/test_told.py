@@ -156,6 +156,8 @@ def test_end_that_a_snapshot_showed_to_one_is_told_to_the_others_by_another_stor
     known.show(change(END, REDIS, 7))  # it was read before its word had come, which then never came
     for word in (change(END, SQL, 9), brief(END, SQL, 9), change(END, "r2", 1)):
         assert not known.is_older(word)
+        assert known.place_shown(word) == Cursor(REDIS, 7)
+    assert known.place_shown(change(MORE, SQL, 9)) is known.place_shown(change(END, REDIS, 8)) is None
     known.note(change(END, SQL, 9))
     assert known.is_older(change(END, "r2", 1))
 

@@ -62,6 +62,8 @@ class Push:
     sent_at: float = 0.0
     """When the try began that was answered, or else the last one."""
 
+    answered_at: float = 0.0
+
     @property
     def body(self) -> dict[str, Any]:
         """What is sent, the same at each try."""

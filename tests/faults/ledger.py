@@ -83,7 +83,7 @@ class Ledger:
 
     def answered(self, push: Push, fate: Fate) -> None:
         """Note what became of it."""
-        push.fate = fate
+        push.fate, push.answered_at = fate, time.monotonic()
         self.acknowledged += fate is Fate.KEPT
 
     def lines_lost(self, since: float) -> Span:
@@ -117,11 +117,15 @@ class Ledger:
         """Return what can be there."""
         bounds = Bounds(is_quiet=self._is_quiet(job_id))
         for push in self._by_job.get(job_id, ()):
-            if push.tries and not (push.fate is Fate.LATE and push.tries == 1):
+            if push.tries and not (push.fate is Fate.LATE and push.tries == 1 and not self._may_be_counted(push)):
                 bounds.take(push)
             if push.event_id:
                 bounds.events.add(push.event_id)
         return bounds
+
+    def _may_be_counted(self, push: Push) -> bool:
+        """Whether what was told to be late may have been counted: by a store that went away before it answered."""
+        return any(each.since <= push.answered_at and push.sent_at <= each.until for each in self._disagreements)
 
     def has_end(self, job_id: str) -> bool:
         """Whether anybody has tried to finish it."""

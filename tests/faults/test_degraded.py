@@ -49,9 +49,10 @@ class Place:
             assert response.status == 200, await response.text()
             return dict(await response.json())
 
-    async def lose_redis(self) -> None:
-        """Kill Redis when all is recorded, and wait until the sidecar knows."""
-        await self.sidecar.recorded(self.session)
+    async def lose_redis(self, *, is_recorded: bool = True) -> None:
+        """Kill Redis when all is recorded, or at once, and wait until the sidecar knows."""
+        if is_recorded:
+            await self.sidecar.recorded(self.session)
         self.valkey.kill()
         await self._until_redis("unavailable")
 
@@ -211,6 +212,14 @@ async def test_a_stream_that_is_opened_while_sql_serves_is_told_so_at_once(place
     await place.lose_redis()
     async with followed(place) as ears:
         await all_have(ears, SECONDS, lambda ear: ear.stores == ["sql"], "all are told that SQL serves")
+
+
+async def test_job_that_redis_took_along_unrecorded_is_shown_by_every_stream_that_is_opened_then(place: Place) -> None:
+    await place.push(current=1)
+    await place.lose_redis(is_recorded=False)
+    async with followed(place) as ears:
+        await place.push(current=2)
+        await all_have(ears, SECONDS, lambda ear: ear.currents[-1] == 2, "all hear of the next one")
 
 
 SCRAPE = {"counts metrics unavailable": 1, "outstanding metrics unavailable": 1}
