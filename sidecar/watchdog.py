@@ -7,6 +7,7 @@ its clocks will have run out. What a worker says meanwhile moves that moment; so
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from math import inf
 from typing import NamedTuple, Protocol
 
 from sidecar.core.errors import HistoryUnavailable, UnknownJob
@@ -28,6 +29,9 @@ BLIND_INTERVALS = 3
 
 KEPT_EVERY_SECONDS = 30.0
 """How often the history is told that jobs are looked at, for the day on which the live store loses its data."""
+
+SWEEP_SECONDS = 60.0
+"""How often all projects are gone through for what is due."""
 
 JUST_AFTER_SECONDS = 1e-3
 
@@ -69,6 +73,10 @@ class Agenda(Protocol):
         """Look at jobs at another time, unless they are no longer due when they were read to be."""
         ...
 
+    async def sweep(self) -> None:
+        """Find every project in which a job is due, also where that was not noted when it came to be."""
+        ...
+
     async def enrol(self, now: float) -> int:
         """Enter unfinished jobs that are not on the agenda, and all that are stuck, to be looked at now.
 
@@ -106,9 +114,11 @@ class Watchdog:
         self._interval_seconds = interval_seconds
         self._suspects: dict[tuple[str, str], StallReason] = {}
         self._is_in_charge = False
+        self._swept_at = -inf
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Evaluate now and then, for ever; raises `StoreUnavailable`."""
+        self._is_in_charge = False  # who was away knows no more what is on the agenda
         while True:
             await sleep(self._interval_seconds)
             was_in_charge, self._is_in_charge = self._is_in_charge, await self._lease.hold()
@@ -125,6 +135,9 @@ class Watchdog:
         """Look at every job whose time has come, as long as the lease holds. One that looks stuck twice in a row is."""
         now = self._clock()
         settling = await self._settling(now)
+        if now - self._swept_at >= SWEEP_SECONDS:
+            await self._agenda.sweep()
+            self._swept_at = now
         suspects: dict[tuple[str, str], StallReason] = {}
         while due := await self._agenda.due(now, JOBS_A_TURN):
             postponed, changed = self._judge(due, now, settling, suspects)

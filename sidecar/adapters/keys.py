@@ -9,6 +9,14 @@ PROJECTS = "progress:projects"
 """Set of every project that ever had a job here."""
 
 
+DUE_PROJECTS = "progress:due-projects"
+"""Projects with unfinished jobs, by when the first of them should be looked at; +inf where all of them wait.
+
+It lies elsewhere than the projects, and so is not part of what changes them: a score may be too early, and too late
+only until the watchdog's next sweep.
+"""
+
+
 def project_of(job_id: str) -> str:
     """Return the key that says which project a job belongs to."""
     return f"progress:project-of:{job_id}"

@@ -7,7 +7,8 @@
 --       id, expected tag ("" if there must be none), new tag, document, published row, old and new count field,
 --       created_at, updated_at, last_progress_at, when it is due ("" if never), since when it is stalled ("" if not),
 --       was active (1/0), is active (1/0), is told (1/0), number of events, events...
--- Returns epoch, then for each job {1, rev} if stored, or {0, tag, document, rev} as it is now.
+-- Returns epoch, and when the project is due if that is earlier than before ('inf' if it only has unfinished jobs again,
+-- else ''); then for each job {1, rev} if stored, or {0, tag, document, rev} as it is now.
 --
 -- The tag changes with every write, the rev only with what listeners are told. A server with another run id may have
 -- lost its last writes, so that cursors of before mean nothing any more: the epoch changes, and the rev at which that
@@ -89,7 +90,7 @@ local function index(id, at)
   end
 end
 
-local answers = {epoch}
+local answers = {epoch, ''}
 local at = 3
 for key = 13, #KEYS do
   local id, is_told, events = ARGV[at], ARGV[at + 14] == '1', tonumber(ARGV[at + 15])
@@ -113,6 +114,19 @@ for key = 13, #KEYS do
   at = at + 16 + events
 end
 
+if #scores[due] > 0 or #scores[active] > 0 then
+  local first = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2]
+  local earliest = first and tonumber(first) or math.huge
+  if #scores[active] > 0 and redis.call('EXISTS', active) == 0 then
+    answers[2] = 'inf'
+  end
+  for place = 1, #scores[due], 2 do
+    if tonumber(scores[due][place]) < earliest then
+      earliest = tonumber(scores[due][place])
+      answers[2] = scores[due][place]
+    end
+  end
+end
 if #published > 0 then
   redis.call('HSET', rev, 'rev', number)
 end

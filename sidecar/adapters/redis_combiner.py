@@ -7,6 +7,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
+from sidecar.adapters import keys
 from sidecar.adapters.decision import Admit, Decision, decided
 from sidecar.adapters.flush_queue import FlushQueue
 from sidecar.adapters.keys import ProjectKeys
@@ -162,18 +163,23 @@ class Combiner:
     async def _write(self, writes: dict[str, list[Write]]) -> None:
         """Store what was decided, in a call for each project but one round trip."""
         answers = await self._link.evaluate_all(self._script, [_call(*each) for each in writes.items()])
-        for mine, answer in zip(writes.values(), answers, strict=True):
+        earlier: dict[str, float] = {}
+        for (project, mine), answer in zip(writes.items(), answers, strict=True):
             if isinstance(answer, SidecarError):
                 self._queue.fail(chain.from_iterable(each.decision.changes for each in mine), answer)
             elif isinstance(answer, Exception):
                 raise answer
             else:
-                self._written(mine, answer)
+                epoch, due, *results = answer
+                self._written(mine, epoch.decode(), results)
+                if due:
+                    earlier[project] = float(due)
+        if earlier:  # rarely: as a rule a job that speaks is due later than before
+            await self._link.commands.zadd(keys.DUE_PROJECTS, earlier, lt=True)
 
-    def _written(self, writes: list[Write], answer: list[Any]) -> None:
+    def _written(self, writes: list[Write], epoch: str, results: list[Any]) -> None:
         """Answer the callers of what was stored, and let the others be decided again."""
-        epoch = answer[0].decode()
-        for (decision, _, arguments), result in zip(writes, answer[1:], strict=True):
+        for (decision, _, arguments), result in zip(writes, results, strict=True):
             job_id = decision.changes[0].job_id
             if result[0] == 1 and decision.view is not None:
                 cursor = Cursor(epoch, int(result[1]))
@@ -223,9 +229,9 @@ def _joining(job: Job, first: Change) -> Change:
 def _call(project: str, writes: list[Write]) -> tuple[list[str], Arguments]:
     """Return the keys of a project's call, and what makes its arguments."""
     place = ProjectKeys(project)
-    keys = [*place.indexes(), *(place.job(each.decision.changes[0].job_id) for each in writes)]
+    names = [*place.indexes(), *(place.job(each.decision.changes[0].job_id) for each in writes)]
     parts = list(chain.from_iterable(each.arguments for each in writes))
-    return keys, lambda run_id: [secrets.token_hex(4), run_id, *parts]
+    return names, lambda run_id: [secrets.token_hex(4), run_id, *parts]
 
 
 def _owned(shown: View, epoch: str) -> View:

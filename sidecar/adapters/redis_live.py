@@ -54,6 +54,7 @@ class RedisLive:
 
         `due_at` tells when a job should be looked at.
         """
+        self.due_at = due_at
         self._missed = missed
         self._link = link
         self._clock = clock

@@ -34,7 +34,7 @@ class Restoration:
         self._stores = stores
         self._link = link
         self._own = own
-        self._rescue = RedisLive(own, stores.clock)
+        self._rescue = RedisLive(own, stores.clock, due_at=stores.live.due_at)
         self._epochs = RedisEpochs(own)
         self._archive = archive
         self._sql_breaker = sql_breaker

@@ -16,6 +16,7 @@ from sidecar.adapters.crossing import Crossing
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.fallback import LONG_READS, FallbackStore
 from sidecar.adapters.keys import ProjectKeys
+from sidecar.adapters.redis_agenda import RedisAgenda
 from sidecar.adapters.redis_live import RedisLive
 from sidecar.adapters.restoration import Restoration
 from sidecar.adapters.sql.archive import SqlArchive
@@ -755,6 +756,18 @@ async def test_stuck_jobs_are_counted_as_before_while_redis_is_stopped(
         assert [shown.job.job_id for shown in await census.outstanding(2)] == ["sleeps", "waits"]
         await store.update("sleeps", push(update("sleeps", current=2), NOON + 700))
         assert (await census.counts()).stalled == {}
+
+
+async def test_job_that_is_put_back_into_redis_is_looked_at_when_that_is_due(storage: Storage) -> None:
+    await storage.surface("ingest").update("job-1", push(update(current=1), NOON))
+    await storage.recorder.record_all()
+    await storage.link.commands.flushall()
+    storage.stores.live.forget_all()
+    await storage.restoration.prepare()
+    assert [shown.job.job_id for shown in await storage.stores.live.outstanding(9)] == ["job-1"]
+    agenda = RedisAgenda(storage.link)
+    assert await agenda.due(NOON + 299, 9) == []
+    assert [due.view.job.job_id for due in await agenda.due(NOON + 300, 9)] == ["job-1"]
 
 
 def told(storage: Storage, store: str) -> dict[tuple[object, ...], int]:

@@ -27,6 +27,7 @@ LIMITS = Limits(silent_seconds=300.0)
 PROJECT = ProjectKeys("default")
 DUE = 100
 SERIES = 50
+PROJECTS = 2_000
 CROWD = 1_000
 
 FILL = """
@@ -117,6 +118,56 @@ async def test_a_scrape_reads_the_jobs_that_it_shows_however_many_there_are(link
     assert cost["keys"] < 3 * SERIES
     assert cost["commands"] < 2 * SERIES
     assert cost["bytes"] < 10_000 * SERIES
+
+
+async def many_projects(link: RedisLink, others: int) -> RedisLive:
+    """Return a store in which jobs of 5 projects are due at noon and 300 s, and one job of each other much later."""
+    live = RedisLive(link, lambda: NOON, due_at=lambda shown: due_at(shown, LIMITS))
+    for first in range(0, PROJECTS, 100):
+        changes = [
+            (f"j{number}", push(update(f"j{number}", current=1, project=f"p{number}"), NOON + 1_000 * (number >= 5)))
+            for number in range(first, first + 100)
+        ]
+        for written in await live.update_many(changes):
+            assert not isinstance(written, Exception)
+    async with link.commands.pipeline(transaction=False) as pipe:
+        for number in range(PROJECTS if others else 0):
+            fillers = {f"filler-{number}-{other}": NOON + 1e6 + other for other in range(others)}
+            pipe.zadd(ProjectKeys(f"p{number}").index("idle"), fillers)
+        await pipe.execute()
+    return live
+
+
+async def test_the_watchdog_looks_at_projects_that_are_due_however_many_there_are(link: RedisLink) -> None:
+    live = await many_projects(link, 0)
+    agenda, book, lease, moment = RedisAgenda(link), RedisLogbook(link), RedisLease(link, "watchdog"), [NOON + 290]
+    watchdog = Watchdog(agenda, book, book, live, lease, lambda _: LIMITS, lambda: moment[0], 5.0)
+    await watchdog.evaluate()  # which sweeps
+    before = await asked(link)
+    for moment[0] in (NOON + 295, NOON + 300, NOON + 305, NOON + 310):
+        await watchdog.evaluate()
+    assert more(before, await asked(link))["commands"] < 300
+    assert (await live.counts()).stalled == {("default", "silent"): 5}
+
+
+async def test_a_sweep_of_projects_takes_some_at_a_time(link: RedisLink) -> None:
+    await many_projects(link, 0)
+    before = await asked(link)
+    await RedisAgenda(link).sweep()
+    assert more(before, await asked(link))["commands"] < 5 * PROJECTS
+    assert await link.commands.zcard("progress:due-projects") == PROJECTS
+
+
+@pytest.mark.parametrize("others", [0, 200])
+async def test_a_scrape_reads_of_each_project_little_however_much_it_has(link: RedisLink, others: int) -> None:
+    live = await many_projects(link, others)
+    before = await asked(link)
+    shown = await live.outstanding(SERIES)
+    cost = more(before, await asked(link))
+    assert {view.job.job_id for view in shown} >= {f"j{number}" for number in range(5)}
+    assert len(shown) == SERIES
+    assert cost["commands"] < 2 * PROJECTS + 10 * SERIES
+    assert cost["bytes"] < 100 * PROJECTS + 10_000 * SERIES
 
 
 async def test_a_crowd_that_asks_redis_for_jobs_at_once_makes_few_calls(link: RedisLink) -> None:

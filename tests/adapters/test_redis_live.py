@@ -1,6 +1,7 @@
 """The live store over a real Valkey: the contract, and what only Redis can show."""
 
 import asyncio
+import random
 import sys
 
 import pytest
@@ -9,12 +10,14 @@ from sidecar.adapters import keys
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.redis_link import RedisLink
 from sidecar.adapters.redis_live import RedisLive
+from sidecar.core import merge
 from sidecar.core.errors import StoreRefused, StoreUnavailable
-from sidecar.core.job import Status
+from sidecar.core.job import Stall, StallReason, Status
 from sidecar.core.merge import Outcome
 from sidecar.core.view import View
+from sidecar.ports import ChangeJob
 from tests.adapters.contract_live_store import LiveStoreContract, viewed
-from tests.adapters.updates import finish, push, update
+from tests.adapters.updates import NOON, finish, push, update
 
 HAMMERS = 2
 INCREMENTS = 150
@@ -59,10 +62,45 @@ async def test_counts_follow_types_and_statuses(store: RedisLive) -> None:
     assert (await store.counts()).jobs == {("x", "running"): 1, ("x", "failed"): 1}
 
 
+def stalled(since: float) -> ChangeJob:
+    """Return the change that says that a job is silent since then."""
+
+    def change(before: View | None) -> Outcome:
+        assert before is not None
+        return merge.stall(before, Stall(StallReason.SILENT, since, 1.0), NOON + 2_000)
+
+    return change
+
+
+async def test_most_pressing_jobs_of_all_projects_come_first_however_they_are_spread(store: RedisLive) -> None:
+    dice = random.Random(7)  # noqa: S311 - the same jobs each time
+    idle, stuck = list[tuple[float, str]](), list[tuple[float, str]]()
+    for number in range(120):
+        job_id, at = f"job-{number:03}", NOON + dice.random() * 1_000
+        project = f"p{min(dice.randrange(12), dice.randrange(12), dice.randrange(12))}"  # most of them in a few
+        await store.update(job_id, push(update(job_id, project=project, current=1), at))
+        if number % 5 == 0:
+            since = at - 500 * (number % 3)
+            await store.update(job_id, stalled(since))
+            stuck.append((since, job_id))
+        else:
+            idle.append((at, job_id))
+    expected = [job_id for _, job_id in (*sorted(stuck), *sorted(idle))]
+    for limit in (1, 2, 10, 24, 25, 60, 119, 120, 500):
+        assert [shown.job.job_id for shown in await store.outstanding(limit)] == expected[:limit], limit
+
+
+async def test_project_in_which_all_jobs_wait_or_are_finished_is_shown_and_left_out(store: RedisLive) -> None:
+    await store.update("waits", push(update("waits", project="a", words={"status": "paused"})))
+    await store.update("done", push(update("done", project="b", current=1)))
+    await store.update("done", finish("done"))
+    assert [shown.job.job_id for shown in await store.outstanding(9)] == ["waits"]
+
+
 async def test_all_keys_of_a_project_share_a_hash_tag(store: RedisLive, link: RedisLink) -> None:
     await store.update("job-1", push(update(project="uni")))
     names = {name.decode() for name in await link.commands.keys("progress:*")}
-    assert names - {keys.PROJECTS, keys.project_of("job-1")} == {
+    assert names - {keys.PROJECTS, keys.DUE_PROJECTS, keys.project_of("job-1")} == {
         name for name in names if name.startswith("progress:{uni}:")
     }
 

@@ -1,11 +1,14 @@
 """The watchdog over a real Valkey, with a clock of the test's own."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from math import inf
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
+from sidecar.adapters import keys
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.redis_agenda import RedisAgenda
@@ -20,7 +23,7 @@ from sidecar.core.job import Status
 from sidecar.core.stalls import Limits, due_at
 from sidecar.recorder import joining
 from sidecar.tasks import ended
-from sidecar.watchdog import KEPT_EVERY_SECONDS, Watchdog
+from sidecar.watchdog import KEPT_EVERY_SECONDS, SWEEP_SECONDS, Watchdog
 from tests.adapters.contract_live_store import ids, query
 from tests.adapters.updates import NOON, finish, push, update
 
@@ -303,6 +306,92 @@ async def test_what_a_worker_says_while_its_job_is_looked_at_counts(place: Deplo
     assert [each.at for each in await place.agenda.due(NOON + 1e9, 10)] == [NOON + 4_010]
     await place.agenda.postpone([(each, NOON + 8_000) for each in await place.agenda.due(NOON + 5_000, 10)])
     assert [each.at for each in await place.agenda.due(NOON + 1e9, 10)] == [NOON + 8_000]
+
+
+async def test_project_with_a_new_job_is_looked_at_when_that_is_due(place: Deployment) -> None:
+    await place.evaluate(5)  # which sweeps; the next one does not come before a minute has passed
+    await place.push("later", current=1)
+    await place.push("soon", current=1, facts={"deadline_at": NOON + 20})
+    await place.push("other", current=1, project="p", facts={"deadline_at": NOON + 20})
+    await place.evaluate(10, 15, 20, 25)
+    assert await place.stalled() == {"soon", "other"}
+
+
+async def test_job_that_goes_on_is_looked_at_when_that_is_due(place: Deployment) -> None:
+    await place.push("j", words={"status": "paused"}, facts={"deadline_at": NOON + 20})
+    await place.evaluate(5)
+    await place.push("j", words={"status": "running"})
+    await place.evaluate(10, 15, 20, 25)
+    assert await place.stalled() == {"j"}
+
+
+async def test_sweep_finds_a_project_that_was_not_entered(place: Deployment) -> None:
+    await place.evaluate(0)
+    await place.push("j", current=1, facts={"deadline_at": NOON + 20})
+    await place.link.commands.delete(keys.DUE_PROJECTS)  # as if its writer had died before it could enter it
+    await place.watch(20 + SWEEP_SECONDS)
+    assert await place.stalled() == {"j"}
+
+
+async def test_projects_are_sorted_by_their_first_job_and_leave_with_their_last(place: Deployment) -> None:
+    async def entered() -> dict[str, float]:
+        await place.agenda.sweep()
+        found = await place.link.commands.zrange(keys.DUE_PROJECTS, 0, -1, withscores=True)
+        return {project.decode(): at - NOON for project, at in found}
+
+    await place.push("a", current=1, project="p", facts={"deadline_at": NOON + 20})
+    await place.push("b", current=1, project="p", facts={"deadline_at": NOON + 30})
+    await place.push("c", current=1, project="q", words={"status": "paused"})
+    assert await entered() == {"p": 20.0, "q": inf}
+    await place.live.update("a", finish("a", Status.FAILED, place.now))
+    assert await entered() == {"p": 30.0, "q": inf}
+    for name in ("b", "c"):
+        await place.live.update(name, finish(name, Status.FAILED, place.now))
+    assert await entered() == {}
+
+
+class Interrupted(RedisAgenda):
+    """An agenda during whose first look at a project a worker says something."""
+
+    said: "Coroutine[None, None, None] | None" = None
+
+    @override
+    async def _earliest(self, projects: Sequence[str]) -> dict[str, float | None]:
+        found = await super()._earliest(projects)
+        if self.said is not None:
+            said, self.said = self.said, None
+            await said
+        return found
+
+
+async def test_what_a_worker_says_while_its_project_is_sorted_counts(place: Deployment) -> None:
+    await place.push("a", current=1, facts={"deadline_at": NOON + 100})
+    agenda = Interrupted(place.link)
+    agenda.said = place.push("b", current=1, facts={"deadline_at": NOON + 20})
+    await agenda.sweep()
+    assert await place.link.commands.zscore(keys.DUE_PROJECTS, "default") == NOON + 20
+
+
+async def test_who_was_away_enters_what_is_not_on_the_agenda(place: Deployment) -> None:
+    async def turn(moment: float) -> None:
+        """Run until the second pause."""
+        asleep, pauses = asyncio.Semaphore(0), asyncio.Semaphore(1)
+
+        async def sleep(_: float) -> None:
+            asleep.release()
+            await pauses.acquire()
+
+        running = asyncio.create_task(place.watchdog.run(sleep))
+        place.now = NOON + moment
+        await asyncio.wait_for(asleep.acquire(), 5)
+        await asyncio.wait_for(asleep.acquire(), 5)
+        await ended(running)
+
+    await place.push("j", current=1)
+    await turn(5)
+    await place.link.commands.delete(ProjectKeys("default").index("due"))
+    await turn(10)
+    assert [due.view.job.job_id for due in await place.agenda.due(NOON + 1e9, 9)] == ["j"]
 
 
 class LostLease:
