@@ -21,7 +21,7 @@ from sidecar import log
 from sidecar.adapters.metrics.process import register_process
 from sidecar.adapters.metrics.prometheus import PrometheusMetrics
 from sidecar.adapters.metrics.requests import TRANSPORTS
-from sidecar.background import measure_lag
+from sidecar.background.supervision import measure_lag
 from sidecar.core.errors import StartError
 from sidecar.foresight import Foresight
 from sidecar.http import routes
@@ -30,7 +30,8 @@ from sidecar.http.passes import Passes
 from sidecar.http.server_log import server_logger
 from sidecar.http.services import Services, StreamTimes
 from sidecar.http.streams import Limits, Streams
-from sidecar.hub import Hub
+from sidecar.hub.hub import Hub
+from sidecar.hub.traffic import Traffic
 from sidecar.ports import Metrics
 from sidecar.settings import BadSettings, Settings, job_types_in, tokens_in_force
 from sidecar.spans import Spans, Tracing
@@ -38,7 +39,6 @@ from sidecar.storage import LOOPS as STORAGE_LOOPS
 from sidecar.storage import Storage, looping, opened, patient
 from sidecar.tasks import ended
 from sidecar.tracker import Tracker
-from sidecar.traffic import Traffic
 
 logger = logging.getLogger(__name__)
 

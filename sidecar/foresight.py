@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sidecar.baselines import Baselines
+from sidecar.background.baselines import Baselines
 from sidecar.core import usual
 from sidecar.core.job import PlannedStage, Update, Usual
 from sidecar.core.stages import JOB, plan_of

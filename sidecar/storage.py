@@ -12,14 +12,14 @@ from sidecar.adapters.data_dir import DataDirectory
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.fallback import FallbackStore, Stores, finding
 from sidecar.adapters.outbox_bound import OutboxBound
-from sidecar.adapters.redis_agenda import RedisAgenda
-from sidecar.adapters.redis_broker import RedisBroker
-from sidecar.adapters.redis_lease import RedisLease, long_enough
-from sidecar.adapters.redis_link import RedisLink
-from sidecar.adapters.redis_live import RedisLive
-from sidecar.adapters.redis_logbook import RedisLogbook
-from sidecar.adapters.redis_outbox import RedisOutbox
-from sidecar.adapters.redis_sweep import RedisSweep
+from sidecar.adapters.redis.agenda import RedisAgenda
+from sidecar.adapters.redis.broker import RedisBroker
+from sidecar.adapters.redis.lease import RedisLease, long_enough
+from sidecar.adapters.redis.link import RedisLink
+from sidecar.adapters.redis.live import RedisLive
+from sidecar.adapters.redis.logbook import RedisLogbook
+from sidecar.adapters.redis.outbox import RedisOutbox
+from sidecar.adapters.redis.sweep import RedisSweep
 from sidecar.adapters.restoration import Restoration
 from sidecar.adapters.sql.archive import SqlArchive
 from sidecar.adapters.sql.database import Database
@@ -27,18 +27,18 @@ from sidecar.adapters.sql.history import SqlHistory
 from sidecar.adapters.sql.live import SqlLive
 from sidecar.adapters.sql.logbook import SqlLogbook
 from sidecar.adapters.sql.replica import ReplicaHistory, ReplicaPages
-from sidecar.background import supervise
-from sidecar.baselines import Baselines
+from sidecar.background.baselines import Baselines
+from sidecar.background.recorder import Recorder
+from sidecar.background.retention import DAY_SECONDS, PAUSE_SECONDS, Retention, Terms
+from sidecar.background.supervision import supervise
+from sidecar.background.watchdog import Watchdog
 from sidecar.core.errors import HistoryUnavailable, StartError, StoreUnavailable
 from sidecar.core.silence import Patience
 from sidecar.core.stalls import due_at
 from sidecar.history import History
 from sidecar.ports import Durability, Metrics
-from sidecar.recorder import Recorder
-from sidecar.retention import DAY_SECONDS, PAUSE_SECONDS, Retention, Terms
 from sidecar.settings import Settings, job_types_in
 from sidecar.tasks import ended
-from sidecar.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from sidecar.adapters.metrics.prometheus import PrometheusMetrics
-from sidecar.background import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, LONGEST_PAUSE_SECONDS, supervise
+from sidecar.background.supervision import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, LONGEST_PAUSE_SECONDS, supervise
 
 PATIENCE_SECONDS = 10.0
 
@@ -71,7 +71,7 @@ async def test_a_loop_that_runs_well_is_not_counted() -> None:
 
 
 async def test_a_crash_is_one_warning_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="sidecar.background")
+    caplog.set_level(logging.INFO, logger="sidecar.background.supervision")
     await Crashing(0.0).supervised()
     (record,) = caplog.records
     assert (record.levelname, record.getMessage()) == ("WARNING", "a background loop crashed")
@@ -80,7 +80,7 @@ async def test_a_crash_is_one_warning_without_a_traceback(caplog: pytest.LogCapt
 
 
 async def test_the_traceback_is_there_at_debug_level(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, logger="sidecar.background")
+    caplog.set_level(logging.DEBUG, logger="sidecar.background.supervision")
     await Crashing(0.0).supervised()
     assert [record.levelname for record in caplog.records] == ["WARNING", "DEBUG"]
     assert "the store is on fire" in caplog.text

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import pytest
 from typing_extensions import override
 
-from sidecar.backlog import JOBS_A_READ, LOOKS, Backlogs
-from sidecar.broadcast import Broadcast, Form
 from sidecar.core.errors import StoreUnavailable
 from sidecar.core.job import Event
+from sidecar.hub.backlog import JOBS_A_READ, LOOKS, Backlogs
+from sidecar.hub.broadcast import Broadcast, Form
+from sidecar.hub.selection import EVERYTHING
 from sidecar.ports import Cursor, Gone, Missed
-from sidecar.selection import EVERYTHING
 
 
 class Slow:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.baselines import MOST_TYPES, REFRESH_SECONDS, SUCCESSES, Baselines
+from sidecar.background.baselines import MOST_TYPES, REFRESH_SECONDS, SUCCESSES, Baselines
 from sidecar.core.stalls import Limits
 from sidecar.core.usual import LEAST_RUNS, Run
 from tests.pasts import Past

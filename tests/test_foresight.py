@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.baselines import Baselines
+from sidecar.background.baselines import Baselines
 from sidecar.core import merge
 from sidecar.core.job import PlannedStage, Update
 from sidecar.core.stages import plan_of

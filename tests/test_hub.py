@@ -9,15 +9,15 @@ from dataclasses import replace
 import pytest
 from typing_extensions import override
 
-from sidecar.broadcast import Broadcast, Form
 from sidecar.core.errors import StoreUnavailable
 from sidecar.core.job import Event, Job
 from sidecar.core.view import view
-from sidecar.hub import Hub
+from sidecar.hub.broadcast import Broadcast, Form
+from sidecar.hub.hub import Hub
+from sidecar.hub.selection import EVERYTHING, Selection, only
+from sidecar.hub.traffic import Traffic
+from sidecar.hub.watcher import CLIENT_BYTES, MAILBOX_BYTES, EndedError, Watcher
 from sidecar.ports import ChangeJob, Cursor, Gone, Listening, Missed, Notice, Page, Query, Stored, Written
-from sidecar.selection import EVERYTHING, Selection, only
-from sidecar.traffic import Traffic
-from sidecar.watcher import CLIENT_BYTES, MAILBOX_BYTES, EndedError, Watcher
 from tests.adapters.updates import finish, push, update
 
 

@@ -19,8 +19,8 @@ from sidecar.core.job import Reason, Stall, StallReason
 from sidecar.core.stalls import Limits, Settling
 from sidecar.core.view import View
 from sidecar.http.middleware import PUSHES
+from sidecar.hub.traffic import Traffic
 from sidecar.ports import Census, Counts, Metrics
-from sidecar.traffic import Traffic
 from tests.core.updates import NOON, update, view_of
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from sidecar.broadcast import Broadcast, Form
-from sidecar.channel import Channel
+from sidecar.hub.broadcast import Broadcast, Form
+from sidecar.hub.channel import Channel
+from sidecar.hub.selection import EVERYTHING, JOBS_REMEMBERED, Membership, Selection, only
+from sidecar.hub.traffic import Traffic
+from sidecar.hub.watcher import Watcher
 from sidecar.ports import Cursor
-from sidecar.selection import EVERYTHING, JOBS_REMEMBERED, Membership, Selection, only
-from sidecar.traffic import Traffic
-from sidecar.watcher import Watcher
 
 RUNNING = Selection(statuses=frozenset({"running"}))
 FORM = Form(lambda change: b"%s %d;" % (change.job_id.encode(), change.cursor.rev), bytes, b"", is_whole=False)

@@ -2,14 +2,14 @@
 
 import json
 
-from sidecar import told
-from sidecar.broadcast import Broadcast
 from sidecar.core import merge
 from sidecar.core.document import row
 from sidecar.core.job import Job
 from sidecar.core.view import view
+from sidecar.hub import told
+from sidecar.hub.broadcast import Broadcast
+from sidecar.hub.told import Told
 from sidecar.ports import Cursor, Gone, Stored
-from sidecar.told import Told
 from tests.core.updates import job_of, push, update
 
 REDIS, SQL = "r1", "s1"

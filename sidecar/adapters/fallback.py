@@ -17,7 +17,7 @@ from sidecar.adapters.crossing import Crossing
 from sidecar.adapters.lineage import fresh_lineage
 from sidecar.adapters.matching import is_of_unfinished
 from sidecar.adapters.paging import merged
-from sidecar.adapters.redis_live import Elsewhere, RedisLive
+from sidecar.adapters.redis.live import Elsewhere, RedisLive
 from sidecar.adapters.sql.live import SqlLive
 from sidecar.adapters.turns import Turns
 from sidecar.core.errors import (

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 from sidecar.adapters.breaker import Breaker
 from sidecar.adapters.fallback import Stores
-from sidecar.adapters.redis_epochs import Place, RedisEpochs
-from sidecar.adapters.redis_link import RedisLink
-from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.redis.epochs import Place, RedisEpochs
+from sidecar.adapters.redis.link import RedisLink
+from sidecar.adapters.redis.live import RedisLive
+from sidecar.background.recorder import joining, tell_ahead, tell_some_ahead
 from sidecar.core.errors import HistoryUnavailable, StoreUnavailable, Unavailable
 from sidecar.core.job import Job
 from sidecar.history import Archive
 from sidecar.ports import ChangeJob, Cursor, Stored, Written
-from sidecar.recorder import joining, tell_ahead, tell_some_ahead
 
 logger = logging.getLogger(__name__)
 

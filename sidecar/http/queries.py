@@ -14,8 +14,8 @@ from sidecar.history import StatsQuery
 from sidecar.http import checks, wire
 from sidecar.http.answers import VIEWS, Show
 from sidecar.http.problem import FieldError, InvalidRequest, NotReadable
+from sidecar.hub.selection import ANY, Selection
 from sidecar.ports import Cursor, Order, Place, Query
-from sidecar.selection import ANY, Selection
 
 T = TypeVar("T")
 

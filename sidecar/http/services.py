@@ -10,10 +10,10 @@ from aiohttp import web
 from sidecar.foresight import KnownType
 from sidecar.http.auth import Gate, Principal
 from sidecar.http.streams import Streams
-from sidecar.hub import Hub
+from sidecar.hub.hub import Hub
+from sidecar.hub.traffic import Traffic
 from sidecar.ports import Durability, Metrics
 from sidecar.tracker import Tracker
-from sidecar.traffic import Traffic
 
 Render = Callable[[str | None, float], Awaitable[tuple[bytes, str]]]
 """Renders the metrics for an Accept header within seconds: the bytes, and their Content-Type."""

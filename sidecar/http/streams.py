@@ -9,7 +9,7 @@ from math import inf
 from typing import NamedTuple, Self
 
 from sidecar.http.auth import Principal
-from sidecar.watcher import EndedError
+from sidecar.hub.watcher import EndedError
 
 LIFETIME_SPREAD = 0.1
 """By how much of it a lifetime is longer or shorter, so that streams that began together do not end together."""

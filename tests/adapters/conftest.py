@@ -8,8 +8,8 @@ import pytest
 
 from sidecar.adapters.data_dir import DataDirectory
 from sidecar.adapters.embedded import EmbeddedValkey
-from sidecar.adapters.redis_link import RedisLink
-from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.redis.link import RedisLink
+from sidecar.adapters.redis.live import RedisLive
 from tests.adapters.databases import database, database_url, postgres
 
 __all__ = ["database", "database_url", "postgres"]

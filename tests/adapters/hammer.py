@@ -7,8 +7,8 @@ import asyncio
 import sys
 import time
 
-from sidecar.adapters.redis_link import RedisLink
-from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.redis.link import RedisLink
+from sidecar.adapters.redis.live import RedisLive
 from tests.adapters.updates import push, update
 
 

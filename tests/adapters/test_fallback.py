@@ -15,18 +15,18 @@ from typing_extensions import override
 from sidecar.adapters.crossing import Crossing
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.fallback import LONG_READS, FallbackStore
-from sidecar.adapters.keys import ProjectKeys
-from sidecar.adapters.redis_agenda import RedisAgenda
-from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.redis.agenda import RedisAgenda
+from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.live import RedisLive
 from sidecar.adapters.restoration import Restoration
 from sidecar.adapters.sql.archive import SqlArchive
 from sidecar.adapters.sql.live import SqlLive
+from sidecar.background.recorder import tell_ahead
 from sidecar.core.errors import Conflict, HistoryUnavailable, StoreRefused, StoreUnavailable
 from sidecar.core.job import Job, Reason, Status, WorkerEvent
 from sidecar.core.view import View, view
 from sidecar.history import Ahead, Buried
 from sidecar.ports import ChangeJob, Gone, Order, Query, Stored, Written
-from sidecar.recorder import tell_ahead
 from sidecar.settings import Settings
 from sidecar.storage import Storage
 from sidecar.tasks import ended

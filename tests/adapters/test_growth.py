@@ -10,17 +10,17 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, event
 
-from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.metrics.prometheus import PrometheusMetrics
-from sidecar.adapters.redis_agenda import RedisAgenda
-from sidecar.adapters.redis_lease import RedisLease
-from sidecar.adapters.redis_link import RedisLink
-from sidecar.adapters.redis_live import RedisLive
-from sidecar.adapters.redis_logbook import RedisLogbook
+from sidecar.adapters.redis.agenda import RedisAgenda
+from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.lease import RedisLease
+from sidecar.adapters.redis.link import RedisLink
+from sidecar.adapters.redis.live import RedisLive
+from sidecar.adapters.redis.logbook import RedisLogbook
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.live import SqlLive
+from sidecar.background.watchdog import Watchdog
 from sidecar.core.stalls import Limits, due_at
-from sidecar.watchdog import Watchdog
 from tests.adapters.updates import NOON, push, update
 
 LIMITS = Limits(silent_seconds=300.0)

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from sidecar.adapters.embedded import EmbeddedValkey
-from sidecar.adapters.redis_lease import RedisLease, long_enough
-from sidecar.adapters.redis_link import RedisLink
+from sidecar.adapters.redis.lease import RedisLease, long_enough
+from sidecar.adapters.redis.link import RedisLink
 from sidecar.settings import Settings
 from sidecar.storage import Storage
 from tests.http.conftest import Counted
@@ -16,8 +16,8 @@ LEASE_SECONDS = 1.0
 
 HOLDER = """
 import asyncio, sys
-from sidecar.adapters.redis_lease import RedisLease
-from sidecar.adapters.redis_link import RedisLink
+from sidecar.adapters.redis.lease import RedisLease
+from sidecar.adapters.redis.link import RedisLink
 
 async def hold():
     assert await RedisLease(RedisLink(sys.argv[1], 2.0), "work", float(sys.argv[2])).hold()

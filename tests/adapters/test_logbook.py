@@ -1,12 +1,12 @@
 """What the watchdog remembers, in either store."""
 
-from sidecar.adapters.redis_link import RedisLink
-from sidecar.adapters.redis_logbook import RedisLogbook
+from sidecar.adapters.redis.link import RedisLink
+from sidecar.adapters.redis.logbook import RedisLogbook
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.live import SqlLive
 from sidecar.adapters.sql.logbook import SqlLogbook
+from sidecar.background.watchdog import Logbook, Watch
 from sidecar.core.stalls import Settling
-from sidecar.watchdog import Logbook, Watch
 from tests.adapters.updates import NOON, push, update
 
 

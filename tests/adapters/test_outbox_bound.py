@@ -7,7 +7,7 @@ import pytest
 
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.outbox_bound import NEARLY_FULL
-from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.redis.live import RedisLive
 from sidecar.core.errors import StoreRefused
 from sidecar.core.job import Status, WorkerEvent
 from sidecar.settings import Settings

@@ -11,19 +11,19 @@ from sqlalchemy import update as sql_update
 from typing_extensions import override
 
 from sidecar.adapters.embedded import EmbeddedValkey
-from sidecar.adapters.keys import ProjectKeys
-from sidecar.adapters.redis_lease import RedisLease
-from sidecar.adapters.redis_link import RedisLink
-from sidecar.adapters.redis_live import RedisLive
-from sidecar.adapters.redis_outbox import RedisOutbox
+from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.lease import RedisLease
+from sidecar.adapters.redis.link import RedisLink
+from sidecar.adapters.redis.live import RedisLive
+from sidecar.adapters.redis.outbox import RedisOutbox
 from sidecar.adapters.sql.tables import JOBS, TABLES
+from sidecar.background.recorder import LINES_A_BATCH, Recorder, tell_ahead
 from sidecar.core.errors import StoreUnavailable, Unreadable
 from sidecar.core.job import Event, Job, Status, WorkerEvent
 from sidecar.core.merge import fork
 from sidecar.core.view import view
 from sidecar.history import Batch, Recorded
 from sidecar.ports import Written
-from sidecar.recorder import LINES_A_BATCH, Recorder, tell_ahead
 from sidecar.settings import Settings
 from sidecar.storage import Storage
 from sidecar.tasks import ended

@@ -11,10 +11,10 @@ import pytest
 
 from sidecar.adapters.data_dir import DataDirectory
 from sidecar.adapters.embedded import EmbeddedValkey
-from sidecar.adapters.keys import ProjectKeys
-from sidecar.adapters.redis_broker import NOTICES_WAITING, RedisBroker
-from sidecar.adapters.redis_link import RedisLink
-from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.redis.broker import NOTICES_WAITING, RedisBroker
+from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.link import RedisLink
+from sidecar.adapters.redis.live import RedisLive
 from sidecar.core.errors import StoreUnavailable
 from sidecar.ports import Listening, Notice
 from tests.adapters.updates import push, update

@@ -11,8 +11,8 @@ import pytest
 
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.flush_queue import CHANGES_IN_FLIGHT
-from sidecar.adapters.redis_link import RedisLink
-from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.redis.link import RedisLink
+from sidecar.adapters.redis.live import RedisLive
 from sidecar.core.errors import Unavailable
 from sidecar.core.job import Reason
 from sidecar.ports import ChangeJob, Written

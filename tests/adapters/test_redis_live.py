@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from sidecar.adapters import keys
 from sidecar.adapters.embedded import EmbeddedValkey
-from sidecar.adapters.redis_link import RedisLink
-from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.redis import keys
+from sidecar.adapters.redis.link import RedisLink
+from sidecar.adapters.redis.live import RedisLive
 from sidecar.core import merge
 from sidecar.core.errors import StoreRefused, StoreUnavailable
 from sidecar.core.job import Stall, StallReason, Status

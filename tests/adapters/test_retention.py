@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from sidecar.adapters import keys
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.fallback import FallbackStore
-from sidecar.adapters.redis_lease import RedisLease
-from sidecar.adapters.redis_link import Arguments, RedisLink, Script
-from sidecar.adapters.redis_live import TOMBSTONE_SECONDS, RedisLive
-from sidecar.adapters.redis_sweep import RedisSweep
+from sidecar.adapters.redis import keys
+from sidecar.adapters.redis.lease import RedisLease
+from sidecar.adapters.redis.link import Arguments, RedisLink, Script
+from sidecar.adapters.redis.live import TOMBSTONE_SECONDS, RedisLive
+from sidecar.adapters.redis.sweep import RedisSweep
+from sidecar.background.retention import DAY_SECONDS, JOBS_A_TURN, Retention
 from sidecar.core.job import Job, Request, Status
 from sidecar.ports import Gone
-from sidecar.retention import DAY_SECONDS, JOBS_A_TURN, Retention
 from sidecar.settings import Settings
 from sidecar.storage import Storage, _terms
 from sidecar.tasks import ended

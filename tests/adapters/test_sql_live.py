@@ -7,12 +7,12 @@ import pytest
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.live import SqlLive
 from sidecar.adapters.sql.logbook import SqlLogbook
+from sidecar.background.watchdog import Watch
 from sidecar.core.job import Stall, StallReason, Status
 from sidecar.core.merge import Outcome, stall
 from sidecar.core.stalls import Settling
 from sidecar.core.view import View
 from sidecar.ports import ChangeJob
-from sidecar.watchdog import Watch
 from tests.adapters.contract_live_store import LiveStoreContract
 from tests.adapters.updates import NOON, finish, push, update
 

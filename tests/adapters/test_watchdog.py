@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from sidecar.adapters import keys
 from sidecar.adapters.embedded import EmbeddedValkey
-from sidecar.adapters.keys import ProjectKeys
-from sidecar.adapters.redis_agenda import RedisAgenda
-from sidecar.adapters.redis_lease import RedisLease
-from sidecar.adapters.redis_link import RedisLink
-from sidecar.adapters.redis_live import RedisLive
-from sidecar.adapters.redis_logbook import RedisLogbook
+from sidecar.adapters.redis import keys
+from sidecar.adapters.redis.agenda import RedisAgenda
+from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.lease import RedisLease
+from sidecar.adapters.redis.link import RedisLink
+from sidecar.adapters.redis.live import RedisLive
+from sidecar.adapters.redis.logbook import RedisLogbook
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.logbook import SqlLogbook
+from sidecar.background.recorder import joining
+from sidecar.background.watchdog import KEPT_EVERY_SECONDS, SWEEP_SECONDS, Watchdog
 from sidecar.core.errors import HistoryUnavailable
 from sidecar.core.job import Status
 from sidecar.core.stalls import Limits, due_at
-from sidecar.recorder import joining
 from sidecar.tasks import ended
-from sidecar.watchdog import KEPT_EVERY_SECONDS, SWEEP_SECONDS, Watchdog
 from tests.adapters.contract_live_store import ids, query
 from tests.adapters.updates import NOON, finish, push, update
 

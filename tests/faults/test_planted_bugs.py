@@ -58,4 +58,4 @@ async def test_without_the_bug_the_same_is_right(
 
 async def test_planting_a_bug_fails_where_the_source_has_changed(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="no longer has"):
-        planted(tmp_path / "checkout", Bug("recorder.py", {"nobody ever wrote this": "pass"}))
+        planted(tmp_path / "checkout", Bug("background/recorder.py", {"nobody ever wrote this": "pass"}))

@@ -18,11 +18,11 @@ from aiohttp import ClientSession, StreamReader, web
 
 from sidecar.adapters.data_dir import DataDirectory
 from sidecar.adapters.embedded import EmbeddedValkey
-from sidecar.adapters.redis_broker import RedisBroker
-from sidecar.adapters.redis_link import RedisLink
-from sidecar.adapters.redis_live import RedisLive
-from sidecar.background import supervise
-from sidecar.baselines import Baselines
+from sidecar.adapters.redis.broker import RedisBroker
+from sidecar.adapters.redis.link import RedisLink
+from sidecar.adapters.redis.live import RedisLive
+from sidecar.background.baselines import Baselines
+from sidecar.background.supervision import supervise
 from sidecar.core import job
 from sidecar.core.job import Json
 from sidecar.core.stalls import DEFAULT
@@ -33,7 +33,7 @@ from sidecar.http.auth import Gate
 from sidecar.http.server_log import server_logger
 from sidecar.http.services import Services, StreamTimes
 from sidecar.http.streams import Limits, Streams
-from sidecar.hub import Hub
+from sidecar.hub.hub import Hub
 from sidecar.job_types import JobTypes
 from sidecar.ports import Exemplar
 from sidecar.tokens import Token

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import ClientPayloadError
 from typing_extensions import override
 
-from sidecar.adapters.redis_live import RedisLive
+from sidecar.adapters.redis.live import RedisLive
 from sidecar.core.errors import StoreRefused, StoreUnavailable
 from sidecar.core.job import Event
 from sidecar.tracker import Tracker

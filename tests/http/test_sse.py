@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from sidecar.broadcast import Broadcast
 from sidecar.http import wire
 from sidecar.http.services import StreamTimes
 from sidecar.http.watch import events
+from sidecar.hub.broadcast import Broadcast
+from sidecar.hub.traffic import Traffic
 from sidecar.ports import Cursor, Stored
 from sidecar.tokens import Role, Token, digest
-from sidecar.traffic import Traffic
 from tests.adapters.updates import push, update
 from tests.http.conftest import PATIENT, TIMES, EventStream, Sidecar, Starter
 from tests.http.test_watch_project import until_synced, watching

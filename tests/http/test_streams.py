@@ -18,8 +18,8 @@ from sidecar.http.passes import Passes
 from sidecar.http.services import StreamTimes
 from sidecar.http.sign_in import COOKIE
 from sidecar.http.streams import FullError, Limits, Stream, Streams
+from sidecar.hub.watcher import EndedError
 from sidecar.tokens import Role, Token, digest
-from sidecar.watcher import EndedError
 from tests.faults.patience import until
 from tests.http.conftest import PATIENT, TIMES, EventStream, Sidecar, Starter
 from tests.http.test_watch_project import until_synced, watching

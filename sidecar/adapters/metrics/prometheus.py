@@ -17,8 +17,8 @@ from sidecar.adapters.metrics.traffic import families_of
 from sidecar.core.errors import Unavailable
 from sidecar.core.job import NOTHING
 from sidecar.core.stalls import DEFAULT
+from sidecar.hub.traffic import Traffic
 from sidecar.ports import Census
-from sidecar.traffic import Traffic
 
 MOST_CENSUS_SECONDS = 1.0
 """How long a scrape waits for the live store; half of the scrape's own time-out if that is less."""

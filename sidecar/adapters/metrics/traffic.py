@@ -6,7 +6,7 @@ from itertools import accumulate
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.utils import floatToGoString
 
-from sidecar.traffic import BUCKETS, Traffic
+from sidecar.hub.traffic import BUCKETS, Traffic
 
 BOUNDS = (*map(floatToGoString, BUCKETS), "+Inf")
 

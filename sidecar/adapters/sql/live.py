@@ -11,7 +11,7 @@ from sidecar.adapters.decision import Decision, decided
 from sidecar.adapters.flush_queue import FlushQueue
 from sidecar.adapters.pending import Change
 from sidecar.adapters.read_queue import ReadQueue
-from sidecar.adapters.redis_combiner import admit_all
+from sidecar.adapters.redis.combiner import admit_all
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.history import timeline
 from sidecar.adapters.sql.listing import read_page

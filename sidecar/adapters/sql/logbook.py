@@ -6,8 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.tables import JOBS, WATCH
 from sidecar.adapters.sql.writes import upsert
+from sidecar.background.watchdog import Watch
 from sidecar.core.stalls import Settling
-from sidecar.watchdog import Watch
 
 ONLY = "watchdog"
 

@@ -11,13 +11,13 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from sidecar.broadcast import Form
 from sidecar.core.job import Json
 from sidecar.http.watch import events
 from sidecar.http.watch.events import Dialect
+from sidecar.hub.broadcast import Form
+from sidecar.hub.traffic import Traffic
+from sidecar.hub.watcher import EndedError
 from sidecar.tasks import unheeded
-from sidecar.traffic import Traffic
-from sidecar.watcher import EndedError
 
 HIGH_WATER_BYTES = 64 * 1024
 """What may wait in a connection's buffer before its client counts as behind."""

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from sidecar.broadcast import NOTHING_SAID, Broadcast, Encode, Form, Store
 from sidecar.core.job import Json
 from sidecar.http import answers, wire
+from sidecar.hub.broadcast import NOTHING_SAID, Broadcast, Encode, Form, Store
 from sidecar.ports import Cursor
 
 HEADERS = {

@@ -8,9 +8,9 @@ from sidecar.http.services import Services
 from sidecar.http.streams import Stream
 from sidecar.http.watch.client import Client
 from sidecar.http.watch.project import ProjectWatch, WantedJobs
+from sidecar.hub.watcher import Flock
 from sidecar.tasks import all_ended, ended
 from sidecar.tracker import MayUse
-from sidecar.watcher import Flock
 
 MOST_PROJECTS = 1_000
 """Projects watched by one client; later ones, by name, are left out."""

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from sidecar.broadcast import Broadcast
 from sidecar.core.document import rfc3339
 from sidecar.core.errors import StoreUnavailable, Unavailable, UnknownJob
 from sidecar.core.job import Json
@@ -15,11 +14,12 @@ from sidecar.http.services import Services
 from sidecar.http.streams import Stream
 from sidecar.http.watch import events
 from sidecar.http.watch.client import Client
+from sidecar.hub.broadcast import Broadcast
+from sidecar.hub.selection import only
+from sidecar.hub.watcher import Watcher
 from sidecar.ports import Query, Stored
-from sidecar.selection import only
 from sidecar.tasks import ended
 from sidecar.tracker import MayUse
-from sidecar.watcher import Watcher
 
 AGAIN_SECONDS = 5.0
 """How long a store is looked at again that lacks what was told before it served; then what it has is all there is."""

@@ -5,16 +5,16 @@ from math import inf
 
 from aiohttp import web
 
-from sidecar.broadcast import Form
 from sidecar.http.problem import Overloaded
 from sidecar.http.services import PRINCIPAL, SERVICES, Services
 from sidecar.http.streams import FullError, Stream
 from sidecar.http.watch.job import WantedJob
+from sidecar.hub.broadcast import Form
+from sidecar.hub.selection import only
+from sidecar.hub.traffic import Traffic
+from sidecar.hub.watcher import Watcher
 from sidecar.ports import Stored
-from sidecar.selection import only
 from sidecar.tasks import ended
-from sidecar.traffic import Traffic
-from sidecar.watcher import Watcher
 
 RING = Form(lambda _: b"", lambda _: b"!", b"", is_whole=False)
 """What the bell is told: only that there is something."""

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from sidecar.backlog import Backlog
-from sidecar.broadcast import Broadcast
 from sidecar.core.document import rfc3339
 from sidecar.core.errors import Unavailable, UnknownJob
 from sidecar.core.job import Json
@@ -14,11 +12,13 @@ from sidecar.http.services import Services
 from sidecar.http.streams import Stream
 from sidecar.http.watch.client import Client
 from sidecar.http.watch.job import nothing, result_of
-from sidecar.hub import END_OF_TIME
+from sidecar.hub.backlog import Backlog
+from sidecar.hub.broadcast import Broadcast
+from sidecar.hub.hub import END_OF_TIME
+from sidecar.hub.selection import Selection
+from sidecar.hub.watcher import EndedError, Watcher
 from sidecar.ports import Cursor
-from sidecar.selection import Selection
 from sidecar.tasks import ended
-from sidecar.watcher import EndedError, Watcher
 
 READS_AT_ONCE = 128
 

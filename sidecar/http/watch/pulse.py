@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from sidecar.http.services import Services
 from sidecar.http.streams import Stream
 from sidecar.http.watch.client import Client
+from sidecar.hub.watcher import Watcher
 from sidecar.tasks import all_ended
-from sidecar.watcher import Watcher
 
 
 class Watch(Protocol):

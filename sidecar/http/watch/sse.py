@@ -20,9 +20,9 @@ from sidecar.http.watch.every_project import EveryProjectWatch
 from sidecar.http.watch.job import JobWatch, WantedJob
 from sidecar.http.watch.project import ProjectWatch, WantedJobs
 from sidecar.http.watch.pulse import Pulsing, Watch
+from sidecar.hub.watcher import EndedError
 from sidecar.tokens import EVERY_PROJECT
 from sidecar.tracker import FORBIDDEN
-from sidecar.watcher import EndedError
 
 Begin = Callable[[Client, Stream], Watch]
 

@@ -20,11 +20,11 @@ from sidecar.http.watch.job import JobWatch, WantedJob
 from sidecar.http.watch.project import ProjectWatch, WantedJobs
 from sidecar.http.watch.pulse import Watch, beside_pulse
 from sidecar.http.wire import SocketMessage, WatchFields
-from sidecar.selection import Selection
+from sidecar.hub.selection import Selection
+from sidecar.hub.watcher import EndedError
 from sidecar.tasks import all_ended, ended
 from sidecar.tokens import EVERY_PROJECT
 from sidecar.tracker import FORBIDDEN
-from sidecar.watcher import EndedError
 
 MOST_WATCHES = 100
 MESSAGE_BYTES = 256 * 1024

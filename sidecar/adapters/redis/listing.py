@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from sidecar.adapters import keys
-from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.matching import is_of_unfinished, matches
-from sidecar.adapters.redis_documents import read_all
-from sidecar.adapters.redis_link import Client, RedisLink
+from sidecar.adapters.redis import keys
+from sidecar.adapters.redis.documents import read_all
+from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.link import Client, RedisLink
 from sidecar.ports import Cursor, Order, Page, Place, Query, Stored
 
 CHUNK = 200

@@ -3,8 +3,8 @@
 import secrets
 from math import ceil
 
-from sidecar.adapters import keys
-from sidecar.adapters.redis_link import RedisLink, Script
+from sidecar.adapters.redis import keys
+from sidecar.adapters.redis.link import RedisLink, Script
 
 LEAST_SECONDS = 5.0
 RENEWALS = 3

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from sidecar.adapters import keys
-from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.read_queue import ReadQueue
-from sidecar.adapters.redis_documents import Held, Recent, read_each
-from sidecar.adapters.redis_link import RedisLink
+from sidecar.adapters.redis import keys
+from sidecar.adapters.redis.documents import Held, Recent, read_each
+from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.link import RedisLink
 from sidecar.core.errors import Unreadable
 from sidecar.core.job import Job
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from sidecar.adapters import keys
-from sidecar.adapters.redis_link import RedisLink
+from sidecar.adapters.redis import keys
+from sidecar.adapters.redis.link import RedisLink
+from sidecar.background.watchdog import Watch
 from sidecar.core.stalls import Settling
-from sidecar.watchdog import Watch
 
 
 class RedisLogbook:

@@ -4,18 +4,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 
-from sidecar.adapters import keys
 from sidecar.adapters.codec import decode_event, encode_event, encode_notice
 from sidecar.adapters.decision import Admit
-from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.lineage import fresh_lineage
 from sidecar.adapters.pending import CHANGES_A_CALL, MovedError
-from sidecar.adapters.redis_census import read_counts, read_outstanding
-from sidecar.adapters.redis_combiner import Combiner, admit_all
-from sidecar.adapters.redis_documents import DueAt, Held, count_field, never, read_changes
-from sidecar.adapters.redis_link import RedisLink, Script
-from sidecar.adapters.redis_listing import read_page
-from sidecar.adapters.redis_reads import RedisReads
+from sidecar.adapters.redis import keys
+from sidecar.adapters.redis.census import read_counts, read_outstanding
+from sidecar.adapters.redis.combiner import Combiner, admit_all
+from sidecar.adapters.redis.documents import DueAt, Held, count_field, never, read_changes
+from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.link import RedisLink, Script
+from sidecar.adapters.redis.listing import read_page
+from sidecar.adapters.redis.reads import RedisReads
 from sidecar.core.errors import SidecarError, Unavailable
 from sidecar.core.job import Event, Job
 from sidecar.core.merge import fork, united

@@ -53,7 +53,7 @@ class Script:
     @cached_property
     def text(self) -> bytes:
         """The script itself."""
-        return files("sidecar.adapters").joinpath(self._name).read_bytes()
+        return files("sidecar.adapters.redis").joinpath(self._name).read_bytes()
 
     @cached_property
     def digest(self) -> str:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from sidecar.adapters import keys
-from sidecar.adapters.keys import ProjectKeys
-from sidecar.adapters.redis_documents import Held, count_field, read
-from sidecar.adapters.redis_link import RedisLink, Script
+from sidecar.adapters.redis import keys
+from sidecar.adapters.redis.documents import Held, count_field, read
+from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.link import RedisLink, Script
 from sidecar.core.job import Job
 from sidecar.core.silence import calm_until
 

@@ -7,12 +7,11 @@ from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
-from sidecar.adapters import keys
 from sidecar.adapters.decision import Admit, Decision, decided
 from sidecar.adapters.flush_queue import FlushQueue
-from sidecar.adapters.keys import ProjectKeys
 from sidecar.adapters.pending import Change
-from sidecar.adapters.redis_documents import (
+from sidecar.adapters.redis import keys
+from sidecar.adapters.redis.documents import (
     DueAt,
     Held,
     Recent,
@@ -22,7 +21,8 @@ from sidecar.adapters.redis_documents import (
     read_each,
     write_arguments,
 )
-from sidecar.adapters.redis_link import Arguments, RedisLink, Script
+from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.link import Arguments, RedisLink, Script
 from sidecar.core.errors import SidecarError, Unreadable
 from sidecar.core.job import Job
 from sidecar.core.merge import Outcome, fork, united

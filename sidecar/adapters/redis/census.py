@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Iterable, Sequence
 from itertools import islice
 
-from sidecar.adapters import keys
-from sidecar.adapters.keys import ProjectKeys
-from sidecar.adapters.redis_documents import read_all
-from sidecar.adapters.redis_link import Client, RedisLink
-from sidecar.adapters.redis_logbook import watch_of
+from sidecar.adapters.redis import keys
+from sidecar.adapters.redis.documents import read_all
+from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.link import Client, RedisLink
+from sidecar.adapters.redis.logbook import watch_of
 from sidecar.core.stalls import Settling
 from sidecar.core.view import View
 from sidecar.ports import Counts

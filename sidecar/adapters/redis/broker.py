@@ -11,10 +11,10 @@ from typing import Any
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
-from sidecar.adapters import keys
 from sidecar.adapters.codec import decode_notice
-from sidecar.adapters.keys import ProjectKeys, project_of_channel
-from sidecar.adapters.redis_link import RedisLink
+from sidecar.adapters.redis import keys
+from sidecar.adapters.redis.keys import ProjectKeys, project_of_channel
+from sidecar.adapters.redis.link import RedisLink
 from sidecar.core.errors import StoreUnavailable
 from sidecar.ports import Listening, Notice
 from sidecar.tasks import ended

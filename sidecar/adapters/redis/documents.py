@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from typing_extensions import override
 
 from sidecar.adapters.codec import decode_job, encode_event, encode_job, encode_notice
-from sidecar.adapters.keys import ProjectKeys
-from sidecar.adapters.redis_link import RedisLink, Script
+from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.link import RedisLink, Script
 from sidecar.core.document import row
 from sidecar.core.errors import Unreadable
 from sidecar.core.job import Event, Job

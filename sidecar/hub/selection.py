@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from typing import NamedTuple
 
-from sidecar.broadcast import Broadcast
+from sidecar.hub.broadcast import Broadcast
 
 JOBS_REMEMBERED = 20_000
 

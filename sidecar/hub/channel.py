@@ -4,11 +4,11 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sidecar.broadcast import Broadcast, Form
+from sidecar.hub.broadcast import Broadcast, Form
+from sidecar.hub.selection import Membership, Selection
+from sidecar.hub.told import Told
+from sidecar.hub.watcher import Watcher
 from sidecar.ports import Cursor, Stored
-from sidecar.selection import Membership, Selection
-from sidecar.told import Told
-from sidecar.watcher import Watcher
 
 WATCHERS_A_TURN = 1_000
 """Watchers written to before others get a turn of the event loop."""

@@ -3,9 +3,9 @@
 import secrets
 from typing import NamedTuple
 
-from sidecar.adapters import keys
-from sidecar.adapters.keys import ProjectKeys
-from sidecar.adapters.redis_link import RedisLink, Script
+from sidecar.adapters.redis import keys
+from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.link import RedisLink, Script
 from sidecar.ports import Cursor
 
 

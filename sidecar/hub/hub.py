@@ -10,14 +10,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 
-from sidecar.backlog import JOBS_A_READ, Backlogs
-from sidecar.broadcast import Broadcast, Store
-from sidecar.channel import Channel
 from sidecar.core.errors import StoreUnavailable
+from sidecar.hub.backlog import JOBS_A_READ, Backlogs
+from sidecar.hub.broadcast import Broadcast, Store
+from sidecar.hub.channel import Channel
+from sidecar.hub.selection import Selection
+from sidecar.hub.watcher import Watcher
 from sidecar.ports import Broker, Cursor, Feed, Listening, LiveStore, Missed, Notice, Stored, Switch
-from sidecar.selection import Selection
 from sidecar.tasks import unheeded
-from sidecar.watcher import Watcher
 
 LONGEST_PAUSE_SECONDS = 0.01
 QUICK_SECONDS = 0.0005

@@ -6,11 +6,11 @@ from itertools import islice
 from math import inf
 from typing import Any
 
-from sidecar.adapters import keys
-from sidecar.adapters.keys import ProjectKeys
-from sidecar.adapters.redis_documents import read_all
-from sidecar.adapters.redis_link import Arguments, RedisLink, Script
-from sidecar.watchdog import Due
+from sidecar.adapters.redis import keys
+from sidecar.adapters.redis.documents import read_all
+from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.link import Arguments, RedisLink, Script
+from sidecar.background.watchdog import Due
 
 IDS_A_CALL = 1_000
 PROJECTS_A_CALL = 500

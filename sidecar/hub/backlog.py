@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from sidecar.broadcast import Broadcast, Form
 from sidecar.core.errors import SidecarError, StoreUnavailable
+from sidecar.hub.broadcast import Broadcast, Form
+from sidecar.hub.selection import Selection
 from sidecar.ports import Cursor, Feed
-from sidecar.selection import Selection
 
 JOBS_A_READ = 200
 WHOLE_JOBS_A_READ = 4

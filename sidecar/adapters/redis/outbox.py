@@ -6,10 +6,10 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from sidecar.adapters import keys
 from sidecar.adapters.codec import decode_event
-from sidecar.adapters.keys import ProjectKeys
-from sidecar.adapters.redis_link import RedisLink
+from sidecar.adapters.redis import keys
+from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.link import RedisLink
 from sidecar.core.errors import Unreadable
 from sidecar.history import Backlogged, Line, Standing, UnreadLine
 from sidecar.ports import Cursor

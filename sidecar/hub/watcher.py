@@ -5,10 +5,10 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from sidecar.broadcast import Broadcast, Form, Store
+from sidecar.hub.broadcast import Broadcast, Form, Store
+from sidecar.hub.traffic import Traffic
 from sidecar.ports import Cursor
 from sidecar.tasks import ended
-from sidecar.traffic import Traffic
 
 MAILBOX_BYTES = 256 * 1024
 """What may wait for one watcher; beyond it the watcher is closed as too slow."""

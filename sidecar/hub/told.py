@@ -4,7 +4,7 @@ import json
 from collections import OrderedDict
 from typing import NamedTuple
 
-from sidecar.broadcast import Broadcast
+from sidecar.hub.broadcast import Broadcast
 from sidecar.ports import Cursor
 
 JOBS_REMEMBERED = 20_000

@@ -1,0 +1,1 @@
+"""Redis: its keys, its scripts, and what is asked of it."""
