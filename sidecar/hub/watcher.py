@@ -97,6 +97,11 @@ class Watcher:
         """Where the snapshot stood that the client was given, None before it was."""
         return None if self._floor is None else self._floor[0]
 
+    def first_end(self, epoch: str) -> int | None:
+        """Return the rev of the first end of an attempt that waits to be told, None if none does."""
+        waiting = () if self._mailbox is None else self._mailbox.values()
+        return min((each.cursor.rev for each in waiting if each.is_end and each.cursor.epoch == epoch), default=None)
+
     def saw(self, cursor: Cursor, version: int = -1) -> None:
         """Note the snapshot that the client is given: what is not newer is not told.
 

@@ -38,13 +38,14 @@ class Watcher:
         self.seen: Counter[str] = Counter()
         self.finished: set[str] = set()
         self.reset_at = -1.0
-        """When a stream last began anew, after which it need not tell of what had finished."""
+        """When a stream that began anew was last complete: it need not tell of what had finished before."""
 
         self._name = name
         self._ledger = ledger
         self._session = session
         self._url = url
         self._last_id: str | None = None
+        self._is_anew = False
         self._versions: dict[str, int] = {}
         self._percents: dict[tuple[str, int], float] = {}
 
@@ -92,7 +93,9 @@ class Watcher:
     def _take(self, message: Message) -> None:
         match message.event:
             case "connected":
-                if not message.data["recovered"]:
+                self._is_anew = not message.data["recovered"]
+            case "synced":
+                if self._is_anew:
                     self.reset_at = time.monotonic()
             case "progress":
                 self._look(message.data)

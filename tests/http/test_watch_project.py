@@ -2,10 +2,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from sidecar.core.job import Json
+from sidecar.hub.backlog import Backlog, Backlogs
 from sidecar.tokens import Role, Token, digest
 from tests.http.conftest import PATIENT, TIMES, Event, EventStream, Sidecar, Starter
 
@@ -272,3 +274,29 @@ async def test_how_a_watch_begins_is_counted(sidecar: Sidecar) -> None:
                 await EventStream(response.content).next("connected")
     for result in ("snapshot", "replayed", "unknown_cursor"):
         await sidecar.metrics.until("stream_resumed", result, times=2)
+
+
+class Held:
+    """Backlogs that are read when it is allowed."""
+
+    def __init__(self, backlogs: Backlogs) -> None:
+        self.may_read = asyncio.Event()
+        self._backlogs = backlogs
+
+    async def after(self, project: str, rev: int, *, is_whole: bool = False) -> Backlog:
+        await self.may_read.wait()
+        return await self._backlogs.after(project, rev, is_whole=is_whole)
+
+
+async def test_what_ends_while_the_first_state_is_waited_for_is_told(sidecar: Sidecar) -> None:
+    await sidecar.push("j", project="p", current=1)
+    held = Held(sidecar.services.hub.backlogs)
+    async with watching(sidecar, "project=p") as other:
+        await until_synced(other)
+        sidecar.services.hub.backlogs = cast("Backlogs", held)
+        async with watching(sidecar, "project=p") as stream:
+            assert (await stream.next("connected")).data["recovered"] is False
+            await sidecar.push("j", status="completed")
+            await other.next("done")
+            held.may_read.set()
+            assert said([await stream.next(), await stream.next()]) == [("done", "j"), ("synced", None)]

@@ -112,8 +112,14 @@ class ProjectWatch:
             backlog = await self._shown_by_name(backlog.project_cursor)
         elif heard is not None:
             backlog = await self._after(0)
-        is_joined = heard is not None and _is_joined_by(heard, backlog)
-        return backlog, heard.rev if heard is not None and is_joined else backlog.project_cursor.rev
+        if heard is not None and _is_joined_by(heard, backlog):
+            return backlog, heard.rev
+        return backlog, self._opened_at(backlog.project_cursor)
+
+    def _opened_at(self, now: Cursor) -> int:
+        """Return the rev after which all is told: what ended while a slow store was waited for is told as well."""
+        end = self.watcher.first_end(now.epoch)
+        return now.rev if end is None else min(now.rev, end - 1)
 
     async def _begin(self, watcher: Watcher) -> Backlog:
         """Listen first, then read: what changes in between is heard."""
