@@ -31,7 +31,7 @@ local known = redis.call('HMGET', rev, 'epoch', 'run', 'rev')
 local epoch, number = known[1], tonumber(known[3] or 0)
 if not epoch or known[2] ~= ARGV[2] then
   epoch = ARGV[1]
-  redis.call('HSET', rev, 'epoch', epoch, 'run', ARGV[2], 'base', number)
+  redis.call('HSET', rev, 'epoch', epoch, 'run', ARGV[2], 'base', number, 'begun', redis.call('TIME')[1])
 end
 
 local function put(key, score, id)
