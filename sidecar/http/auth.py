@@ -101,7 +101,7 @@ class Gate:
         return now is not None and (EVERY_PROJECT in now.projects or principal.projects <= now.projects)
 
     def principal(self, authorization: str | None, cookie: str | None = None) -> Principal:
-        """Return who sends this Authorization header, or else this session's cookie. Raises `Unauthorized`."""
+        """Return who sends this Authorization header, or else the cookie of a session. Raises `Unauthorized`."""
         if not self._is_token_required:
             return ANYONE
         if authorization is None and cookie:
