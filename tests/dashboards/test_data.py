@@ -21,7 +21,6 @@ EMPTY_WHEN_HEALTHY = {
     "job / Stalled / A": "the job is not stalled",
     "overview / Firing alerts / A": "no alert fires",
     "overview / Alerts that fire / A": "no alert fires",
-    "slo / Answered 5xx, by route / A": "no push fails",
 }
 """What has no result until something goes wrong, and why."""
 
