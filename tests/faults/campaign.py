@@ -37,7 +37,7 @@ PROJECT_WATCHERS = 2
 JOB_WATCHERS = 4
 
 
-NAP = 2.0
+NAP = 3.0
 """A job that is left alone, is so for this many times as long as it takes to count as lost."""
 
 
