@@ -38,7 +38,7 @@ class Job:
 
     async def push(self, **fields: Any) -> dict[str, Any]:
         """Report as its worker does."""
-        return await self.sidecar.push(self.job_id, **{"project": self.project, "job_type": "timetable", **fields})
+        return await self.sidecar.push(self.job_id, project=self.project, job_type="planning", **fields)
 
     async def show(self) -> None:
         """Open its page."""
@@ -113,7 +113,7 @@ async def test_the_stages_show_how_far_each_is_and_how_long_it_took(job: Job) ->
 
 
 async def test_what_nobody_knows_the_share_of_has_no_value(job: Job) -> None:
-    await job.push(job_type="survey", current=21, total_growing=True, unit="areas")
+    await job.push(current=21, total_growing=True, unit="areas")
     await job.show()
 
     await expect(job.bar).to_have_attribute("aria-valuetext", "share unknown, running")
