@@ -32,8 +32,7 @@ class Told:
 
     Within one epoch the order of changes decides. Between epochs, and so between Redis and SQL, a change is older if
     its version is not higher, or if it would take a job back: to a lower percent or out of its end. SQL may lack for a
-    moment what Redis has not been asked for yet; such a change is held back until the job has come as far again. The
-    end of an attempt is news until it was told, whatever its version: a store that lost something counts from less.
+    moment what Redis has not been asked for yet; such a change is held back until the job has come as far again.
     """
 
     def __init__(self) -> None:
@@ -87,17 +86,9 @@ def _mark(change: Broadcast) -> Mark:
 
 def _is_behind(change: Broadcast, known: Mark, *, or_equal: bool = False) -> bool:
     """Whether a change is older than what is known of another epoch, or just that."""
-    if known.cursor.epoch == change.cursor.epoch or change.is_gone or _ends(change, known):
+    if known.cursor.epoch == change.cursor.epoch or change.is_gone:
         return False
     return change.version < known.version + or_equal or _goes_back(known, change)
-
-
-def _ends(change: Broadcast, known: Mark) -> bool:
-    """Whether a change is the end of the attempt that was last told of, or of a later one."""
-    if not change.is_end or known.is_end:
-        return False
-    attempt = _reached(change.row).attempt if change.view is None else change.view.job.attempt.number
-    return attempt >= _reached_by(known).attempt
 
 
 def _reached_by(mark: Mark) -> Reached:
