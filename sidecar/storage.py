@@ -45,6 +45,9 @@ logger = logging.getLogger(__name__)
 PATIENCE_SECONDS = 5.0
 """How long the start waits for a store that does not answer yet."""
 
+CATCH_UP_SECONDS = 5.0
+"""How long the start may take to record what was left."""
+
 TRY_AGAIN_SECONDS = 0.2
 
 PUSH_MISS = ("update", "ingest", "miss")
@@ -173,7 +176,10 @@ class Storage:
         return partial(self.replica_breaker.watch, replica.ping, self.replica_breaker.pass_by)
 
     async def start(self) -> None:
-        """Migrate the database, and bring Redis up to date; raises `StartError` if neither of the two is there."""
+        """Migrate the database, and bring both stores up to date with each other, as far as they are there.
+
+        Raises `StartError` if neither is.
+        """
         sql_error = await _tried(self.database.open)
         if sql_error is not None:
             self.sql_breaker.open(str(sql_error))
@@ -182,6 +188,8 @@ class Storage:
             self.redis_breaker.open(str(redis_error))
         if sql_error is not None and redis_error is not None:
             raise StartError(f"neither store can be reached: {redis_error}; {sql_error}")
+        if sql_error is None and redis_error is None:
+            await self.recorder.catch_up(CATCH_UP_SECONDS)
 
     async def close(self) -> None:
         """Close every connection."""

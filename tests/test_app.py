@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import pytest
 from aiohttp import ClientConnectionError, ClientSession
-from aiohttp.test_utils import unused_port
 from redis.asyncio import Redis
 
 from sidecar.adapters.data_dir import DataDirectory
@@ -23,6 +22,7 @@ from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.history import SqlHistory
 from sidecar.app import serving
 from sidecar.settings import Settings
+from tests.servers.ports import free_port
 from tests.servers.postgres import Postgres
 
 T = TypeVar("T")
@@ -222,7 +222,7 @@ async def test_unusable_data_directory_is_told_in_a_sentence(tmp_path: Path) -> 
 
 
 async def test_redis_that_is_not_there_is_told_and_sql_serves(tmp_path: Path, client: ClientSession) -> None:
-    async with running(tmp_path, redis_url=f"redis://127.0.0.1:{unused_port()}/0") as sidecar:
+    async with running(tmp_path, redis_url=f"redis://127.0.0.1:{free_port()}/0") as sidecar:
         assert (await push(client, sidecar.url, current=1))["applied"]
         assert (await read(client, sidecar.url))["current"] == 1
         code, errors = await sidecar.stopped()
@@ -232,7 +232,7 @@ async def test_redis_that_is_not_there_is_told_and_sql_serves(tmp_path: Path, cl
 
 
 async def test_no_store_at_all_is_told_in_a_sentence(tmp_path: Path) -> None:
-    nowhere = f"127.0.0.1:{unused_port()}"
+    nowhere = f"127.0.0.1:{free_port()}"
     code, errors = await refused(
         data_dir=tmp_path, redis_url=f"redis://{nowhere}/0", database_url=f"postgresql://{nowhere}/progress"
     )

@@ -22,7 +22,7 @@ from sidecar.demo.kinds import KINDS
 from sidecar.demo.story import FOR_ALERTS_SECONDS, Limits, lost_for, silent_for
 from sidecar.environment import load
 from sidecar.settings import Settings, job_types_in
-from tests.servers.postgres import free_port
+from tests.servers.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = Path(sys.executable).with_name("docker-compose")

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import TestServer
 
 from sidecar.app import serving
 from sidecar.settings import Settings
+from tests.servers.ports import free_port
 
 INDEX_TREE = Path(__file__).parent.parent / "examples" / "index_tree.py"
 PATIENCE_SECONDS = 60.0
@@ -290,7 +291,7 @@ async def test_updates_come_five_times_a_second_at_most(tmp_path: Path) -> None:
 
 
 async def test_a_sidecar_that_is_away_does_not_stop_the_work(tree: Path) -> None:
-    ended = await index(tree, "--patience", "0", SIDECAR_URL=f"http://127.0.0.1:{unused_port()}")
+    ended = await index(tree, "--patience", "0", SIDECAR_URL=f"http://127.0.0.1:{free_port()}")
     assert ended.code == 0
     assert is_right(ended.result)
     assert "ConnectionRefusedError" in ended.err

@@ -36,7 +36,7 @@ from tests.faults.patience import until
 from tests.faults.program import Sidecar
 from tests.faults.valkey import Valkey
 from tests.servers.otlp import Receiver, hanging, receiving
-from tests.servers.postgres import free_port
+from tests.servers.ports import free_port
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 WORKER = "00f067aa0ba902b7"

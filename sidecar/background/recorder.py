@@ -134,6 +134,15 @@ class Recorder:
                 await sleep(IDLE_SECONDS)
             self._recorded_at = time.monotonic()
 
+    async def catch_up(self, seconds: float) -> None:
+        """Record what those who are gone have left, whoever has the lease, for no longer than so long.
+
+        A sidecar that has just begun remembers nothing of it: if Redis goes away before the next round, only SQL tells.
+        """
+        with suppress(TimeoutError, Unavailable):
+            async with asyncio.timeout(seconds):
+                await self.record_all()
+
     async def record_all(self) -> None:
         """Record every project up to where it stands now; what cannot be read of one keeps no other from it."""
         for project, standing in (await self._outbox.standings()).items():

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from tests.alerts.rules import ALERTMANAGER
 from tests.faults.process import Process
-from tests.servers.postgres import free_port
+from tests.servers.ports import free_port
 
 SECONDS = 40.0
 SETTLED_SECONDS = 5.0

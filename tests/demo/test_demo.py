@@ -9,12 +9,12 @@ from time import monotonic
 
 import pytest
 from aiohttp import ClientSession
-from aiohttp.test_utils import unused_port
 
 from sidecar.demo import run
 from sidecar.demo.fates import Fate
 from tests.demo.playing import SETTINGS, TOKEN, Audience, Demo, demo
 from tests.faults.patience import until, until_found
+from tests.servers.ports import free_port
 from tests.test_app import Running, running
 
 PLAY_SECONDS = 240.0
@@ -91,7 +91,7 @@ async def are_odd_ones_counted(audience: Audience) -> bool:
 
 async def performance(directory: Path) -> Evening:
     """Start the demo, then a sidecar; restart that (it learns then what is usual), see everything, stop."""
-    port = unused_port()
+    port = free_port()
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with demo(f"http://127.0.0.1:{port}", TOKEN) as playing, ClientSession(headers=headers) as client:
         await until(lambda: playing.count("is away") > 0, PLAY_SECONDS, "the demo notices that nobody is there")
@@ -151,7 +151,7 @@ def test_it_says_once_each_time_that_the_sidecar_is_away_and_that_it_is_back(eve
 
 @pytest.fixture(scope="module")
 def closed() -> str:
-    return f"http://127.0.0.1:{unused_port()}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 async def test_it_stops_while_nobody_is_there(closed: str) -> None:

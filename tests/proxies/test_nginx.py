@@ -13,7 +13,7 @@ from httpx import AsyncClient
 from tests.browser.program import Deployment
 from tests.proxies.follower import follow
 from tests.proxies.nginx import Nginx, ordinary, shipped, with_optional_lines
-from tests.servers.postgres import free_port
+from tests.servers.ports import free_port
 
 UPDATES = 20
 MOST_SECONDS = 0.25

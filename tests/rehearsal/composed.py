@@ -28,7 +28,8 @@ from tests.faults.process import Process
 from tests.faults.program import CHECKOUT
 from tests.servers import prometheus
 from tests.servers.otlp import receiving
-from tests.servers.postgres import Postgres, free_port
+from tests.servers.ports import free_port
+from tests.servers.postgres import Postgres
 from tests.servers.prometheus import Prometheus
 
 COMPOSE = Path(sys.executable).with_name("docker-compose")

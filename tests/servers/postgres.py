@@ -5,7 +5,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from importlib.util import find_spec
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+
+from tests.servers.ports import free_port
 
 START_SECONDS = 30.0
 
@@ -36,13 +37,6 @@ def packages() -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parents[1]
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Postgres:

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import ClientError, ClientSession
 
 from tests.faults.process import Process
-from tests.servers.postgres import free_port
+from tests.servers.ports import free_port
 
 READY_SECONDS = 20.0
 UNTIL_SECONDS = 30.0
