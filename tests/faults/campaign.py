@@ -16,7 +16,7 @@ from typing_extensions import override
 from tests.faults.auditor import Auditor
 from tests.faults.embedded import LOST_SECONDS, EmbeddedWorld, embedded_world
 from tests.faults.ledger import Ledger, Span
-from tests.faults.patience import until_found
+from tests.faults.patience import until, until_found
 from tests.faults.plan import Fault, Kind, Target, seeded
 from tests.faults.program import Sidecar
 from tests.faults.readers import Readers
@@ -39,6 +39,8 @@ JOB_WATCHERS = 4
 
 NAP = 3.0
 """A job that is left alone, is so for this many times as long as it takes to count as lost."""
+
+NAPS_TO_WAIT_FOR = 5
 
 
 class Place(Protocol):
@@ -136,6 +138,7 @@ class Campaign:
         self._ledger = Ledger(lost_seconds)
         self._writers = Writers(self._ledger, session, place.urls, source, nap_seconds=NAP * lost_seconds)
         self._auditor = Auditor(self._ledger, session, [each.url for each in place.sidecars])
+        self._lost_seconds = lost_seconds
         who = self._ledger, session, place.urls[0]
         jobs = [JobWatcher(f"job watcher {n}", *who, self._writers.jobs, n) for n in range(JOB_WATCHERS)]
         projects = [Watcher(f"project watcher {n}", *who) for n in range(PROJECT_WATCHERS)]
@@ -154,6 +157,7 @@ class Campaign:
                     await self._suffer(fault)
                     await asyncio.sleep(self._random.uniform(0, most_pause_seconds))
                     say(f"{self.report.strikes[-1]}: {len(self.report.violations)} violations")
+                await self._until_some_return()
             except (AssertionError, TimeoutError) as error:
                 self.report.violations.append(f"broken off: {error!r}")
             finally:
@@ -177,6 +181,13 @@ class Campaign:
         await self._writers.until_acknowledged(BETWEEN)
         known = self._ledger.job_ids
         await self._audit(self._random.sample(known, min(SAMPLE, len(known))), f"after {fault}")
+
+    async def _until_some_return(self) -> None:
+        """Wait until a job has been lost, and is back: a fault puts off for a while that jobs count as lost."""
+        members = self._watchers.members
+        if math.isfinite(self._lost_seconds):
+            seconds = NAPS_TO_WAIT_FOR * NAP * self._lost_seconds
+            await until(lambda: any(each.seen["returned"] for each in members), seconds, "a job is lost, and returns")
 
     async def _lost(self, fault: Fault) -> Span | None:
         """Draw up which lines a lost disk may cost: of the live store those not yet recorded, of the history any."""

@@ -48,6 +48,7 @@ class Watcher:
         self._is_anew = False
         self._versions: dict[str, int] = {}
         self._percents: dict[tuple[str, int], float] = {}
+        self._lost: set[str] = set()
 
     async def run(self) -> None:
         """Follow for ever."""
@@ -117,6 +118,16 @@ class Watcher:
         if job_id in self.finished and row["status"] != "completed":
             self._wrong(f"{job_id} at {row['cursor']}: {row['status']} after it was finished")
         self._versions[job_id], self._percents[key] = version, percent
+        self._note_silence(job_id, is_lost=row["status"] == "lost")
+
+    def _note_silence(self, job_id: str, *, is_lost: bool) -> None:
+        """Count jobs that have become lost, and those that are back."""
+        if is_lost and job_id not in self._lost:
+            self.seen["lost"] += 1
+            self._lost.add(job_id)
+        elif not is_lost and job_id in self._lost:
+            self.seen["returned"] += 1
+            self._lost.discard(job_id)
 
     def _wrong(self, what: str) -> None:
         self.violations.append(f"{self._name}: {what}")
