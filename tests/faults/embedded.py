@@ -61,7 +61,7 @@ class EmbeddedWorld:
 
     async def strike(self, fault: Fault, fallen: Callable[[], None] = lambda: None) -> None:
         """Let a fault happen and be over; `fallen` is called when what was killed is dead."""
-        valkey = await self._valkey() if fault.target is not Target.SIDECAR else 0
+        valkey = await self.valkey() if fault.target is not Target.SIDECAR else 0
         match fault.target, fault.kind:
             case Target.SIDECAR, Kind.KILL:
                 self.sidecar.kill()
@@ -80,7 +80,7 @@ class EmbeddedWorld:
                 os.kill(valkey, signal.SIGKILL)
                 fallen()
                 await until(lambda: valkey not in self.sidecar.children(), CHILD_SECONDS, "it is dead")
-                await self._valkey()
+                await self.valkey()
             case Target.REDIS, Kind.STOP:
                 os.kill(valkey, signal.SIGSTOP)
                 await asyncio.sleep(fault.seconds)
@@ -90,15 +90,19 @@ class EmbeddedWorld:
 
     async def held(self) -> int:
         """Return how many jobs Valkey holds."""
-        title = command_line(await self._valkey())
-        async with Redis.from_url(f"unix://{quote(title.partition('unixsocket:')[2])}") as client:
+        async with await self.client() as client:
             return len([key async for key in client.scan_iter(f"progress:{{{PROJECT}}}:job:*")])
+
+    async def client(self) -> Redis:
+        """Return a client of Valkey."""
+        title = command_line(await self.valkey())
+        return Redis.from_url(f"unix://{quote(title.partition('unixsocket:')[2])}")
 
     async def _start(self) -> None:
         self.sidecar.start()
         await self.sidecar.ready()
 
-    async def _valkey(self) -> int:
+    async def valkey(self) -> int:
         """Return the child, once there is one."""
         await until(lambda: bool(self.sidecar.children()), CHILD_SECONDS, "there is a Valkey")
         return self.sidecar.children()[0]
