@@ -1,6 +1,7 @@
 # Everything that a checkout needs: `make` lists it. Nothing is installed outside .venv and tests/web/node_modules.
 PYTHON ?= python3
-WORKERS ?= auto
+# One more than there are processors: many tests wait for something.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 MINUTES ?= 10
 NODE_REPORT := tests/web/node_modules/.report.tap
 
@@ -19,7 +20,7 @@ demo: .venv/run.stamp  ## Play workers for a running sidecar, in another termina
 
 test: programs check test-node  ## Set up, then check and run every test; a skipped one fails
 	@rm -f .coverage .coverage.*
-	.venv/bin/pytest -n $(WORKERS) --cov --cov-report=
+	.venv/bin/pytest -n $(WORKERS) --maxschedchunk 1 --cov --cov-report=
 	@.venv/bin/coverage report --format=total --include='sidecar/core/*' --fail-under=100 >/dev/null \
 	    || { .venv/bin/coverage report --include='sidecar/core/*' --fail-under=100; exit 1; }
 

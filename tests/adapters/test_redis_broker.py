@@ -133,7 +133,7 @@ async def test_confirmation_that_nobody_waits_for_any_more_is_not_taken_for_anot
 
 
 async def test_full_line_is_not_taken_for_a_deaf_one(valkey: EmbeddedValkey) -> None:
-    link = RedisLink(valkey.url, 0.2)
+    link = RedisLink(valkey.url, 1.0)
     told = NOTICES_WAITING + 100
     async with RedisBroker(link, probe_seconds=0.02).connect() as line:
         await line.add("one")
