@@ -147,6 +147,23 @@ async def test_more_than_a_batch_is_recorded_in_one_go(storage: Storage) -> None
     assert await left(storage) == 0
 
 
+async def test_who_begins_records_what_is_left_although_one_that_died_has_the_lease(
+    storage: Storage, other: Storage
+) -> None:
+    lines = await told(storage.stores.live, 30)
+    assert await RedisLease(other.link, "recorder").hold()
+    await storage.recorder.catch_up(TAKE_OVER_SECONDS)
+    await assert_recorded(storage, lines)
+
+
+async def test_who_begins_takes_no_longer_than_it_may_and_the_rest_is_recorded_afterwards(storage: Storage) -> None:
+    lines = await told(storage.stores.live, 1_200, jobs=250)
+    await storage.recorder.catch_up(0.02)
+    assert await left(storage) > 0
+    await storage.recorder.record_all()
+    await assert_recorded(storage, lines)
+
+
 async def test_changes_without_lines_are_recorded_too(storage: Storage) -> None:
     live = storage.stores.live
     lines = await told(live, 3, jobs=1)
