@@ -11,8 +11,19 @@ from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.redis.link import RedisLink
 from sidecar.adapters.redis.live import RedisLive
 from tests.adapters.databases import database, database_url, postgres
+from tests.adapters.storages import clock, database_path, live, other, settings, storage
 
-__all__ = ["database", "database_url", "postgres"]
+__all__ = [
+    "clock",
+    "database",
+    "database_path",
+    "database_url",
+    "live",
+    "other",
+    "postgres",
+    "settings",
+    "storage",
+]
 
 
 @pytest.fixture
