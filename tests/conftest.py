@@ -1,10 +1,17 @@
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
 
 import pytest
+from aiohttp import ClientSession
 
 pytest_plugins = ["tests.faults.telling"]
 
 pytest.register_assert_rewrite("tests.adapters.contract_live_store")
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[ClientSession]:
+    async with ClientSession() as session:
+        yield session
 
 
 def _failed_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from sidecar.adapters.data_dir import DataDirectory
-from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.app import serving
 from sidecar.settings import Settings
-from tests.test_app import push
+from tests.running import push
+from tests.servers.embedded import embedded
 
 ROUNDS = 12
 SECONDS = 10.0
@@ -27,12 +26,9 @@ Heard = tuple[str, int]
 @pytest.fixture
 async def urls(tmp_path: Path) -> AsyncIterator[list[str]]:
     """Return the addresses of two sidecars that share a Valkey and a database."""
-    directory = DataDirectory(tmp_path / "valkey")
-    await directory.acquire()
-    valkey = EmbeddedValkey(directory)
-    await valkey.start()
-    shared = {"redis_url": valkey.url, "database_url": f"sqlite:///{tmp_path}/shared.db"}
     async with AsyncExitStack() as stack:
+        valkey = await stack.enter_async_context(embedded(tmp_path / "valkey"))
+        shared = {"redis_url": valkey.url, "database_url": f"sqlite:///{tmp_path}/shared.db"}
         yield [
             (
                 await stack.enter_async_context(
@@ -41,8 +37,6 @@ async def urls(tmp_path: Path) -> AsyncIterator[list[str]]:
             ).url
             for name in ("one", "two")
         ]
-    await valkey.stop()
-    directory.release()
 
 
 async def by_stream(client: ClientSession, url: str, cursor: str, path: str = "/v1/jobs/job-1/events") -> Heard:

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientResponse, ClientSession
 
-from sidecar.adapters.data_dir import DataDirectory
-from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.app import serving
 from sidecar.settings import Settings
 from tests.faults.patience import until_found
-from tests.test_app import push
+from tests.running import push
+from tests.servers.embedded import embedded
 
 FOUND_SECONDS = 60.0
 
@@ -69,16 +68,11 @@ class Muffler:
 @pytest.fixture
 async def muffler(tmp_path: Path) -> AsyncIterator[tuple[Muffler, str]]:
     """Return what stands between the sidecar and a Valkey, and its URL."""
-    directory = DataDirectory(tmp_path / "valkey")
-    await directory.acquire()
-    valkey = EmbeddedValkey(directory)
-    await valkey.start()
-    muffler = Muffler(valkey.url.removeprefix("unix://"))
-    server = await asyncio.start_server(muffler, "127.0.0.1", 0)
-    yield muffler, f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    server.close()
-    await valkey.stop()
-    directory.release()
+    async with embedded(tmp_path / "valkey") as valkey:
+        muffler = Muffler(valkey.url.removeprefix("unix://"))
+        server = await asyncio.start_server(muffler, "127.0.0.1", 0)
+        yield muffler, f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        server.close()
 
 
 async def told(response: ClientResponse, wanted: int) -> int:

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import ClientSession, ClientTimeout, TCPConnector, WSCloseCode, WSMsgType
 
 from tests.faults.patience import until_found
-from tests.test_app import Running, push, running
+from tests.running import Running, push, running
 
 DRAIN_SECONDS = 2.0
 GRACE_SECONDS = 5.0

@@ -6,25 +6,31 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.adapters.data_dir import DataDirectory
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.redis.link import RedisLink
 from sidecar.adapters.redis.live import RedisLive
 from tests.adapters.databases import database, database_url, postgres
+from tests.adapters.storages import clock, database_path, live, other, settings, storage
+from tests.servers.embedded import embedded
 
-__all__ = ["database", "database_url", "postgres"]
+__all__ = [
+    "clock",
+    "database",
+    "database_path",
+    "database_url",
+    "live",
+    "other",
+    "postgres",
+    "settings",
+    "storage",
+]
 
 
 @pytest.fixture
 async def valkey(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
     """Return a running Valkey of this test's own."""
-    directory = DataDirectory(tmp_path)
-    await directory.acquire()
-    valkey = EmbeddedValkey(directory)
-    await valkey.start()
-    yield valkey
-    await valkey.stop()
-    directory.release()
+    async with embedded(tmp_path) as valkey:
+        yield valkey
 
 
 @pytest.fixture

@@ -1,11 +1,7 @@
 """What is let in while SQL is away and the outbox fills: Redis' memory is bounded, over real servers."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.outbox_bound import NEARLY_FULL
 from sidecar.adapters.redis.live import RedisLive
 from sidecar.core.errors import StoreRefused
@@ -13,40 +9,17 @@ from sidecar.core.job import Status, WorkerEvent
 from sidecar.settings import Settings
 from sidecar.storage import GRACE_SECONDS, Storage
 from tests.adapters.contract_live_store import viewed
+from tests.adapters.storages import counted
 from tests.adapters.updates import NOON, finish, push, update
-from tests.http.conftest import Counted
+from tests.clock import Clock
 
 HOUR = 3_600.0
-SETTINGS = Settings(store_timeout_seconds=5, finished_ttl_seconds=HOUR, outbox_bytes=65_536)
 LINE = WorkerEvent("line", {"text": "x" * 200})
 
 
-class Clock:
-    """Says the time that the test has set."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def storage(valkey: EmbeddedValkey, tmp_path: Path, clock: Clock) -> AsyncIterator[Storage]:
-    storage = Storage(SETTINGS, valkey.url, f"sqlite:///{tmp_path}/history.db", Counted(), clock)
-    await storage.start()
-    yield storage
-    await storage.close()
-
-
-@pytest.fixture
-def live(storage: Storage) -> RedisLive:
-    return storage.stores.live
+def settings() -> Settings:
+    return Settings(store_timeout_seconds=5, finished_ttl_seconds=HOUR, outbox_bytes=65_536)
 
 
 async def fill(storage: Storage, share: float) -> None:
@@ -63,9 +36,7 @@ async def types(live: RedisLive) -> list[str]:
 
 
 def dropped(storage: Storage) -> int:
-    metrics = storage.stores.metrics
-    assert isinstance(metrics, Counted)
-    return metrics.counts["sample_dropped",]
+    return counted(storage).counts["sample_dropped",]
 
 
 async def test_nearly_full_outbox_takes_no_samples_and_counts_them_but_takes_all_else(

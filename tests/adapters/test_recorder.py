@@ -28,6 +28,7 @@ from sidecar.settings import Settings
 from sidecar.storage import Storage
 from sidecar.tasks import ended
 from tests.adapters.contract_live_store import query
+from tests.adapters.storages import counted
 from tests.adapters.updates import NOON, finish, push, update
 from tests.faults.patience import until_found
 from tests.http.conftest import Counted
@@ -435,9 +436,7 @@ async def format_of(storage: Storage, job_id: str, version: int, project: str = 
 
 
 def unreadable(storage: Storage) -> int:
-    metrics = storage.stores.metrics
-    assert isinstance(metrics, Counted)
-    return metrics.counts["store_failed", "redis", "record", "unreadable"]
+    return counted(storage).counts["store_failed", "redis", "record", "unreadable"]
 
 
 async def test_job_of_a_newer_format_keeps_no_other_from_being_recorded(storage: Storage, live: RedisLive) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.adapters.data_dir import DataDirectory
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.redis.broker import NOTICES_WAITING, RedisBroker
 from sidecar.adapters.redis.keys import ProjectKeys
@@ -18,6 +17,7 @@ from sidecar.adapters.redis.live import RedisLive
 from sidecar.core.errors import StoreUnavailable
 from sidecar.ports import Listening, Notice
 from tests.adapters.updates import push, update
+from tests.servers.embedded import embedded
 
 
 @pytest.fixture
@@ -200,15 +200,8 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 @pytest.fixture
 async def second(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
     """Return another Valkey."""
-    folder = tmp_path / "second"
-    folder.mkdir()
-    directory = DataDirectory(folder)
-    await directory.acquire()
-    valkey = EmbeddedValkey(directory)
-    await valkey.start()
-    yield valkey
-    await valkey.stop()
-    directory.release()
+    async with embedded(tmp_path / "second") as valkey:
+        yield valkey
 
 
 async def test_line_to_a_server_that_was_replaced_is_found_deaf_though_it_answers(

@@ -1,8 +1,7 @@
 """What leaves Redis and SQL in time, and who counts as lost; over real servers, with a clock of the test's own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -23,22 +22,13 @@ from sidecar.storage import Storage, _terms
 from sidecar.tasks import ended
 from tests.adapters.contract_live_store import ids, query, viewed
 from tests.adapters.updates import NOON, ask, finish, push, update
+from tests.clock import Clock
 from tests.http.conftest import Counted
 
 HOUR = 3_600.0
 SETTINGS = Settings(
     store_timeout_seconds=5, finished_ttl_seconds=HOUR, lost_seconds=10 * HOUR, abandoned_days=5, history_days=30
 )
-
-
-class Clock:
-    """Says the time that the test has set."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class LateSweep(RedisSweep):
@@ -67,26 +57,13 @@ class SlowLink(RedisLink):
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def storage(valkey: EmbeddedValkey, tmp_path: Path, clock: Clock) -> AsyncIterator[Storage]:
-    storage = Storage(SETTINGS, valkey.url, f"sqlite:///{tmp_path}/history.db", Counted(), clock)
-    await storage.start()
-    yield storage
-    await storage.close()
+def settings() -> Settings:
+    return SETTINGS
 
 
 @pytest.fixture
 def store(storage: Storage) -> FallbackStore:
     return storage.surface("rest")
-
-
-@pytest.fixture
-def live(storage: Storage) -> RedisLive:
-    return storage.stores.live
 
 
 async def sweep(storage: Storage, project: str = "default") -> None:
@@ -484,12 +461,8 @@ async def test_who_has_no_lease_does_not_sweep(storage: Storage, live: RedisLive
     assert await live.get("job-1") is not None
 
 
-async def test_another_process_sees_what_has_left(
-    storage: Storage, valkey: EmbeddedValkey, tmp_path: Path, clock: Clock
-) -> None:
+async def test_another_process_sees_what_has_left(storage: Storage, other: Storage, clock: Clock) -> None:
     """It remembers the job, and must not write on what it remembers."""
-    other = Storage(SETTINGS, valkey.url, f"sqlite:///{tmp_path}/history.db", Counted(), clock)
-    await other.start()
     await other.stores.live.update("job-1", push(update(seq=1, current=3)))
     await other.stores.live.update("job-1", finish())
     clock.now = NOON + 9 * HOUR
@@ -497,7 +470,6 @@ async def test_another_process_sees_what_has_left(
     written = await other.surface("ingest").update("job-1", push(update(seq=2, current=9), clock.now))
     assert written.outcome.reason == "late"
     assert (await viewed(other.surface("rest"))).status is Status.COMPLETED
-    await other.close()
 
 
 def names(jobs: Sequence[Job]) -> list[str]:

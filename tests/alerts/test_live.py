@@ -1,8 +1,9 @@
 """From a job that stalls, or a store or a sidecar that goes away, to whom it concerns: all of it real."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from aiohttp import ClientSession
 from redis.asyncio import Redis
 
 from tests.alerts.live import Deployment, deployed, hurried
+from tests.alerts.reporting import reporting
 from tests.alerts.rules import DASHBOARDS, RULE_FILES
 from tests.faults.valkey import Valkey
 from tests.servers.postgres import Postgres
@@ -27,24 +29,11 @@ async def push(http: ClientSession, deployment: Deployment, job_id: str, **field
         return answer.status
 
 
-@asynccontextmanager
-async def reporting(http: ClientSession, deployment: Deployment, job_id: str, **first: object) -> AsyncIterator[None]:
-    """Report on a job again and again while inside: with `current` it gets on, without it only lives."""
-
-    async def report() -> None:
-        fields, number = dict(first), 0
-        while True:
-            await push(http, deployment, job_id, **fields)
-            number += 1
-            fields = {name: number for name in first if name == "current"}
-            await asyncio.sleep(PUSH_SECONDS)
-
-    work = asyncio.create_task(report())
-    try:
-        yield
-    finally:
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
+def at_work(
+    http: ClientSession, deployment: Deployment, job_id: str, **first: object
+) -> AbstractAsyncContextManager[None]:
+    """Report on a job while inside; see `reporting`."""
+    return reporting(partial(push, http, deployment, job_id), PUSH_SECONDS, first)
 
 
 def firing(alerts: list[dict[str, Any]]) -> set[str]:
@@ -74,10 +63,10 @@ async def test_a_job_that_stands_still_is_told_of_until_it_moves(tmp_path: Path)
     async with deployed(tmp_path, **IMPATIENT) as deployment, ClientSession() as http:
         webhook = deployment.webhook
         async with (
-            reporting(http, deployment, "moves", project="uni", current=0),
-            reporting(http, deployment, "waits", project="uni", status="paused"),
+            at_work(http, deployment, "moves", project="uni", current=0),
+            at_work(http, deployment, "waits", project="uni", status="paused"),
         ):
-            async with reporting(http, deployment, "stands", project="uni", job_type="crawl"):
+            async with at_work(http, deployment, "stands", project="uni", job_type="crawl"):
                 told = await webhook.first("ProgressJobStalled")
             assert {name: told["labels"][name] for name in ("job_id", "job_type", "project", "job", "severity")} == {
                 "job_id": "stands",
@@ -87,7 +76,7 @@ async def test_a_job_that_stands_still_is_told_of_until_it_moves(tmp_path: Path)
                 "severity": "warning",
             }
             await assert_links_work(http, deployment, told)
-            async with reporting(http, deployment, "stands", current=1):
+            async with at_work(http, deployment, "stands", current=1):
                 over = await webhook.first("ProgressJobStalled", "resolved")
         assert over["labels"]["job_id"] == "stands"
         assert {each["labels"]["job_id"] for each in webhook.named("ProgressJobStalled")} == {"stands"}
@@ -101,7 +90,7 @@ async def test_without_stores_that_alone_is_told(tmp_path: Path) -> None:
         await asyncio.gather(valkey.ready(), postgres.ready())
         stores = {"redis_url": valkey.url, "database_url": await postgres.database("sidecar")}
         async with deployed(tmp_path, **stores, **IMPATIENT) as deployment, ClientSession() as http:
-            async with reporting(http, deployment, "moves", current=0):
+            async with at_work(http, deployment, "moves", current=0):
                 await deployment.prometheus.until('progress_job_completion_ratio{job_id="moves"}')
                 postgres.kill()
                 await deployment.prometheus.until('progress_store_up{store="sql"} == 0')
@@ -125,7 +114,7 @@ async def test_while_redis_is_full_that_alone_is_told(tmp_path: Path) -> None:
             ClientSession() as http,
             Redis.from_url(valkey.url) as redis,
         ):
-            async with reporting(http, deployment, "moves", current=0):
+            async with at_work(http, deployment, "moves", current=0):
                 await deployment.prometheus.until('progress_job_completion_ratio{job_id="moves"}')
                 await redis.config_set("maxmemory", "1mb")
                 await deployment.webhook.first("ProgressStoreRefusing")

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from tests.dashboards.deployment import Deployment, deployed
 from tests.dashboards.documents import BOARDS, TARGETS
 from tests.dashboards.grafana import Grafana
-from tests.faults.patience import until_found
+from tests.faults.patience import Awaited, until_found
 from tests.servers.postgres import Postgres
 
 SECONDS = 40.0
@@ -190,12 +190,5 @@ async def _until_all(
     holds: Callable[[str], Awaitable[bool]], wanted: Iterable[str], what: str, seconds: float = SECONDS
 ) -> None:
     """Wait until it holds of all, of each once."""
-    missing = set(wanted)
-
-    async def look() -> bool:
-        for each in sorted(missing):
-            if await holds(each):
-                missing.discard(each)
-        return not missing
-
-    await until_found(look, seconds, lambda: f"{what}:\n" + "\n".join(sorted(missing)))
+    awaited = Awaited(wanted, holds)
+    await until_found(awaited.have_come, seconds, lambda: f"{what}:\n" + "\n".join(sorted(awaited.missing)))

@@ -14,8 +14,8 @@ from sidecar.demo import run
 from sidecar.demo.fates import Fate
 from tests.demo.playing import SETTINGS, TOKEN, Audience, Demo, demo
 from tests.faults.patience import until, until_found
+from tests.running import Running, running
 from tests.servers.ports import free_port
-from tests.test_app import Running, running
 
 PLAY_SECONDS = 240.0
 EXPECTED = {

@@ -1,7 +1,7 @@
 """Waiting for something to hold, for no longer than it may take."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 LOOK_SECONDS = 0.02
 
@@ -25,3 +25,18 @@ async def until_found(look: Callable[[], Awaitable[bool]], seconds: float, what:
                 await asyncio.sleep(LOOK_SECONDS)
     except TimeoutError:
         raise AssertionError(f"not within {seconds:g} s: {what()}") from None
+
+
+class Awaited:
+    """Things of which each has to hold once."""
+
+    def __init__(self, wanted: Iterable[str], holds: Callable[[str], Awaitable[bool]]) -> None:
+        self.missing = set(wanted)
+        self._holds = holds
+
+    async def have_come(self) -> bool:
+        """Look at those that are missing; true if none is any more."""
+        for each in sorted(self.missing):
+            if await self._holds(each):
+                self.missing.discard(each)
+        return not self.missing

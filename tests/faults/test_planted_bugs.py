@@ -1,7 +1,6 @@
 """That the check can fail, on the whole: with a bug in the source it is red, in the same course without it green."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,17 +25,6 @@ class Case(NamedTuple):
 
 POSITION = Case(POSITION_OUTSIDE_THE_TRANSACTION, scenarios.killed_while_it_records, "the timeline lacks")
 OVERWRITING = Case(OVERWRITING_RECORDER, scenarios.one_of_two_cut_off, "acknowledged")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    try:
-        server.start()
-        asyncio.run(server.ready())
-        yield server
-    finally:
-        server.remove()
 
 
 @pytest.mark.parametrize("case", [POSITION, OVERWRITING], ids=["position", "overwriting"])

@@ -1,7 +1,6 @@
 """Two sidecars of which one alone has lost its way to Redis: what either takes is counted, once, by both."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -93,17 +92,6 @@ class Pair:
 
     async def _is_split(self) -> bool:
         return (await self.far.parts(self.session)).get("redis") == "unavailable"
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    try:
-        server.start()
-        asyncio.run(server.ready())
-        yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture

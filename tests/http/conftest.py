@@ -38,6 +38,7 @@ from sidecar.job_types import JobTypes
 from sidecar.ports import Exemplar
 from sidecar.tokens import Token
 from sidecar.tracker import Tracker
+from tests.clock import Clock
 from tests.pasts import Past
 
 TIMES = StreamTimes(heartbeat=5.0, store=0.3, poll=0.02, unknown=0.1, write=5.0)
@@ -348,6 +349,11 @@ async def _ended(task: "asyncio.Task[None]") -> None:
     while not task.done():  # redis-py can lose a cancellation
         task.cancel()
         await asyncio.wait({task}, timeout=0.1)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(1_800_000_000.0)
 
 
 @pytest.fixture

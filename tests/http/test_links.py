@@ -8,8 +8,9 @@ from aiohttp import WSServerHandshakeError
 from sidecar.http.auth import Gate
 from sidecar.http.passes import Passes
 from sidecar.tokens import Role, Token, digest
+from tests.clock import Clock
 from tests.http.conftest import Sidecar, Starter
-from tests.http.test_sign_in import Clock, clock, status  # noqa: F401 - a fixture
+from tests.http.test_sign_in import status
 from tests.http.test_websocket import connected
 
 SECRETS = {role: f"the-secret-of-a-{role}" for role in Role}
@@ -19,7 +20,7 @@ DAY = 86_400
 
 
 @pytest.fixture
-async def guarded(start: Starter, clock: Clock) -> Sidecar:  # noqa: F811
+async def guarded(start: Starter, clock: Clock) -> Sidecar:
     sidecar = await start(gate=Gate(TOKENS, is_token_required=True, passes=Passes("a-secret-for-links", clock)))
     for job_id in ("j", "other"):
         async with sidecar.client.post(f"/v1/jobs/{job_id}", json={"current": 1, "project": "p"}, headers=ADMIN) as it:
@@ -68,7 +69,7 @@ async def test_over_a_socket_a_link_lets_its_job_be_watched(guarded: Sidecar) ->
         await guarded.client.ws_connect("/v1/ws?link=forged")
 
 
-async def test_a_link_ends_when_it_was_said(guarded: Sidecar, clock: Clock) -> None:  # noqa: F811
+async def test_a_link_ends_when_it_was_said(guarded: Sidecar, clock: Clock) -> None:
     usual, short = await made(guarded), await made(guarded, expires_in_seconds=60)
     assert datetime.fromisoformat(short["expires_at"]).timestamp() == clock.now + 60
     assert datetime.fromisoformat(usual["expires_at"]).timestamp() == clock.now + DAY

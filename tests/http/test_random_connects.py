@@ -13,7 +13,7 @@ from sidecar.core.job import Json
 from tests.http.conftest import Event, EventStream
 from tests.http.test_watch_project import rev
 from tests.http.test_websocket import Socket
-from tests.test_app import push, running
+from tests.running import push, running
 
 CONNECTS = 1_000
 CLIENTS = 20

@@ -12,6 +12,7 @@ from sidecar.http.passes import Kind, Passes
 from sidecar.http.problem import Unauthorized
 from sidecar.http.sign_in import COOKIE
 from sidecar.tokens import Role, Token, digest
+from tests.clock import Clock
 from tests.http.conftest import TIMES, Sidecar, Starter
 from tests.http.test_watch_project import until_synced, watching
 from tests.http.test_websocket import connected
@@ -19,19 +20,6 @@ from tests.http.test_websocket import connected
 SECRET = "a-reader-of-project-p"
 READER = Token(Role.READER, frozenset({"p"}), digest(SECRET))
 BEARER = {"Authorization": f"Bearer {SECRET}"}
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

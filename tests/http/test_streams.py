@@ -20,22 +20,13 @@ from sidecar.http.sign_in import COOKIE
 from sidecar.http.streams import FullError, Limits, Stream, Streams
 from sidecar.hub.watcher import EndedError
 from sidecar.tokens import Role, Token, digest
+from tests.clock import Clock
 from tests.faults.patience import until
 from tests.http.conftest import PATIENT, TIMES, EventStream, Sidecar, Starter
 from tests.http.test_watch_project import until_synced, watching
 from tests.http.test_websocket import LARGE, connected, transports
 
 KIB = 1024
-
-
-class Clock:
-    """Time that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def reader(secret: str, *projects: str) -> Token:
@@ -137,8 +128,7 @@ def test_what_was_never_entered_is_never_counted() -> None:
     assert not streams.is_full(ANYONE, "")
 
 
-def test_lifetimes_are_spread_by_a_tenth_so_that_not_all_come_back_at_once() -> None:
-    clock = Clock()
+def test_lifetimes_are_spread_by_a_tenth_so_that_not_all_come_back_at_once(clock: Clock) -> None:
     streams = Streams(Limits(), 3_600, clock=clock)
     lifetimes = [streams.opened(ANYONE, "").ends_at - clock.now for _ in range(1_000)]
     assert 3_240 <= min(lifetimes) < 3_300
@@ -179,8 +169,7 @@ async def put(sidecar: Sidecar, **headers: str) -> None:
         assert response.status == 200
 
 
-async def test_streams_end_when_they_have_lived_long_enough(start: Starter) -> None:
-    clock = Clock()
+async def test_streams_end_when_they_have_lived_long_enough(start: Starter, clock: Clock) -> None:
     sidecar = await start(streams=Streams(Limits(), 3_600, clock=clock), times=PATIENT)
     await put(sidecar)
     async with three(sidecar) as end:
@@ -191,8 +180,7 @@ async def test_streams_end_when_they_have_lived_long_enough(start: Starter) -> N
 ADMIN = Token(Role.ADMIN, frozenset("*"), digest("an-admin-of-everything"))
 
 
-async def test_streams_end_with_the_session_that_let_them_in(start: Starter) -> None:
-    clock = Clock()
+async def test_streams_end_with_the_session_that_let_them_in(start: Starter, clock: Clock) -> None:
     gate = Gate([reader(A, "p"), ADMIN], is_token_required=True, passes=Passes(None, clock))
     sidecar = await start(gate=gate, streams=Streams(Limits(), now=clock), times=PATIENT)
     await put(sidecar, **bearer("an-admin-of-everything"))

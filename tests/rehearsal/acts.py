@@ -2,17 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from aiohttp import ClientError, ClientSession
 
+from tests.alerts.reporting import reporting
 from tests.alerts.rules import DASHBOARDS
 from tests.dashboards.documents import BOARDS, TARGETS
 from tests.dashboards.grafana import Grafana
 from tests.dashboards.test_data import EMPTY_WHEN_HEALTHY
+from tests.faults.patience import Awaited
 from tests.rehearsal.composed import Composed
 from tests.servers.prometheus import GRAFANA_URL
 
@@ -143,24 +146,9 @@ class Rehearsal:
         came = self._told_since(began)
         assert came == {"ProgressSidecarDown", "ProgressSidecarAbsent"}, came
 
-    @asynccontextmanager
-    async def _reporting(self, job_id: str, **first: object) -> AsyncIterator[None]:
-        """Report on a job again and again while inside: with `current` it gets on, without it only lives."""
-
-        async def report() -> None:
-            fields, number = dict(first), 0
-            while True:
-                await self._push(job_id, **fields)
-                number += 1
-                fields = {name: number for name in first if name == "current"}
-                await asyncio.sleep(PUSH_SECONDS)
-
-        work = asyncio.create_task(report())
-        try:
-            yield
-        finally:
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+    def _reporting(self, job_id: str, **first: object) -> AbstractAsyncContextManager[None]:
+        """Report on a job while inside; see `reporting`."""
+        return reporting(partial(self._push, job_id), PUSH_SECONDS, first)
 
     async def _push(self, job_id: str, **fields: object) -> int:
         """Report on a job; return the status of the answer, 0 without one."""
@@ -216,15 +204,8 @@ class Rehearsal:
         self, wanted: Iterable[str], holds: Callable[[str], Awaitable[bool]], minutes: float, what: str
     ) -> None:
         """Wait until it holds of all, of each once."""
-        missing = set(wanted)
-
-        async def look() -> bool:
-            for each in sorted(missing):
-                if await holds(each):
-                    missing.discard(each)
-            return not missing
-
-        await self._until(look, minutes, lambda: f"{what}: {_list(missing)}")
+        awaited = Awaited(wanted, holds)
+        await self._until(awaited.have_come, minutes, lambda: f"{what}: {_list(awaited.missing)}")
 
     async def _until(self, holds: Callable[[], Awaitable[bool]], minutes: float, what: str | Callable[[], str]) -> None:
         """Wait until something holds, looking now and then."""

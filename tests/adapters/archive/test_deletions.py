@@ -1,0 +1,97 @@
+"""A deleted job is forgotten whole, and a later one of its id stays."""
+
+import pytest
+
+from sidecar.adapters.sql.archive import SqlArchive
+from sidecar.adapters.sql.database import Database
+from sidecar.adapters.sql.history import SqlHistory
+from sidecar.adapters.sql.live import SqlLive
+from sidecar.core.merge import fork
+from sidecar.core.view import view
+from sidecar.history import BEGINNING, Batch, Recorded
+from sidecar.ports import Cursor, Gone
+from tests.adapters.archive.conftest import PLAN, ahead_ids, everything, job_of, record, types
+from tests.adapters.archive.redis_by_hand import REDIS, Redis
+from tests.adapters.updates import NOON, push, update
+
+
+async def test_late_removal_spares_a_job_that_began_anew(
+    archive: SqlArchive, sql: SqlLive, history: SqlHistory, redis: Redis
+) -> None:
+    old = redis.push(update(seq=1, current=3))
+    await record(archive, redis)
+    redis.delete("job-1", NOON + 5)
+    new = redis.push(update(seq=1, current=9), now=NOON + 9)
+    await record(archive, redis)
+    await sql.remove(old)
+    assert fork(await job_of(sql), REDIS) == new
+    assert await types(history) == ["created", "started"]
+    await sql.remove(new)
+    assert await sql.get("job-1") is None
+    assert await types(history) == []
+
+
+async def test_deletion_forgets_the_job_and_its_timeline(archive: SqlArchive, database: Database, redis: Redis) -> None:
+    redis.push(update(seq=1, plan=PLAN, stage="load"), update(seq=2, stage="solve"), update(seq=3, attempt=2))
+    await record(archive, redis)
+    redis.delete("job-1", NOON + 50)
+    await record(archive, redis)
+    assert not any((await everything(database)).values())
+
+
+async def test_job_that_was_deleted_before_it_was_recorded_leaves_nothing(
+    archive: SqlArchive, database: Database, redis: Redis
+) -> None:
+    redis.push(update(seq=1), update(seq=2, stage="solve"))
+    redis.delete("job-1", NOON + 50)
+    await record(archive, redis)
+    assert not any((await everything(database)).values())
+
+
+@pytest.mark.parametrize("is_in_one_batch", [False, True])
+async def test_deletion_leaves_a_later_job_of_that_id(
+    archive: SqlArchive, sql: SqlLive, history: SqlHistory, redis: Redis, *, is_in_one_batch: bool
+) -> None:
+    redis.push(update(seq=1, current=9), update(seq=2, attempt=2))
+    await record(archive, redis)
+    redis.delete("job-1", NOON + 50)
+    if not is_in_one_batch:
+        await record(archive, redis)
+    redis.push(update(seq=1, current=1), now=NOON + 60)
+    await record(archive, redis)
+    assert (view(await job_of(sql)).current, (await job_of(sql)).created_at) == (1, NOON + 60)
+    assert await types(history) == ["created", "started"]
+    assert len(await history.attempts("job-1")) == 1
+
+
+async def test_deletion_that_comes_after_the_later_job_leaves_it(
+    archive: SqlArchive, sql: SqlLive, history: SqlHistory, redis: Redis
+) -> None:
+    """The lines of a deletion may be read long after the job that was created next."""
+    redis.push(update(seq=1, current=9))
+    redis.delete("job-1", NOON + 50)
+    lines = redis.taken().lines
+    redis.push(update(seq=1, current=1), now=NOON + 60)
+    await archive.record("default", redis.taken(), BEGINNING, Recorded(Cursor(REDIS, redis.rev), "1-0"))
+    await archive.record("default", Batch(lines, ()), await archive.recorded("default"), redis.recorded)
+    assert (await job_of(sql)).created_at == NOON + 60
+    assert await types(history) == ["created", "started"]
+
+
+async def test_gone_job_is_forgotten_without_its_line(archive: SqlArchive, database: Database, redis: Redis) -> None:
+    redis.push(update(seq=1, plan=PLAN, stage="load"), update(seq=2, stage="solve"))
+    redis.push(update("job-2"))
+    await record(archive, redis)
+    redis.delete("job-1", NOON + 50)
+    batch = Batch((), redis.taken().changes)
+    await archive.record("default", batch, await archive.recorded("default"), redis.recorded)
+    left = await everything(database)
+    assert {row[0] for table in left.values() for row in table} == {"job-2"}
+
+
+async def test_gone_job_of_which_sql_knows_more_stays(archive: SqlArchive, sql: SqlLive) -> None:
+    await sql.update("job-1", push(update(current=4)))
+    batch = Batch((), (Gone("job-1", Cursor(REDIS, 3)),))
+    await archive.record("default", batch, BEGINNING, Recorded(Cursor(REDIS, 3), ""))
+    assert view(await job_of(sql)).current == 4
+    assert await ahead_ids(archive) == ["job-1"]
