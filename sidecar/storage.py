@@ -9,7 +9,7 @@ from functools import partial
 from sidecar.adapters.breaker import Breaker
 from sidecar.adapters.data_dir import DataDirectory
 from sidecar.adapters.embedded import EmbeddedValkey
-from sidecar.adapters.fallback import FallbackStore, Stores, finding
+from sidecar.adapters.fallback import FallbackStore
 from sidecar.adapters.outbox_bound import OutboxBound
 from sidecar.adapters.redis.agenda import RedisAgenda
 from sidecar.adapters.redis.broker import RedisBroker
@@ -27,6 +27,7 @@ from sidecar.adapters.sql.history import SqlHistory
 from sidecar.adapters.sql.live import SqlLive
 from sidecar.adapters.sql.logbook import SqlLogbook
 from sidecar.adapters.sql.replica import ReplicaHistory, ReplicaPages
+from sidecar.adapters.stores import Stores, finding
 from sidecar.background.baselines import Baselines
 from sidecar.background.recorder import Recorder
 from sidecar.background.retention import DAY_SECONDS, PAUSE_SECONDS, Retention, Terms

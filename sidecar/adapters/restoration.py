@@ -8,10 +8,10 @@ import logging
 from collections.abc import Sequence
 
 from sidecar.adapters.breaker import Breaker
-from sidecar.adapters.fallback import Stores
 from sidecar.adapters.redis.epochs import Place, RedisEpochs
 from sidecar.adapters.redis.link import RedisLink
 from sidecar.adapters.redis.live import RedisLive
+from sidecar.adapters.stores import Stores
 from sidecar.background.recorder import joining, tell_ahead, tell_some_ahead
 from sidecar.core.errors import HistoryUnavailable, StoreUnavailable, Unavailable
 from sidecar.core.job import Job
