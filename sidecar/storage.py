@@ -115,7 +115,7 @@ class Storage:
         ports = (outbox, live, live, self.archive, lease, metrics, clock)
         self.recorder = Recorder(*ports, self.restoration.want)
         sweep, lease = (
-            RedisSweep(self.link, live.forget),
+            RedisSweep(self.link, live.memory.forget),
             RedisLease(self.link, "retention", long_enough(PAUSE_SECONDS)),
         )
         self.retention = Retention(outbox, sweep, live, self.archive, lease, _terms(settings), metrics, clock)

@@ -110,7 +110,7 @@ class FallbackStore:
                 if not is_for_sql:
                     return await in_both()
                 is_deleted = await self._sql.delete(job_id, check)
-            self._live.forget([job_id])
+            self._live.memory.forget([job_id])
             return is_deleted
 
         return await self._serving.by_either("delete", in_both, in_sql)
@@ -169,7 +169,7 @@ class FallbackStore:
 
     def _took(self, job_id: str) -> None:
         """Note that SQL has a job as it is now: what is remembered of it is no longer needed."""
-        self._live.forget([job_id])
+        self._live.memory.forget([job_id])
         self._metrics.fell_back("update", INGEST, "unavailable")
 
     async def _get(self, job_id: str) -> Stored | None:
@@ -179,7 +179,7 @@ class FallbackStore:
         if self._surface == "stream":
             self._metrics.stream_missed()
         kept = await self._sql.recall(job_id)
-        job = self._live.with_memory(job_id, None if kept is None else kept.view.job)
+        job = self._live.memory.newest(job_id, None if kept is None else kept.view.job)
         if job is None or await self._live.is_buried(job):
             return None
         if kept is None:  # it is remembered only: lost before it was recorded, or deleted where it was
@@ -188,7 +188,7 @@ class FallbackStore:
 
     async def _put_back(self, job: Job) -> Stored:
         """Give Redis back a job that it has lost while it still runs."""
-        written = await self._live.put_back(job)
+        written = await self._live.entrance.put_back(job)
         self._metrics.fell_back("get", self._surface, "miss")
         return Stored(written.outcome.view, written.cursor)
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from sidecar.adapters.breaker import Breaker
 from sidecar.adapters.crossing import Crossing
 from sidecar.adapters.lineage import fresh_lineage
-from sidecar.adapters.redis.live import Elsewhere, RedisLive
+from sidecar.adapters.redis.entrance import Elsewhere
+from sidecar.adapters.redis.live import RedisLive
 from sidecar.adapters.sql.live import SqlLive
 from sidecar.core.errors import HistoryUnavailable
 from sidecar.core.job import Job
@@ -33,7 +34,7 @@ class Stores:
 
         SQL counts on in its own lineage: Redis may be counting in its own meanwhile.
         """
-        remembered = self.live.last_written(job_id)
+        remembered = self.live.memory.last_written(job_id)
         if remembered is None:
             return change
 
@@ -46,7 +47,7 @@ class Stores:
 
     def remembering(self, stored: Stored | None, job_id: str) -> Stored | None:
         """Return a job as SQL has it, and at least as new as this process was last acknowledged."""
-        remembered = self.live.last_written(job_id)
+        remembered = self.live.memory.last_written(job_id)
         if remembered is None:
             return stored
         if stored is None:
