@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidecar.adapters.codec import decode_job
@@ -12,10 +12,11 @@ from sidecar.adapters.flush_queue import FlushQueue
 from sidecar.adapters.pending import Change
 from sidecar.adapters.read_queue import ReadQueue
 from sidecar.adapters.redis.combiner import admit_all
+from sidecar.adapters.sql.census import read_counts, read_outstanding
+from sidecar.adapters.sql.changes import read_changes
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.history import timeline
 from sidecar.adapters.sql.listing import read_page
-from sidecar.adapters.sql.logbook import read_watch
 from sidecar.adapters.sql.rows import Row, job_of, job_row, stored_of
 from sidecar.adapters.sql.tables import JOBS, PROJECTS, TOMBSTONES
 from sidecar.adapters.sql.writes import (
@@ -31,9 +32,8 @@ from sidecar.adapters.sql.writes import (
 from sidecar.core.errors import HistoryUnavailable, Unreadable
 from sidecar.core.job import Event, Job
 from sidecar.core.merge import fork
-from sidecar.core.stalls import Settling
 from sidecar.core.view import View, view
-from sidecar.ports import ChangeJob, Counts, Cursor, Gone, Missed, Page, Query, Stored, Written
+from sidecar.ports import ChangeJob, Counts, Cursor, Missed, Page, Query, Stored, Written
 
 FLUSH_SECONDS_A_CALL = 2.0
 """Deadline of a transaction, in multiples of that of a single call: it may carry a hundred jobs."""
@@ -117,16 +117,7 @@ class SqlLive:
         """Return what changed after a rev; see `Feed`."""
         finished_after = self._clock() - self._finished_seconds
         async with self._database.reading() as connection:
-            order = (await connection.execute(select(PROJECTS).where(PROJECTS.c.project == project))).one_or_none()
-            if order is None:
-                return Missed(Cursor("", 0), (), is_more=False)
-            base = await _base(connection, project)
-            changes = await _jobs_since(connection, order, rev, limit + 1, finished_after)
-            changes = sorted([*changes, *await _gone_since(connection, order, rev, limit + 1)], key=_rev)
-        is_more = len(changes) > limit
-        return Missed(
-            Cursor(order.epoch, order.rev), tuple(changes[:limit]), is_more, order.rev if base is None else base - 1
-        )
+            return await read_changes(connection, project, rev, limit, finished_after)
 
     async def projects(self) -> list[str]:
         """Return every project that SQL knows."""
@@ -141,21 +132,13 @@ class SqlLive:
     async def counts(self) -> Counts:
         """Return how many jobs are unfinished, and of these stuck, as they were when Redis was last there."""
         async with self._database.reading() as connection:
-            jobs = await _numbers(connection, JOBS.c.job_type, JOBS.c.status)
-            stalled = await _numbers(connection, JOBS.c.job_type, JOBS.c.stall_reason)
-            watch = await read_watch(connection)
-        return Counts(jobs=jobs, stalled=stalled, settling=Settling() if watch is None else watch.settling)
+            return await read_counts(connection)
 
     async def outstanding(self, limit: int) -> list[View]:
         """Return unfinished jobs, the most pressing first; see `Census`."""
-        unfinished = select(JOBS.c.job_id, JOBS.c.document).where(JOBS.c.finished_at.is_(None)).limit(limit)
-        stuck = unfinished.where(JOBS.c.stall_reason.is_not(None)).order_by(JOBS.c.stalled_since)
-        found: dict[str, bytes] = {}
         async with self._database.reading() as connection:
-            for asked in (stuck, unfinished.order_by(JOBS.c.progress_at)):
-                for job_id, document in await connection.execute(asked):
-                    found.setdefault(job_id, document)
-        return [view(decode_job(document)) for document in list(found.values())[:limit]]
+            documents = await read_outstanding(connection, limit)
+        return [view(decode_job(document)) for document in documents]
 
     async def _read(self, job_ids: Sequence[str]) -> dict[str, Stored]:
         mine = select(JOBS.c.job_id, JOBS.c.document, JOBS.c.rev, PROJECTS.c.epoch)
@@ -234,13 +217,6 @@ async def _store(
     await move_projects(connection, orders)
 
 
-async def _numbers(connection: AsyncConnection, *kinds: Any) -> dict[tuple[str, str], int]:
-    """Return how many unfinished jobs there are of each kind, of which no part is unknown."""
-    asked = select(*kinds, func.count()).where(JOBS.c.finished_at.is_(None), *(each.is_not(None) for each in kinds))
-    rows = (await connection.execute(asked.group_by(*kinds))).all()
-    return {(row[0], row[1]): row[2] for row in rows}
-
-
 def _project_of_first(changes: Sequence[Change]) -> str:
     """Return the project in which the first change that can create the job does so, "" if none can."""
     for change in changes:
@@ -259,38 +235,6 @@ async def _projects_of(connection: AsyncConnection, job_ids: Any) -> dict[str, s
 async def _rows(connection: AsyncConnection, job_ids: Any) -> dict[str, Any]:
     mine = select(JOBS.c.job_id, JOBS.c.rev, JOBS.c.document).where(JOBS.c.job_id.in_(sorted(job_ids)))
     return {row.job_id: row for row in await connection.execute(mine)}
-
-
-async def _base(connection: AsyncConnection, project: str) -> int | None:
-    """Return the lowest rev of what Redis has yet to be told."""
-    lowest = [select(func.min(t.c.rev)).where(t.c.project == project, t.c.is_ahead) for t in (JOBS, TOMBSTONES)]
-    found = [(await connection.execute(asked)).scalar() for asked in lowest]
-    return min((rev for rev in found if rev is not None), default=None)
-
-
-async def _jobs_since(
-    connection: AsyncConnection, order: Any, rev: int, limit: int, finished_after: float
-) -> list[Stored | Gone]:
-    """Return jobs of a project that changed after a rev, in ascending rev; not what finished long ago."""
-    asked = select(JOBS.c.document, JOBS.c.rev).where(
-        JOBS.c.project == order.project,
-        JOBS.c.rev > rev,
-        JOBS.c.finished_at.is_(None) | (JOBS.c.finished_at > finished_after),
-    )
-    found = await connection.execute(asked.order_by(JOBS.c.rev).limit(limit))
-    return [stored_of(row.document, order.epoch, row.rev) for row in found]
-
-
-async def _gone_since(connection: AsyncConnection, order: Any, rev: int, limit: int) -> list[Gone]:
-    """Return jobs of a project that were deleted after a rev."""
-    asked = select(TOMBSTONES.c.job_id, TOMBSTONES.c.rev)
-    asked = asked.where(TOMBSTONES.c.project == order.project, TOMBSTONES.c.rev > rev)
-    found = await connection.execute(asked.order_by(TOMBSTONES.c.rev).limit(limit))
-    return [Gone(row.job_id, Cursor(order.epoch, row.rev)) for row in found]
-
-
-def _rev(change: Stored | Gone) -> int:
-    return change.cursor.rev
 
 
 def _tombstone(job: Job, rev: int, now: float) -> Row:
