@@ -21,7 +21,7 @@ from sidecar import log
 from sidecar.adapters.metrics.process import register_process
 from sidecar.adapters.metrics.prometheus import PrometheusMetrics
 from sidecar.adapters.metrics.requests import TRANSPORTS
-from sidecar.background.supervision import measure_lag
+from sidecar.background.supervision import looping, measure_lag, patient
 from sidecar.core.errors import StartError
 from sidecar.foresight import Foresight
 from sidecar.http import routes
@@ -36,7 +36,7 @@ from sidecar.ports import Metrics
 from sidecar.settings import BadSettings, Settings, job_types_in, tokens_in_force
 from sidecar.spans import Spans, Tracing
 from sidecar.storage import LOOPS as STORAGE_LOOPS
-from sidecar.storage import Storage, looping, opened, patient
+from sidecar.storage import Storage, opened
 from sidecar.tasks import ended
 from sidecar.tracker import Tracker
 

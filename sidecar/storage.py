@@ -1,7 +1,6 @@
 """The stores, wired: Redis and SQL, what carries data between them, and what watches over them."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,10 +9,11 @@ from functools import partial
 from sidecar.adapters.breaker import Breaker
 from sidecar.adapters.data_dir import DataDirectory
 from sidecar.adapters.embedded import EmbeddedValkey
-from sidecar.adapters.fallback import FallbackStore, Stores, finding
+from sidecar.adapters.fallback import FallbackStore
 from sidecar.adapters.outbox_bound import OutboxBound
 from sidecar.adapters.redis.agenda import RedisAgenda
 from sidecar.adapters.redis.broker import RedisBroker
+from sidecar.adapters.redis.durability import durability, tell_durability
 from sidecar.adapters.redis.lease import RedisLease, long_enough
 from sidecar.adapters.redis.link import RedisLink
 from sidecar.adapters.redis.live import RedisLive
@@ -27,10 +27,11 @@ from sidecar.adapters.sql.history import SqlHistory
 from sidecar.adapters.sql.live import SqlLive
 from sidecar.adapters.sql.logbook import SqlLogbook
 from sidecar.adapters.sql.replica import ReplicaHistory, ReplicaPages
+from sidecar.adapters.stores import Stores, finding
 from sidecar.background.baselines import Baselines
 from sidecar.background.recorder import Recorder
 from sidecar.background.retention import DAY_SECONDS, PAUSE_SECONDS, Retention, Terms
-from sidecar.background.supervision import supervise
+from sidecar.background.supervision import TRY_AGAIN_SECONDS, Loop, looping, patient
 from sidecar.background.watchdog import Watchdog
 from sidecar.core.errors import HistoryUnavailable, StartError, StoreUnavailable
 from sidecar.core.silence import Patience
@@ -38,9 +39,6 @@ from sidecar.core.stalls import due_at
 from sidecar.history import History
 from sidecar.ports import Durability, Metrics
 from sidecar.settings import Settings, job_types_in
-from sidecar.tasks import ended
-
-logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 5.0
 """How long the start waits for a store that does not answer yet."""
@@ -48,11 +46,7 @@ PATIENCE_SECONDS = 5.0
 CATCH_UP_SECONDS = 5.0
 """How long the start may take to record what was left."""
 
-TRY_AGAIN_SECONDS = 0.2
-
 PUSH_MISS = ("update", "ingest", "miss")
-
-DURABILITY = ("appendonly", "appendfsync", "maxmemory-policy")
 
 GRACE_SECONDS = 60.0
 """A finished job may stay in Redis for so long after its time until it counts as one that cannot leave."""
@@ -74,7 +68,6 @@ LOOPS = (
     "watchdog",
 )
 
-Loop = Callable[[], Awaitable[None]]
 Probe = Callable[[], Awaitable[bool]]
 
 
@@ -122,7 +115,7 @@ class Storage:
         ports = (outbox, live, live, self.archive, lease, metrics, clock)
         self.recorder = Recorder(*ports, self.restoration.want)
         sweep, lease = (
-            RedisSweep(self.link, live.forget),
+            RedisSweep(self.link, live.memory.forget),
             RedisLease(self.link, "retention", long_enough(PAUSE_SECONDS)),
         )
         self.retention = Retention(outbox, sweep, live, self.archive, lease, _terms(settings), metrics, clock)
@@ -234,32 +227,10 @@ async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Storage]
         stack.push_async_callback(storage.close)
         await storage.start()
         if settings.redis_url is not None:
-            await _tell_durability(storage.own_link)
+            await tell_durability(storage.own_link)
         for name, loop in {**loops, **storage.loops}.items():
             await stack.enter_async_context(looping(name, loop, metrics))
         yield storage
-
-
-@asynccontextmanager
-async def looping(name: str, loop: Loop, metrics: Metrics) -> AsyncIterator[None]:
-    """Run a supervised loop while inside."""
-    task = asyncio.create_task(supervise(name, loop, metrics), name=name)
-    try:
-        yield
-    finally:
-        await ended(task)
-
-
-async def patient(loop: Loop, *breakers: Breaker) -> None:
-    """Run a loop while the stores are there that it needs; that one goes away is no crash."""
-    while True:
-        for breaker in breakers:
-            await breaker.until_back()
-        try:
-            await loop()
-        except StoreUnavailable as error:
-            logger.debug("a loop waits for a store", extra={"fields": {"error": str(error)}})
-            await asyncio.sleep(TRY_AGAIN_SECONDS)
 
 
 async def _tried(work: Loop) -> StoreUnavailable | None:
@@ -275,32 +246,6 @@ async def _tried(work: Loop) -> StoreUnavailable | None:
         else:
             return None
         await asyncio.sleep(TRY_AGAIN_SECONDS)
-
-
-async def durability(link: RedisLink) -> Durability:
-    """Return what a Redis is set to do with what it has acknowledged, as far as it lets us ask now."""
-    try:
-        found = await link.settings(*DURABILITY)
-    except StoreUnavailable:
-        found = {}
-    return Durability({name: found[name] for name in DURABILITY if name in found}, _is_safe(found))
-
-
-def _is_safe(found: Mapping[str, str]) -> bool | None:
-    """Whether nothing acknowledged is lost in a crash or for want of memory, None if that cannot be told."""
-    if not all(name in found for name in DURABILITY):
-        return None
-    return [found[name] for name in DURABILITY] == ["yes", "always", "noeviction"]
-
-
-async def _tell_durability(link: RedisLink) -> None:
-    """Say at the start what a crash of somebody else's Redis would cost."""
-    found = await durability(link)
-    if found.is_safe is False:
-        fields = {"fields": dict(found.settings)}
-        logger.warning("this Redis may lose acknowledged updates when it crashes or fills up", extra=fields)
-    else:
-        logger.info("connected to Redis", extra={"fields": dict(found.settings)})
 
 
 def _history(primary: SqlHistory, replica: Database | None) -> History:

@@ -8,10 +8,10 @@ import logging
 from collections.abc import Sequence
 
 from sidecar.adapters.breaker import Breaker
-from sidecar.adapters.fallback import Stores
 from sidecar.adapters.redis.epochs import Place, RedisEpochs
 from sidecar.adapters.redis.link import RedisLink
 from sidecar.adapters.redis.live import RedisLive
+from sidecar.adapters.stores import Stores
 from sidecar.background.recorder import joining, tell_ahead, tell_some_ahead
 from sidecar.core.errors import HistoryUnavailable, StoreUnavailable, Unavailable
 from sidecar.core.job import Job
@@ -49,10 +49,10 @@ class Restoration:
 
         While SQL is away nobody knows what it took: then that is made good later, by `run`.
         """
-        self._rescue.forget_all()
+        self._rescue.memory.forget_all()
         await self._own.ping()
         if self._own.run_id != self._link.run_id:
-            await self._join([held.job for held in self._stores.live.remembered()])
+            await self._join([held.job for held in self._stores.live.memory.remembered()])
         try:
             await self._restore()
         except HistoryUnavailable:
@@ -61,7 +61,7 @@ class Restoration:
             if not self._is_due.is_set():
                 await self._tell_the_last()
             if self._own.run_id != self._link.run_id:
-                self._stores.live.forget_all()
+                self._stores.live.memory.forget_all()
             await self._link.trust(self._own.run_id)
             self._stores.breaker.close()
 
@@ -144,7 +144,7 @@ class Restoration:
     async def _unrecorded(self) -> list[Job]:
         places: dict[str, Cursor] = {}
         jobs: list[Job] = []
-        for held in self._stores.live.remembered():
+        for held in self._stores.live.memory.remembered():
             project = held.job.project
             if project not in places:
                 places[project] = (await self._archive.recorded(project)).cursor

@@ -4,9 +4,13 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
 
+from sidecar.core.errors import StoreUnavailable
 from sidecar.ports import Metrics
+from sidecar.tasks import ended
 
 logger = logging.getLogger(__name__)
 
@@ -18,10 +22,45 @@ LAGS_A_NOTE = 10
 HEALTHY_SECONDS = 10.0
 """A loop that ran this long begins with the first pause again."""
 
+TRY_AGAIN_SECONDS = 0.2
+"""How long after a store was not there it is asked again."""
+
+Loop = Callable[[], Awaitable[None]]
+
+
+class Returning(Protocol):
+    """What goes away and comes back: a store, as its breaker sees it."""
+
+    async def until_back(self) -> None:
+        """Wait until it is there."""
+        ...
+
+
+@asynccontextmanager
+async def looping(name: str, loop: Loop, metrics: Metrics) -> AsyncIterator[None]:
+    """Run a supervised loop while inside."""
+    task = asyncio.create_task(supervise(name, loop, metrics), name=name)
+    try:
+        yield
+    finally:
+        await ended(task)
+
+
+async def patient(loop: Loop, *needed: Returning) -> None:
+    """Run a loop while the stores are there that it needs; that one goes away is no crash."""
+    while True:
+        for each in needed:
+            await each.until_back()
+        try:
+            await loop()
+        except StoreUnavailable as error:
+            logger.debug("a loop waits for a store", extra={"fields": {"error": str(error)}})
+            await asyncio.sleep(TRY_AGAIN_SECONDS)
+
 
 async def supervise(
     name: str,
-    loop: Callable[[], Awaitable[None]],
+    loop: Loop,
     metrics: Metrics,
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,

@@ -10,9 +10,10 @@ from typing_extensions import override
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.fallback import FallbackStore
 from sidecar.adapters.redis import keys
+from sidecar.adapters.redis.documents import TOMBSTONE_SECONDS
 from sidecar.adapters.redis.lease import RedisLease
 from sidecar.adapters.redis.link import Arguments, RedisLink, Script
-from sidecar.adapters.redis.live import TOMBSTONE_SECONDS, RedisLive
+from sidecar.adapters.redis.live import RedisLive
 from sidecar.adapters.redis.sweep import RedisSweep
 from sidecar.background.retention import DAY_SECONDS, JOBS_A_TURN, Retention
 from sidecar.core.job import Job, Request, Status
@@ -350,7 +351,7 @@ async def test_job_that_was_deleted_meanwhile_does_not_rise_as_lost(
 ) -> None:
     await live.update("job-1", push(update(current=1)))
     await storage.recorder.record_all()
-    late = LateSweep(storage.link, live.forget)
+    late = LateSweep(storage.link, live.memory.forget)
     late.live = live
     lease = RedisLease(storage.link, "retention")
     terms = _terms(SETTINGS)
@@ -477,7 +478,7 @@ def names(jobs: Sequence[Job]) -> list[str]:
 
 
 async def test_finished_jobs_are_read_from_the_earliest_on(storage: Storage, live: RedisLive) -> None:
-    sweep = RedisSweep(storage.link, live.forget)
+    sweep = RedisSweep(storage.link, live.memory.forget)
     for number in (3, 1, 2):
         await live.update(f"job-{number}", finish(f"job-{number}", now=NOON + number))
     assert names(await sweep.finished("default", NOON + 3, 0, 2)) == ["job-1", "job-2"]
@@ -486,7 +487,7 @@ async def test_finished_jobs_are_read_from_the_earliest_on(storage: Storage, liv
 
 
 async def test_job_that_changed_since_it_was_read_does_not_leave(storage: Storage, live: RedisLive) -> None:
-    sweep = RedisSweep(storage.link, live.forget)
+    sweep = RedisSweep(storage.link, live.memory.forget)
     await live.update("a", finish("a"))
     await live.update("b", finish("b"))
     jobs = await sweep.finished("default", NOON + 1, 0, 9)

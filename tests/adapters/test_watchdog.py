@@ -85,7 +85,7 @@ class Deployment:
         """Let Redis come back without its data, and fill it from what is known elsewhere."""
         jobs = [each.view.job for each in (await self.live.page(query())).jobs]
         await self.link.commands.flushall()
-        self.live.forget_all()
+        self.live.memory.forget_all()
         await self.live.update_many([(job.job_id, joining(job, self.clock)) for job in jobs])
 
 

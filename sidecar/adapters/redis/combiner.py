@@ -14,15 +14,14 @@ from sidecar.adapters.redis import keys
 from sidecar.adapters.redis.documents import (
     DueAt,
     Held,
-    Recent,
     held_if_readable,
-    is_same_line,
     never,
     read_each,
     write_arguments,
 )
 from sidecar.adapters.redis.keys import ProjectKeys
 from sidecar.adapters.redis.link import Arguments, RedisLink, Script
+from sidecar.adapters.redis.memory import Memory
 from sidecar.core.errors import SidecarError, Unreadable
 from sidecar.core.job import Job
 from sidecar.core.merge import Outcome, fork, united
@@ -32,8 +31,6 @@ from sidecar.tasks import unheeded
 
 BYTES_A_CALL = 256 * 1024
 """Of documents; a longer script would hold up everybody else's commands."""
-
-JOBS_CACHED = 4_096
 
 NOWHERE = Cursor("", 0)
 
@@ -62,31 +59,15 @@ class Combiner:
     again on what Redis holds.
     """
 
-    def __init__(self, link: RedisLink, admit: Admit = admit_all, due_at: DueAt = never) -> None:
-        """Keep the link, what may be stored, and what tells when a job should be looked at."""
+    def __init__(self, link: RedisLink, memory: Memory, admit: Admit = admit_all, due_at: DueAt = never) -> None:
+        """Keep the link, what is remembered, what may be stored, and what tells when a job should be looked at."""
         self._due_at = due_at
         self._link = link
         self._admit = admit
         self._script = Script("live.lua")
-        self._held: Recent[str, Held] = Recent(JOBS_CACHED)
+        self._memory = memory
         self._doubted: set[str] = set()
         self._queue = FlushQueue(self._flush_in_time, link.timeout_seconds)
-
-    def forget(self, job_id: str) -> None:
-        """Drop what is remembered of a job."""
-        self._held.pop(job_id, None)
-
-    def forget_all(self) -> None:
-        """Drop everything that is remembered."""
-        self._held.clear()
-
-    def remembered(self) -> list[Held]:
-        """Return what this process wrote last."""
-        return list(self._held.values())
-
-    def last_written(self, job_id: str) -> Held | None:
-        """Return a job as this process wrote it last, None if it is not remembered."""
-        return self._held.get(job_id)
 
     async def submit(self, project: str, job_id: str, change: ChangeJob, *, is_entered: bool) -> Written:
         """Apply a change with the next call; see `FlushQueue`."""
@@ -113,7 +94,7 @@ class Combiner:
         size = 0
         for (project, job_id), asked in by_job.items():
             is_fresh = (project, job_id) in fresh
-            known, changes = self._held.get(job_id), asked
+            known, changes = self._memory.last_written(job_id), asked
             if is_fresh:
                 read = fresh[project, job_id]
                 if isinstance(read, Unreadable):
@@ -142,7 +123,7 @@ class Combiner:
         return write_arguments(known, shown, tag, decision.events, self._due_at)
 
     def _is_remembered(self, project: str, job_id: str) -> bool:
-        known = self._held.get(job_id)
+        known = self._memory.last_written(job_id)
         return known is not None and known.job.project == project and job_id not in self._doubted
 
     async def _read(self, jobs: list[JobKey]) -> dict[JobKey, Held | Unreadable | None]:
@@ -183,7 +164,7 @@ class Combiner:
             job_id = decision.changes[0].job_id
             if result[0] == 1 and decision.view is not None:
                 cursor = Cursor(epoch, int(result[1]))
-                self._held[job_id] = Held(_owned(decision.view, epoch), arguments[2], cursor)
+                self._memory.keep(Held(_owned(decision.view, epoch), arguments[2], cursor))
                 decision.answer(cursor)
             else:
                 if result[2] is None:
@@ -204,18 +185,9 @@ class Combiner:
         """
         if found is None:
             return None, changes
-        lacked = self.lacked_by(found)
-        self._held[found.job.job_id] = found
+        lacked = self._memory.lacked_by(found)
+        self._memory.keep(found)
         return found, changes if lacked is None else [_joining(lacked, changes[0]), *changes]
-
-    def lacked_by(self, found: Held) -> Job | None:
-        """Return a job as this process was acknowledged it, if Redis lost it and has got it back from somewhere else.
-
-        One that was created at another time was deleted in between.
-        """
-        known = self._held.get(found.job.job_id)
-        is_other = known is not None and known.job.created_at == found.job.created_at and not is_same_line(known, found)
-        return known.job if known is not None and is_other else None
 
 
 def _joining(job: Job, first: Change) -> Change:

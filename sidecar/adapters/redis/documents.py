@@ -1,11 +1,8 @@
 """Jobs as they stand in Redis: read many at once, and the arguments of the scripts that write them."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-from typing_extensions import override
+from typing import Any
 
 from sidecar.adapters.codec import decode_job, encode_event, encode_job, encode_notice
 from sidecar.adapters.redis.keys import ProjectKeys
@@ -17,16 +14,13 @@ from sidecar.core.merge import fork
 from sidecar.core.view import View, view
 from sidecar.ports import Cursor, Gone, Missed, Stored
 
+TOMBSTONE_SECONDS = 3_600.0
+"""How long it is known of a job that it was deleted."""
+
 READ = Script("read.lua")
 CHANGES = Script("changes.lua")
 GONE, LOST = b"gone", b"lost"
 """What that script says in the place of a document."""
-
-WRITES_A_LINE = 1 << 24
-"""A millionth of a chance that two lines of 48 bits pass for one, and more writes than anybody misses of a job."""
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +35,6 @@ class Held:
     def job(self) -> Job:
         """Return the job itself."""
         return self.view.job
-
-
-def is_same_line(held: Held, other: Held) -> bool:
-    """Whether one is an earlier state of the other: tags count on from one at random, until a job is written anew."""
-    return abs(held.tag - other.tag) < WRITES_A_LINE
-
-
-class Recent(OrderedDict[K, V]):
-    """A bounded mapping that forgets what was set longest ago."""
-
-    def __init__(self, most: int) -> None:
-        """Keep at most `most` entries."""
-        super().__init__()
-        self._most = most
-
-    @override
-    def __setitem__(self, key: K, value: V) -> None:
-        """Set and keep the bound."""
-        super().__setitem__(key, value)
-        self.move_to_end(key)
-        if len(self) > self._most:
-            self.popitem(last=False)
 
 
 def held(stored: Sequence[Any], epoch: str) -> Held:

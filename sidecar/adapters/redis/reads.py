@@ -5,25 +5,20 @@ from itertools import chain
 
 from sidecar.adapters.read_queue import ReadQueue
 from sidecar.adapters.redis import keys
-from sidecar.adapters.redis.documents import Held, Recent, read_each
+from sidecar.adapters.redis.documents import Held, read_each
 from sidecar.adapters.redis.keys import ProjectKeys
 from sidecar.adapters.redis.link import RedisLink
+from sidecar.adapters.redis.memory import Memory
 from sidecar.core.errors import Unreadable
 from sidecar.core.job import Job
 
-PROJECTS_CACHED = 16_384
-
 
 class RedisReads:
-    """Reads jobs by their ids alone.
+    """Reads jobs by their ids alone. Methods that raise nothing of ours want a deadline around them."""
 
-    `projects` are remembered by job id; whoever finds one to be wrong takes it out. Methods that raise nothing of
-    ours want a deadline around them.
-    """
-
-    def __init__(self, link: RedisLink) -> None:
-        """Keep the link."""
-        self.projects: Recent[str, str] = Recent(PROJECTS_CACHED)
+    def __init__(self, link: RedisLink, memory: Memory) -> None:
+        """Keep the link, and what remembers the projects of ids."""
+        self._projects = memory.projects
         self._link = link
         self._redis = link.commands
         self._jobs = ReadQueue(self._read_in_time, link.timeout_seconds)
@@ -50,7 +45,7 @@ class RedisReads:
         owners = await self._redis.mget([keys.project_of(job_id) for job_id in job_ids])
         found = {job_id: owner.decode() for job_id, owner in zip(job_ids, owners, strict=True) if owner is not None}
         for job_id, project in found.items():
-            self.projects[job_id] = project
+            self._projects[job_id] = project
         return found
 
     async def missing(self, places: Mapping[str, str]) -> set[str]:
@@ -66,12 +61,12 @@ class RedisReads:
 
         One that is not in the project that is remembered is looked up once more.
         """
-        found = await self._read_at({job_id: self.projects[job_id] for job_id in job_ids if job_id in self.projects})
+        found = await self._read_at({job_id: self._projects[job_id] for job_id in job_ids if job_id in self._projects})
         if missing := [job_id for job_id in job_ids if job_id not in found]:
             found |= await self._read_at(await self.look_up(missing))
         for job_id in missing:
             if job_id not in found:
-                self.projects.pop(job_id, None)
+                self._projects.pop(job_id, None)
         return found
 
     async def _read_in_time(self, job_ids: Sequence[str]) -> dict[str, Held]:

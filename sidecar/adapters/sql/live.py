@@ -1,42 +1,25 @@
 """The store that serves while Redis is away: every change in a transaction, and all that is read of jobs."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import select
 
 from sidecar.adapters.codec import decode_job
-from sidecar.adapters.decision import Decision, decided
-from sidecar.adapters.flush_queue import FlushQueue
-from sidecar.adapters.pending import Change
 from sidecar.adapters.read_queue import ReadQueue
-from sidecar.adapters.redis.combiner import admit_all
+from sidecar.adapters.sql.census import read_counts, read_outstanding
+from sidecar.adapters.sql.changes import read_changes
+from sidecar.adapters.sql.combiner import SqlCombiner
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.history import timeline
 from sidecar.adapters.sql.listing import read_page
-from sidecar.adapters.sql.logbook import read_watch
-from sidecar.adapters.sql.rows import Row, job_of, job_row, stored_of
+from sidecar.adapters.sql.lookup import projects_of, rows_of
+from sidecar.adapters.sql.rows import Row, job_of, stored_of
 from sidecar.adapters.sql.tables import JOBS, PROJECTS, TOMBSTONES
-from sidecar.adapters.sql.writes import (
-    Order,
-    append_lines,
-    forget_jobs,
-    lock_new_jobs,
-    lock_projects,
-    move_projects,
-    store_jobs,
-    upsert,
-)
-from sidecar.core.errors import HistoryUnavailable, Unreadable
+from sidecar.adapters.sql.writes import forget_jobs, lock_projects, move_projects, upsert
+from sidecar.core.errors import HistoryUnavailable
 from sidecar.core.job import Event, Job
-from sidecar.core.merge import fork
-from sidecar.core.stalls import Settling
 from sidecar.core.view import View, view
-from sidecar.ports import ChangeJob, Counts, Cursor, Gone, Missed, Page, Query, Stored, Written
-
-FLUSH_SECONDS_A_CALL = 2.0
-"""Deadline of a transaction, in multiples of that of a single call: it may carry a hundred jobs."""
+from sidecar.ports import ChangeJob, Counts, Missed, Page, Query, Stored, Written
 
 
 class SqlLive:
@@ -50,17 +33,17 @@ class SqlLive:
         self._database = database
         self._clock = clock
         self._finished_seconds = finished_seconds
-        self._queue = FlushQueue(self._flush, database.timeout_seconds)
+        self._combiner = SqlCombiner(database)
         self._reads = ReadQueue(self._read, database.timeout_seconds, HistoryUnavailable)
         self._recalls = ReadQueue(self._recall, database.timeout_seconds, HistoryUnavailable)
 
     async def update(self, job_id: str, change: ChangeJob) -> Written:
         """Apply `change` atomically; see `LiveStore`."""
-        return await self._queue.submit("", job_id, change, is_entered=True)
+        return await self._combiner.submit(job_id, change)
 
     async def update_many(self, changes: Sequence[tuple[str, ChangeJob]]) -> list[Written | Exception]:
         """Apply changes of many jobs; see `LiveStore`."""
-        return await self._queue.submit_many("", changes, {job_id for job_id, _ in changes})
+        return await self._combiner.submit_many(changes)
 
     async def get(self, job_id: str) -> Stored | None:
         """Return the job as SQL holds it now."""
@@ -73,7 +56,7 @@ class SqlLive:
     async def find(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """Return those of the jobs that are there."""
         async with self._database.reading() as connection:
-            return {job_id: job_of(row.document, "") for job_id, row in (await _rows(connection, job_ids)).items()}
+            return {job_id: job_of(row.document, "") for job_id, row in (await rows_of(connection, job_ids)).items()}
 
     async def is_buried(self, job: Job) -> bool:
         """Whether a job, and not an earlier one of its id, was deleted here."""
@@ -91,11 +74,11 @@ class SqlLive:
     async def delete(self, job_id: str, check: Callable[[Job], None]) -> bool:
         """Forget the job if `check` does not object, and keep a tombstone until Redis has been told."""
         async with self._database.writing() as connection:
-            project = (await _projects_of(connection, [job_id])).get(job_id)
+            project = (await projects_of(connection, [job_id])).get(job_id)
             if project is None:
                 return False
             order = (await lock_projects(connection, [project]))[project]
-            row = (await _rows(connection, [job_id])).get(job_id)
+            row = (await rows_of(connection, [job_id])).get(job_id)
             if row is None:
                 return False
             job = job_of(row.document, order.epoch)
@@ -117,16 +100,7 @@ class SqlLive:
         """Return what changed after a rev; see `Feed`."""
         finished_after = self._clock() - self._finished_seconds
         async with self._database.reading() as connection:
-            order = (await connection.execute(select(PROJECTS).where(PROJECTS.c.project == project))).one_or_none()
-            if order is None:
-                return Missed(Cursor("", 0), (), is_more=False)
-            base = await _base(connection, project)
-            changes = await _jobs_since(connection, order, rev, limit + 1, finished_after)
-            changes = sorted([*changes, *await _gone_since(connection, order, rev, limit + 1)], key=_rev)
-        is_more = len(changes) > limit
-        return Missed(
-            Cursor(order.epoch, order.rev), tuple(changes[:limit]), is_more, order.rev if base is None else base - 1
-        )
+            return await read_changes(connection, project, rev, limit, finished_after)
 
     async def projects(self) -> list[str]:
         """Return every project that SQL knows."""
@@ -141,21 +115,13 @@ class SqlLive:
     async def counts(self) -> Counts:
         """Return how many jobs are unfinished, and of these stuck, as they were when Redis was last there."""
         async with self._database.reading() as connection:
-            jobs = await _numbers(connection, JOBS.c.job_type, JOBS.c.status)
-            stalled = await _numbers(connection, JOBS.c.job_type, JOBS.c.stall_reason)
-            watch = await read_watch(connection)
-        return Counts(jobs=jobs, stalled=stalled, settling=Settling() if watch is None else watch.settling)
+            return await read_counts(connection)
 
     async def outstanding(self, limit: int) -> list[View]:
         """Return unfinished jobs, the most pressing first; see `Census`."""
-        unfinished = select(JOBS.c.job_id, JOBS.c.document).where(JOBS.c.finished_at.is_(None)).limit(limit)
-        stuck = unfinished.where(JOBS.c.stall_reason.is_not(None)).order_by(JOBS.c.stalled_since)
-        found: dict[str, bytes] = {}
         async with self._database.reading() as connection:
-            for asked in (stuck, unfinished.order_by(JOBS.c.progress_at)):
-                for job_id, document in await connection.execute(asked):
-                    found.setdefault(job_id, document)
-        return [view(decode_job(document)) for document in list(found.values())[:limit]]
+            documents = await read_outstanding(connection, limit)
+        return [view(decode_job(document)) for document in documents]
 
     async def _read(self, job_ids: Sequence[str]) -> dict[str, Stored]:
         mine = select(JOBS.c.job_id, JOBS.c.document, JOBS.c.rev, PROJECTS.c.epoch)
@@ -169,128 +135,6 @@ class SqlLive:
         async with self._database.reading() as connection:
             rows = (await connection.execute(mine.where(JOBS.c.job_id.in_(job_ids)))).all()
         return {row.job_id: stored_of(row.document, row.copied_epoch, row.copied_rev) for row in rows}
-
-    async def _flush(self, batch: list[Change]) -> None:
-        """Decide and write one batch in one transaction, then answer."""
-        by_job: dict[str, list[Change]] = {}
-        for change in batch:
-            by_job.setdefault(change.job_id, []).append(change)
-        async with self._database.writing(FLUSH_SECONDS_A_CALL * self._database.timeout_seconds) as connection:
-            answers = await self._write(connection, by_job)
-        for decision, cursor in answers:
-            decision.answer(cursor)
-
-    async def _write(
-        self, connection: AsyncConnection, by_job: Mapping[str, list[Change]]
-    ) -> list[tuple[Decision, Cursor]]:
-        projects = await _projects_of(connection, by_job)
-        if new := by_job.keys() - projects.keys():
-            await lock_new_jobs(connection, new)
-            projects |= await _projects_of(connection, new)
-        for job_id, changes in by_job.items():
-            if job_id not in projects:
-                projects[job_id] = _project_of_first(changes)
-        orders = await lock_projects(connection, filter(None, projects.values()))
-        rows = await _rows(connection, by_job)
-        written: list[tuple[Decision, View]] = []
-        answers: list[tuple[Decision, Cursor]] = []
-        for job_id, changes in by_job.items():
-            order, row = orders.get(projects[job_id]), rows.get(job_id)
-            try:
-                before = None if row is None or order is None else view(job_of(row.document, order.epoch))
-            except Unreadable as error:
-                self._queue.fail(changes, error)
-                continue
-            decision = decided(projects[job_id], before, changes, admit_all)
-            rev = 0 if row is None else row.rev
-            if order is not None and decision.view is not None and decision.is_write:
-                if before is None or decision.view.job.version != before.job.version:
-                    rev = order.next()
-                written.append((decision, decision.view))
-            answers.append((decision, Cursor("" if order is None else order.epoch, rev)))
-        cursors = {decision.changes[0].job_id: cursor for decision, cursor in answers}
-        await _store(connection, written, cursors, orders)
-        return answers
-
-
-async def _store(
-    connection: AsyncConnection,
-    written: Sequence[tuple[Decision, View]],
-    cursors: Mapping[str, Cursor],
-    orders: Mapping[str, Order],
-) -> None:
-    """Store what was decided: the lines first, as they tell how long the timeline has become."""
-    if not written:
-        return
-    lines = [(shown.job.job_id, line) for decision, shown in written for line in decision.events]
-    last = await append_lines(connection, lines)
-    stored: list[tuple[View, Row]] = []
-    for _, shown in written:
-        job = shown.job
-        cursor = cursors[job.job_id]
-        owned = fork(job._replace(event_count=max(job.event_count, last.get(job.job_id, 0))), cursor.epoch)
-        stored.append((shown, job_row(shown._replace(job=owned), cursor.rev, is_ahead=True)))
-    await store_jobs(connection, stored)
-    await move_projects(connection, orders)
-
-
-async def _numbers(connection: AsyncConnection, *kinds: Any) -> dict[tuple[str, str], int]:
-    """Return how many unfinished jobs there are of each kind, of which no part is unknown."""
-    asked = select(*kinds, func.count()).where(JOBS.c.finished_at.is_(None), *(each.is_not(None) for each in kinds))
-    rows = (await connection.execute(asked.group_by(*kinds))).all()
-    return {(row[0], row[1]): row[2] for row in rows}
-
-
-def _project_of_first(changes: Sequence[Change]) -> str:
-    """Return the project in which the first change that can create the job does so, "" if none can."""
-    for change in changes:
-        try:
-            return change.change(None).job.project
-        except Exception:  # noqa: BLE001, S112 - each caller is answered with its own later
-            continue
-    return ""
-
-
-async def _projects_of(connection: AsyncConnection, job_ids: Any) -> dict[str, str]:
-    mine = select(JOBS.c.job_id, JOBS.c.project).where(JOBS.c.job_id.in_(sorted(job_ids)))
-    return dict((await connection.execute(mine)).all())
-
-
-async def _rows(connection: AsyncConnection, job_ids: Any) -> dict[str, Any]:
-    mine = select(JOBS.c.job_id, JOBS.c.rev, JOBS.c.document).where(JOBS.c.job_id.in_(sorted(job_ids)))
-    return {row.job_id: row for row in await connection.execute(mine)}
-
-
-async def _base(connection: AsyncConnection, project: str) -> int | None:
-    """Return the lowest rev of what Redis has yet to be told."""
-    lowest = [select(func.min(t.c.rev)).where(t.c.project == project, t.c.is_ahead) for t in (JOBS, TOMBSTONES)]
-    found = [(await connection.execute(asked)).scalar() for asked in lowest]
-    return min((rev for rev in found if rev is not None), default=None)
-
-
-async def _jobs_since(
-    connection: AsyncConnection, order: Any, rev: int, limit: int, finished_after: float
-) -> list[Stored | Gone]:
-    """Return jobs of a project that changed after a rev, in ascending rev; not what finished long ago."""
-    asked = select(JOBS.c.document, JOBS.c.rev).where(
-        JOBS.c.project == order.project,
-        JOBS.c.rev > rev,
-        JOBS.c.finished_at.is_(None) | (JOBS.c.finished_at > finished_after),
-    )
-    found = await connection.execute(asked.order_by(JOBS.c.rev).limit(limit))
-    return [stored_of(row.document, order.epoch, row.rev) for row in found]
-
-
-async def _gone_since(connection: AsyncConnection, order: Any, rev: int, limit: int) -> list[Gone]:
-    """Return jobs of a project that were deleted after a rev."""
-    asked = select(TOMBSTONES.c.job_id, TOMBSTONES.c.rev)
-    asked = asked.where(TOMBSTONES.c.project == order.project, TOMBSTONES.c.rev > rev)
-    found = await connection.execute(asked.order_by(TOMBSTONES.c.rev).limit(limit))
-    return [Gone(row.job_id, Cursor(order.epoch, row.rev)) for row in found]
-
-
-def _rev(change: Stored | Gone) -> int:
-    return change.cursor.rev
 
 
 def _tombstone(job: Job, rev: int, now: float) -> Row:

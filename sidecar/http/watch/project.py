@@ -14,7 +14,7 @@ from sidecar.http.watch.client import Client
 from sidecar.http.watch.job import nothing, result_of
 from sidecar.hub.backlog import Backlog
 from sidecar.hub.broadcast import Broadcast
-from sidecar.hub.hub import END_OF_TIME
+from sidecar.hub.catching_up import END_OF_TIME
 from sidecar.hub.selection import Selection
 from sidecar.hub.watcher import EndedError, Watcher
 from sidecar.ports import Cursor

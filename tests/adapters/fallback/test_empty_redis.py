@@ -43,7 +43,7 @@ async def test_job_that_is_put_back_into_redis_is_looked_at_when_that_is_due(sto
     await storage.surface("ingest").update("job-1", push(update(current=1), NOON))
     await storage.recorder.record_all()
     await storage.link.commands.flushall()
-    storage.stores.live.forget_all()
+    storage.stores.live.memory.forget_all()
     await storage.restoration.prepare()
     assert [shown.job.job_id for shown in await storage.stores.live.outstanding(9)] == ["job-1"]
     agenda = RedisAgenda(storage.link)
@@ -62,7 +62,7 @@ async def test_empty_redis_is_filled_before_anything_new_is_recorded_of_it(
     before = [await storage.archive.recorded(name) for name in projects]
     await come_back_empty(valkey, tmp_path)
     for each in sidecars:
-        each.stores.live.forget_all()
+        each.stores.live.memory.forget_all()
         each.sql_breaker.open("it is away")
         each.redis_breaker.open("it is empty")
         await each.restoration.prepare()
@@ -94,7 +94,7 @@ async def test_recorder_has_an_empty_redis_filled_by_itself(
     await live.update("job-1", push(update(current=5)))
     await storage.recorder.record_all()
     await come_back_empty(valkey, tmp_path)
-    live.forget_all()
+    live.memory.forget_all()
     await storage.link.trust("")
     await live.update("new", push(update("new", current=1)))
     running = asyncio.create_task(storage.restoration.run())

@@ -27,7 +27,7 @@ async def test_who_reads_a_timeline_waits_for_a_stopped_redis_once(
     tracker = Tracker(store, store, storage.history, metrics, lambda: NOON)
     await store.update("job-1", push(update(current=5)))
     await storage.recorder.record_all()
-    storage.stores.live.forget_all()
+    storage.stores.live.memory.forget_all()
     with paused(valkey):
         if read == "timeline":
             assert len(await tracker.timeline("job-1", 0, 10, everybody)) == 2

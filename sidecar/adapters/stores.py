@@ -1,0 +1,67 @@
+"""The two stores, which of them serves, and what one knows of the other's jobs."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from sidecar.adapters.breaker import Breaker
+from sidecar.adapters.crossing import Crossing
+from sidecar.adapters.lineage import fresh_lineage
+from sidecar.adapters.redis.entrance import Elsewhere
+from sidecar.adapters.redis.live import RedisLive
+from sidecar.adapters.sql.live import SqlLive
+from sidecar.core.errors import HistoryUnavailable
+from sidecar.core.job import Job
+from sidecar.core.merge import Outcome, fork, united
+from sidecar.core.view import View
+from sidecar.ports import ChangeJob, Metrics, Stored
+
+
+class Stores:
+    """The two stores, and which of them serves."""
+
+    def __init__(
+        self, live: RedisLive, sql: SqlLive, breaker: Breaker, metrics: Metrics, clock: Callable[[], float]
+    ) -> None:
+        """Keep the parts; `clock` gives Unix seconds."""
+        self.live = live
+        self.sql = sql
+        self.breaker = breaker
+        self.metrics = metrics
+        self.clock = clock
+        self.crossing = Crossing(live.timeout_seconds)
+
+    def with_memory(self, job_id: str, change: ChangeJob) -> ChangeJob:
+        """Return the change on what SQL has and on what this process was last acknowledged by Redis.
+
+        SQL counts on in its own lineage: Redis may be counting in its own meanwhile.
+        """
+        remembered = self.live.memory.last_written(job_id)
+        if remembered is None:
+            return change
+
+        def on_memory(before: View | None) -> Outcome:
+            shown = united(before, remembered.job, self.clock()).view
+            owner = fresh_lineage() if before is None else before.job.lineage
+            return change(shown._replace(job=fork(shown.job, owner)))
+
+        return on_memory
+
+    def remembering(self, stored: Stored | None, job_id: str) -> Stored | None:
+        """Return a job as SQL has it, and at least as new as this process was last acknowledged."""
+        remembered = self.live.memory.last_written(job_id)
+        if remembered is None:
+            return stored
+        if stored is None:
+            return Stored(remembered.view, remembered.cursor)
+        return Stored(united(stored.view, remembered.job, self.clock()).view, stored.cursor)
+
+
+def finding(sql: SqlLive) -> Elsewhere:
+    """Return what finds jobs in SQL; none while it is away: what is created is then joined in later."""
+
+    async def find(job_ids: Sequence[str]) -> Mapping[str, Job]:
+        try:
+            return await sql.find(job_ids)
+        except HistoryUnavailable:
+            return {}
+
+    return find
