@@ -107,9 +107,9 @@ class Storage:
             partial(metrics.fell_back, *PUSH_MISS),
             lambda shown: due_at(shown, self.baselines.limits(shown.job.job_type)),
         )
-        self.stores = Stores(live, sql, self.redis_breaker, metrics, clock)
-        self.broker = RedisBroker(self.link)
         self.archive = SqlArchive(self.database, clock)
+        self.stores = Stores(live, sql, self.archive, self.redis_breaker, metrics, clock)
+        self.broker = RedisBroker(self.link)
         self.restoration = Restoration(self.stores, self.link, self.own_link, self.archive, self.sql_breaker)
         lease = RedisLease(self.link, "recorder")
         ports = (outbox, live, live, self.archive, lease, metrics, clock)

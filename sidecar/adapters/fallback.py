@@ -4,6 +4,7 @@ A call that Redis does not answer goes to SQL at once. What SQL takes is marked 
 when Redis is back. What this process was acknowledged by Redis and may not be recorded yet goes along.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -12,10 +13,7 @@ from sidecar.adapters.paging import merged
 from sidecar.adapters.serving import AWAY, INGEST, Serving
 from sidecar.adapters.stores import Stores
 from sidecar.adapters.turns import Turns
-from sidecar.core.errors import (
-    HistoryUnavailable,
-    StoreUnavailable,
-)
+from sidecar.core.errors import HistoryUnavailable, StoreUnavailable
 from sidecar.core.job import Event, Job
 from sidecar.core.view import View
 from sidecar.ports import ChangeJob, Counts, Missed, Page, Query, Stored, Written
@@ -52,7 +50,7 @@ class FallbackStore:
             if is_for_sql:
                 remembering = self._stores.with_memory(job_id, change)
                 written = await self._serving.by_sql("update", self._sql.update(job_id, remembering), error)
-                self._took(job_id)
+                self._took(written)
                 return written
         return await self._live.update(job_id, change)
 
@@ -72,7 +70,7 @@ class FallbackStore:
                 for index, answer in zip(missed, kept, strict=True):
                     answers[index] = answer
                     if isinstance(answer, Written):
-                        self._took(changes[index][0])
+                        self._took(answer)
                 return answers
         return await self._live.update_many(changes)
 
@@ -86,7 +84,12 @@ class FallbackStore:
 
     async def page(self, query: Query) -> Page:
         """Return a page of jobs, those that are live and those of the past in one order."""
-        return await self._serving.by_either("page", lambda: self._page(query), lambda: self._sql.page(query))
+
+        async def in_sql() -> Page:
+            await self._catch_up_with_memory()
+            return await self._sql.page(query)
+
+        return await self._serving.by_either("page", lambda: self._page(query), in_sql)
 
     async def delete(self, job_id: str, check: Callable[[Job], None]) -> bool:
         """Forget a job everywhere."""
@@ -110,6 +113,8 @@ class FallbackStore:
                 if not is_for_sql:
                     return await in_both()
                 is_deleted = await self._sql.delete(job_id, check)
+                if is_deleted:
+                    self._stores.untold.deleted(job_id)
             self._live.memory.forget([job_id])
             return is_deleted
 
@@ -122,7 +127,11 @@ class FallbackStore:
             async with self._catching_up.taken():
                 return await self._live.since(project, rev, limit)
 
-        return await self._serving.by_either("since", in_redis, lambda: self._sql.since(project, rev, limit))
+        async def in_sql() -> Missed:
+            await self._catch_up_with_memory()
+            return await self._sql.since(project, rev, limit)
+
+        return await self._serving.by_either("since", in_redis, in_sql)
 
     async def timeline(self, job_id: str, after: int, limit: int) -> list[Event]:
         """Return timeline lines that may not be recorded yet; see `Feed`.
@@ -167,9 +176,17 @@ class FallbackStore:
         async with self._stores.crossing.taken():
             yield self._is_away or not was_away
 
-    def _took(self, job_id: str) -> None:
-        """Note that SQL has a job as it is now: what is remembered of it is no longer needed."""
-        self._live.memory.forget([job_id])
+    async def _catch_up_with_memory(self) -> None:
+        """Give SQL first what Redis acknowledged last; if that takes too long, SQL tells what it has."""
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(self._live.timeout_seconds):
+                await self._stores.spill.pour()
+
+    def _took(self, written: Written) -> None:
+        """Note that SQL has a job as it is now: what Redis acknowledged of it is no longer needed."""
+        job = written.outcome.job
+        self._live.memory.forget([job.job_id])
+        self._stores.untold.took(job)
         self._metrics.fell_back("update", INGEST, "unavailable")
 
     async def _get(self, job_id: str) -> Stored | None:

@@ -13,10 +13,10 @@ from sidecar.adapters.redis.link import RedisLink
 from sidecar.adapters.redis.live import RedisLive
 from sidecar.adapters.stores import Stores
 from sidecar.background.recorder import joining, tell_ahead, tell_some_ahead
-from sidecar.core.errors import HistoryUnavailable, StoreUnavailable, Unavailable
+from sidecar.core.errors import HistoryUnavailable, StoreUnavailable
 from sidecar.core.job import Job
 from sidecar.history import Archive
-from sidecar.ports import ChangeJob, Cursor, Stored, Written
+from sidecar.ports import ChangeJob, Stored
 
 logger = logging.getLogger(__name__)
 
@@ -47,19 +47,23 @@ class Restoration:
     async def prepare(self) -> None:
         """Bring Redis up to date and let it serve; raises `StoreUnavailable`.
 
-        While SQL is away nobody knows what it took: then that is made good later, by `run`.
+        While SQL is away nobody knows all that it took, but each sidecar what it took from it: Redis is told of that.
+        If it is more than this one remembers, Redis stays away. What others gave SQL is made good later, by `run`.
         """
         self._rescue.memory.forget_all()
         await self._own.ping()
         if self._own.run_id != self._link.run_id:
             await self._join([held.job for held in self._stores.live.memory.remembered()])
+        tell_the_rest = self._tell_the_last
         try:
             await self._restore()
-        except HistoryUnavailable:
+        except HistoryUnavailable as error:
             self._is_due.set()
+            await self._check_memory(error)
+            await self._tell_remembered()
+            tell_the_rest = self._tell_remembered
         async with self._stores.crossing.closed():
-            if not self._is_due.is_set():
-                await self._tell_the_last()
+            await tell_the_rest()
             if self._own.run_id != self._link.run_id:
                 self._stores.live.memory.forget_all()
             await self._link.trust(self._own.run_id)
@@ -84,11 +88,9 @@ class Restoration:
         """
         while True:
             await self._stores.breaker.until_away()
-            unrecorded = await self._unrecorded()
-            for start in range(0, len(unrecorded), JOBS_A_TURN):
-                jobs = unrecorded[start : start + JOBS_A_TURN]
-                _check(jobs, await self._stores.sql.update_many(self._changes(jobs)))
-            logger.info("SQL serves", extra={"fields": {"jobs_taken_along": len(unrecorded)}})
+            await self._forget_what_was_told()
+            jobs = await self._stores.spill.pour()
+            logger.info("SQL serves", extra={"fields": {"jobs_taken_along": jobs}})
             await self._stores.breaker.until_back()
 
     async def _restore(self) -> None:
@@ -115,9 +117,35 @@ class Restoration:
         Another sidecar that still takes Redis to be away may give SQL ever more; the recorder tells of the rest.
         """
         clock = asyncio.get_running_loop().time
-        until = clock() + self._own.timeout_seconds
-        while await tell_ahead(self._archive, self._rescue, self._stores.clock) and clock() < until:
-            continue
+        until, mark = clock() + self._own.timeout_seconds, self._stores.untold.mark
+        while await tell_ahead(self._archive, self._rescue, self._stores.clock):
+            if clock() > until:
+                return
+        self._stores.untold.told_all(mark)
+
+    async def _check_memory(self, error: HistoryUnavailable) -> None:
+        """Wait for SQL, and raise `StoreUnavailable`, if it alone knows all that it took from this process."""
+        if not self._stores.untold.is_whole:
+            logger.warning("Redis is there, but SQL took what only SQL can tell it, and is away")
+            await self._sql_breaker.until_back()
+            raise StoreUnavailable("Redis is to be told what SQL took") from error
+
+    async def _tell_remembered(self) -> None:
+        """Tell Redis what SQL, which is away, took from this process."""
+        untold = self._stores.untold
+        jobs = untold.jobs
+        mine = {job.project for job in jobs}
+        places = await self._epochs.places(mine) if mine else {}
+        await self._join(jobs)
+        for project in mine:
+            await self._epochs.renew(project, places[project].cursor.rev, is_forced=True, is_whole=False)
+        untold.told(jobs)
+
+    async def _forget_what_was_told(self) -> None:
+        """Forget what SQL took in an earlier outage, or when Redis stuttered: the recorder has told Redis since."""
+        mark = self._stores.untold.mark
+        if await self._archive.ahead(1) == ([], []):
+            self._stores.untold.told_all(mark)
 
     async def _has_lost(self, project: str, place: Place) -> bool:
         """Whether Redis lacks something that was recorded from it."""
@@ -140,24 +168,3 @@ class Restoration:
 
     def _changes(self, jobs: Sequence[Job]) -> list[tuple[str, ChangeJob]]:
         return [(job.job_id, joining(job, self._stores.clock)) for job in jobs]
-
-    async def _unrecorded(self) -> list[Job]:
-        places: dict[str, Cursor] = {}
-        jobs: list[Job] = []
-        for held in self._stores.live.memory.remembered():
-            project = held.job.project
-            if project not in places:
-                places[project] = (await self._archive.recorded(project)).cursor
-            if places[project].epoch != held.cursor.epoch or held.cursor.rev > places[project].rev:
-                jobs.append(held.job)
-        return jobs
-
-
-def _check(jobs: Sequence[Job], answers: Sequence[Written | Exception]) -> None:
-    """Raise `StoreUnavailable` if a store has yet to take some of the jobs; tell of those that it will never take."""
-    for job, answer in zip(jobs, answers, strict=True):
-        if isinstance(answer, Unavailable):
-            raise StoreUnavailable(f"SQL did not take what Redis had acknowledged: {answer}") from answer
-        if isinstance(answer, Exception):
-            told = {"job_id": job.job_id, "error": str(answer)}
-            logger.error("a job that Redis had acknowledged cannot be given to SQL", extra={"fields": told})

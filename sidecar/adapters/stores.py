@@ -7,19 +7,28 @@ from sidecar.adapters.crossing import Crossing
 from sidecar.adapters.lineage import fresh_lineage
 from sidecar.adapters.redis.entrance import Elsewhere
 from sidecar.adapters.redis.live import RedisLive
+from sidecar.adapters.spill import Spill
 from sidecar.adapters.sql.live import SqlLive
+from sidecar.adapters.untold import Untold
 from sidecar.core.errors import HistoryUnavailable
 from sidecar.core.job import Job
 from sidecar.core.merge import Outcome, fork, united
 from sidecar.core.view import View
+from sidecar.history import Archive
 from sidecar.ports import ChangeJob, Metrics, Stored
 
 
 class Stores:
     """The two stores, and which of them serves."""
 
-    def __init__(
-        self, live: RedisLive, sql: SqlLive, breaker: Breaker, metrics: Metrics, clock: Callable[[], float]
+    def __init__(  # noqa: PLR0913, PLR0917 - both stores and what is told of them
+        self,
+        live: RedisLive,
+        sql: SqlLive,
+        archive: Archive,
+        breaker: Breaker,
+        metrics: Metrics,
+        clock: Callable[[], float],
     ) -> None:
         """Keep the parts; `clock` gives Unix seconds."""
         self.live = live
@@ -28,6 +37,8 @@ class Stores:
         self.metrics = metrics
         self.clock = clock
         self.crossing = Crossing(live.timeout_seconds)
+        self.untold = Untold()
+        self.spill = Spill(live.memory, sql, archive, clock)
 
     def with_memory(self, job_id: str, change: ChangeJob) -> ChangeJob:
         """Return the change on what SQL has and on what this process was last acknowledged by Redis.

@@ -38,14 +38,15 @@ class RedisEpochs:
             for name, (epoch, rev, restored) in zip(names, answers, strict=True)
         }
 
-    async def renew(self, project: str, base: int, *, is_forced: bool) -> None:
+    async def renew(self, project: str, base: int, *, is_forced: bool, is_whole: bool = True) -> None:
         """Note that a project is up to date, in a new epoch if the server is a new one or SQL took something.
 
-        Up to the rev `base` everybody has seen everything.
+        Up to the rev `base` everybody has seen everything. If the project is not known to be whole, that it was brought
+        up to date is not noted.
         """
         async with self._link.deadline():
             await self._link.evaluate(
                 self._renew,
                 [ProjectKeys(project).index("rev")],
-                lambda run_id: (secrets.token_hex(4), run_id, base, int(is_forced)),
+                lambda run_id: (secrets.token_hex(4), run_id, base, int(is_forced), int(is_whole)),
             )

@@ -48,9 +48,16 @@ class Memory:
         self._held: Recent[str, Held] = Recent(JOBS_CACHED)
         self.projects: Recent[str, str] = Recent(PROJECTS_CACHED)
         self._clock = clock
+        self._changes = 0
+
+    @property
+    def mark(self) -> int:
+        """How often anything was remembered so far."""
+        return self._changes
 
     def keep(self, held: Held) -> None:
         """Remember a job as it stands in Redis now."""
+        self._changes += 1
         self._held[held.job.job_id] = held
 
     def last_written(self, job_id: str) -> Held | None:

@@ -7,6 +7,7 @@ import pytest
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.fallback import FallbackStore
 from sidecar.adapters.redis.live import RedisLive
+from sidecar.adapters.untold import Untold
 from sidecar.background.recorder import tell_ahead
 from sidecar.core.errors import StoreUnavailable
 from sidecar.core.job import Status
@@ -19,7 +20,7 @@ from tests.adapters.fallback.conftest import SOON, fell_back, timeline
 from tests.adapters.fallback.mishaps import parted, paused
 from tests.adapters.updates import NOON, finish, push, update
 from tests.clock import Clock
-from tests.faults.patience import until_found
+from tests.faults.patience import until, until_found
 
 
 async def test_redis_has_everything_when_it_returns_and_every_increment_once(
@@ -126,13 +127,14 @@ async def test_server_that_was_started_anew_is_not_talked_to_before_it_is_brough
     assert (await viewed(live)).current == 6
 
 
-async def test_what_sql_took_is_made_good_later_if_it_is_away_when_redis_returns(
-    storage: Storage, store: FallbackStore, live: RedisLive
+async def test_what_sql_took_of_another_sidecar_is_made_good_later_if_it_is_away_when_redis_returns(
+    storage: Storage, store: FallbackStore, live: RedisLive, other: Storage
 ) -> None:
     await store.update("job-1", push(update(writer="w", seq=1, add_current=5)))
     await storage.recorder.record_all()
-    with parted(storage):
-        await store.update("job-1", push(update(writer="w", seq=2, add_current=1), NOON + 1))
+    with parted(other):
+        await other.surface("ingest").update("job-1", push(update(writer="w", seq=2, add_current=1), NOON + 1))
+    storage.redis_breaker.open("its line is cut")
     storage.sql_breaker.open("it is gone")
     await storage.restoration.prepare()
     assert not storage.redis_breaker.is_away
@@ -145,3 +147,69 @@ async def test_what_sql_took_is_made_good_later_if_it_is_away_when_redis_returns
 
     await until_found(is_made_good, SOON, lambda: "Redis was told")
     await ended(running)
+
+
+async def test_redis_is_told_what_sql_took_of_this_sidecar_although_sql_is_away_when_it_returns(
+    storage: Storage, store: FallbackStore, live: RedisLive
+) -> None:
+    for job_id in ("job-1", "job-2"):
+        await store.update(job_id, push(update(job_id, writer="w", seq=1, add_current=5)))
+    before = (await live.since("default", 0, 10)).cursor
+    with parted(storage):
+        await store.update("job-1", push(update(writer="w", seq=2, words={"status": "completed"}), NOON + 1))
+        await store.update("job-2", push(update("job-2", writer="w", seq=2, add_current=1), NOON + 1))
+        await store.update("job-3", push(update("job-3", current=3), NOON + 1))
+    storage.sql_breaker.open("it is gone")
+    await storage.restoration.prepare()
+    assert not storage.redis_breaker.is_away
+    assert (await viewed(live, "job-1")).status is Status.COMPLETED
+    assert [(await viewed(live, job_id)).current for job_id in ("job-2", "job-3")] == [6, 3]
+    assert (await live.since("default", 0, 10)).cursor.epoch != before.epoch
+    storage.sql_breaker.close()
+    await storage.restoration.prepare()
+    assert [(await viewed(live, job_id)).current for job_id in ("job-1", "job-2", "job-3")] == [5, 6, 3]
+
+
+@pytest.mark.parametrize("is_deletion", [True, False])
+async def test_redis_stays_away_while_only_sql_which_is_away_knows_what_it_took(
+    storage: Storage, store: FallbackStore, live: RedisLive, *, is_deletion: bool
+) -> None:
+    storage.stores.untold = Untold(most=1)
+    for job_id in ("job-1", "job-2"):
+        await store.update(job_id, push(update(job_id, writer="w", seq=1, add_current=5)))
+    await storage.recorder.record_all()
+    with parted(storage):
+        if is_deletion:
+            assert await store.delete("job-1", lambda _: None)
+        else:
+            for job_id in ("job-1", "job-2"):
+                await store.update(job_id, push(update(job_id, writer="w", seq=2, add_current=1), NOON + 1))
+    storage.sql_breaker.open("it is gone")
+    returning = asyncio.create_task(storage.restoration.prepare())
+    await asyncio.wait([returning], timeout=0.5)
+    was_away = storage.redis_breaker.is_away and not returning.done()
+    assert was_away
+    storage.sql_breaker.close()
+    with pytest.raises(StoreUnavailable):
+        await returning
+    await storage.restoration.prepare()
+    assert not storage.redis_breaker.is_away
+    assert storage.stores.untold.is_whole
+    if is_deletion:
+        assert await live.get("job-1") is None
+    else:
+        assert (await viewed(live, "job-1")).current == 6
+
+
+async def test_what_redis_was_told_long_ago_does_not_keep_it_away(storage: Storage, store: FallbackStore) -> None:
+    storage.stores.untold = Untold(most=0)
+    with parted(storage):
+        await store.update("job-1", push(update(current=5)))
+    storage.redis_breaker.close()  # it had stuttered
+    await storage.recorder.record_all()
+    await tell_ahead(storage.archive, storage.stores.live, storage.stores.clock)
+    assert not storage.stores.untold.is_whole
+    spilling = asyncio.create_task(storage.restoration.spill())
+    storage.redis_breaker.open("it is gone")
+    await until(lambda: storage.stores.untold.is_whole, SOON, "it is forgotten")
+    await ended(spilling)

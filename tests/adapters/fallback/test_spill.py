@@ -10,12 +10,13 @@ import pytest
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.fallback import FallbackStore
 from sidecar.core.errors import StoreUnavailable
+from sidecar.ports import Stored
 from sidecar.storage import Storage
 from sidecar.tasks import ended
 from tests.adapters.contract_live_store import ids, query, viewed
 from tests.adapters.fallback.conftest import SOON
 from tests.adapters.fallback.mishaps import parted, paused
-from tests.adapters.updates import push, update
+from tests.adapters.updates import NOON, push, update
 from tests.faults.patience import until_found
 
 
@@ -51,3 +52,35 @@ async def test_what_sql_could_not_take_along_is_given_to_it_again(
         spilling = asyncio.create_task(storage.restoration.spill())
         await until_in_sql(storage)
         await ended(spilling)
+
+
+async def test_lists_and_streams_have_it_from_the_first_call_that_redis_does_not_answer(
+    storage: Storage, store: FallbackStore, valkey: EmbeddedValkey
+) -> None:
+    for job_id in ("job-1", "job-2"):
+        await store.update(job_id, push(update(job_id, writer="w", seq=1, add_current=5)))
+    await storage.recorder.record_all()
+    await store.update("job-1", push(update(writer="w", seq=2, add_current=1), NOON + 1))
+    await store.update("job-2", push(update("job-2", writer="w", seq=2, words={"status": "completed"}), NOON + 1))
+    with paused(valkey):
+        page = await store.page(query(active=True))
+        missed = await storage.surface("stream").since("default", 0, 10)
+        assert not storage.redis_breaker.is_away
+    assert [(each.view.job.job_id, each.view.current) for each in page.jobs] == [("job-1", 6)]
+    assert {each.view.job.job_id: each.view.is_finished for each in missed.changes if isinstance(each, Stored)} == {
+        "job-1": False,
+        "job-2": True,
+    }
+
+
+async def test_sql_tells_what_it_has_if_it_cannot_take_it(
+    storage: Storage, store: FallbackStore, database_path: Path
+) -> None:
+    await store.update("job-1", push(update(writer="w", seq=1, add_current=5)))
+    await storage.recorder.record_all()
+    await store.update("job-1", push(update(writer="w", seq=2, add_current=1), NOON + 1))
+    with parted(storage), closing(sqlite3.connect(database_path, isolation_level=None)) as somebody:
+        somebody.execute("BEGIN IMMEDIATE")
+        assert [each.view.current for each in (await store.page(query())).jobs] == [5]
+        somebody.execute("ROLLBACK")
+        assert [each.view.current for each in (await store.page(query())).jobs] == [6]
