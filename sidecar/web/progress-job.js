@@ -38,6 +38,7 @@ export class ProgressJob extends HTMLElement {
   /** @type {ReturnType<typeof setTimeout>[]} */ #timers = [];
   /** @type {ReturnType<typeof setInterval> | undefined} */ #ticking;
   #isRestartDue = false;
+  #now = () => this.#watching?.now() ?? Date.now();
 
   constructor() {
     super();
@@ -85,6 +86,7 @@ export class ProgressJob extends HTMLElement {
     const canClose = this.hasAttribute("dialog") || this.hasAttribute("autoclose");
     const card = createCard({
       name: this.getAttribute("label") || jobId,
+      clock: this.#now,
       onClose: canClose ? () => this.close() : null,
     });
     this.#card = card;
@@ -127,13 +129,13 @@ export class ProgressJob extends HTMLElement {
   #tick(isGoingOn) {
     if (isGoingOn === (this.#ticking !== undefined)) return;
     clearInterval(this.#ticking);
-    const tick = () => this.job && this.#card?.show(this.job, Date.now());
+    const tick = () => this.job && this.#card?.show(this.job, this.#now());
     this.#ticking = isGoingOn ? setInterval(tick, TICK_MILLISECONDS) : undefined;
   }
 
   /** @param {Job} job */
   #show(job) {
-    this.#card?.show(job, Date.now());
+    this.#card?.show(job, this.#now());
     this.#tick(true);
     this.#tell("progress", { job });
   }

@@ -19,8 +19,11 @@ import { el, percent } from "../page/text.js";
 
 /** @typedef {import("../progress.js").Job} Job */
 
-/** @param {{ name: string, onClose: (() => void) | null }} options null: there is nothing to close */
-export function createCard({ name, onClose }) {
+/**
+ * @param {{ name: string, clock: () => number, onClose: (() => void) | null }} options null: there is nothing to
+ * close
+ */
+export function createCard({ name, clock, onClose }) {
   const status = el("span", { class: "badge" }, connectionWord("connecting"));
   const connection = el("span", { class: "small muted", hidden: true });
   const closing = { type: "button", class: "close", "aria-label": "Close", onclick: onClose };
@@ -33,7 +36,7 @@ export function createCard({ name, onClose }) {
     status,
     close,
   );
-  const body = createBody(name);
+  const body = createBody(name, clock);
   const announcer = createAnnouncer();
   const element = el("div", { class: "card" }, head, body.element, announcer.element);
   return {
@@ -60,12 +63,12 @@ export function createCard({ name, onClose }) {
   };
 }
 
-/** @param {string} name */
-function createBody(name) {
+/** @param {string} name @param {() => number} clock */
+function createBody(name, clock) {
   const number = el("span", { class: "number" });
   const bar = createBar(name, { onMove: (position) => (number.textContent = percent(position)) });
   const left = el("span", { class: "muted" });
-  const eta = createEta((text) => (left.textContent = text?.startsWith("about") ? `${text} left` : text));
+  const eta = createEta(clock, (text) => (left.textContent = text?.startsWith("about") ? `${text} left` : text));
   const numbers = el("div", { class: "line" }, number, left);
   const rest = el("div");
   const element = el("div", { class: "card-body" }, numbers, bar.element, rest);

@@ -6,12 +6,13 @@ import { ago, count, duration, el, moment, when } from "../page/text.js";
 
 /** @typedef {import("../progress.js").Job} Job */
 
-export function createFacts() {
+/** @param {() => number} clock */
+export function createFacts(clock) {
   const left = fact("Time left");
   const elapsed = fact("Elapsed");
   const rate = fact("Rate");
   const updated = fact("Last update");
-  const eta = createEta((text) => left.say(text ?? "–"));
+  const eta = createEta(clock, (text) => left.say(text ?? "–"));
   const element = el(
     "dl",
     { class: "hero-facts" },

@@ -11,8 +11,8 @@ import { el, percent } from "../page/text.js";
 const UNNAMED = "something that its worker did not name";
 const HEARS = "its worker hears of it when it reports next.";
 
-/** @param {HTMLElement} controls */
-export function createHero(controls) {
+/** @param {HTMLElement} controls @param {() => number} clock */
+export function createHero(controls, clock) {
   const number = el("span", { class: "big-number" });
   const bar = createBar("Whole job", {
     className: "big",
@@ -21,7 +21,7 @@ export function createHero(controls) {
   const stage = createStageLine();
   const message = el("p", { class: "message" });
   const notices = el("div", { class: "notices" });
-  const facts = createFacts();
+  const facts = createFacts(clock);
   const parts = [
     notices,
     el("div", { class: "hero-bar" }, number, bar.element),

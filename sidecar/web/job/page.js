@@ -34,6 +34,7 @@ export class JobPage {
   #jobId;
   /** @type {Job | null} */ #job = null;
   /** @type {import("../progress.js").Watching | null} */ #watching = null;
+  #now = () => this.#watching?.now() ?? Date.now();
   /** @type {TimelineFeed | null} */ #feed = null;
   /** @type {number | undefined} */ #ticking;
   /** @type {number | null} */ #frame = null;
@@ -49,7 +50,7 @@ export class JobPage {
   #end = createEnd();
   #items = createItems();
   #stages = createStages();
-  #timeline = new Timeline(() => this.#feed?.more());
+  #timeline = new Timeline(this.#now, () => this.#feed?.more());
   #controls;
   #hero;
   #note;
@@ -69,7 +70,7 @@ export class JobPage {
       askForToken: (why) => askForToken(document.body, why),
     });
     this.#title = createTitle(jobId);
-    this.#hero = createHero(this.#controls.element);
+    this.#hero = createHero(this.#controls.element, this.#now);
     this.#note = waitingNote(jobId);
     this.#parts = el(
       "div",
@@ -153,7 +154,7 @@ export class JobPage {
   #render() {
     const job = this.#job;
     if (!job) return;
-    const now = Date.now();
+    const now = this.#now();
     this.#parts.hidden = false;
     this.#title.show(job);
     this.#hero.show(job, now);
@@ -198,7 +199,7 @@ export class JobPage {
     if (job.attempt < 2 || this.#attemptsShown === wanted) return;
     this.#attemptsShown = wanted;
     readAttempts(this.#jobId).then(
-      (attempts) => this.#attempts.show(attempts, Date.now()),
+      (attempts) => this.#attempts.show(attempts, this.#now()),
       () => (this.#attemptsShown = ""),
     );
   }

@@ -31,20 +31,27 @@ export class Lists {
   #isDrawing = false;
   #drawnAt = -Infinity;
 
-  /** @param {HTMLElement} active @param {HTMLElement} finished @param {ListsListener} listener */
-  constructor(active, finished, listener) {
+  /**
+   * @param {HTMLElement} active
+   * @param {HTMLElement} finished
+   * @param {() => number} now by the clock that tells the times of jobs
+   * @param {ListsListener} listener
+   */
+  constructor(active, finished, now, listener) {
     this.#listener = listener;
     this.#active = new Rows(active, {
       label: "Unfinished jobs, newest first",
       heads: [...HEADS, "ETA", "Progressed"],
       at: (job) => job.created_at,
       mostShown: MOST_SHOWN,
+      now,
     });
     this.#finished = new Rows(finished, {
       label: "Finished jobs, newest first",
       heads: [...HEADS, "Took", "Finished"],
       at: (job) => job.updated_at,
       mostShown: MOST_FINISHED,
+      now,
       mostOfStatus: MOST_FINISHED,
     });
   }

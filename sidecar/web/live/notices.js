@@ -23,6 +23,7 @@ const FORBIDDEN = "Your token may not see the jobs of this project.";
 export class Notices {
   /** @type {HTMLElement} */ #root;
   /** @type {HTMLElement} */ #connection;
+  /** @type {() => number} */ #now;
   /** @type {Map<Kind, HTMLElement>} */ #shown = new Map();
   #isFull = false;
   /** Since when nothing gets through, and what is said of it. */
@@ -30,8 +31,9 @@ export class Notices {
   #away = "";
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #doubt;
 
-  /** @param {HTMLElement} root @param {HTMLElement} connection */
-  constructor(root, connection) {
+  /** @param {HTMLElement} root @param {HTMLElement} connection @param {() => number} now */
+  constructor(root, connection, now) {
+    this.#now = now;
     this.#root = root;
     this.#connection = connection;
   }
@@ -69,7 +71,7 @@ export class Notices {
       this.tell("away", null);
       return;
     }
-    this.#brokenAt = this.#doubt === undefined ? clock(new Date().toISOString()) : this.#brokenAt;
+    this.#brokenAt = this.#doubt === undefined ? clock(new Date(this.#now()).toISOString()) : this.#brokenAt;
     this.#away = isDraining
       ? DRAINING
       : `The sidecar has not been reached since ${this.#brokenAt}. This is how it was then.`;

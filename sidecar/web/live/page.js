@@ -32,7 +32,10 @@ const TICK_MILLISECONDS = 1_000;
 const NO_HISTORY = "Finished jobs cannot be read at the moment. Trying again …";
 
 export class LivePage {
-  #lists = new Lists(byId("active"), byId("finished"), {
+  /** @type {import("../progress.js").WatchingJobs | null} */
+  #watching = null;
+  #now = () => this.#watching?.now() ?? Date.now();
+  #lists = new Lists(byId("active"), byId("finished"), this.#now, {
     onJob: (job) => this.#form.learn(job),
     onOutcome: (job, outcome) => this.#announce(job, outcome),
     onDrawn: () => this.#summarise(),
@@ -45,7 +48,7 @@ export class LivePage {
     },
     onTrouble: (isFailing) => this.#notices.tell("history", isFailing ? NO_HISTORY : null),
   });
-  #notices = new Notices(byId("notices"), byId("connection"));
+  #notices = new Notices(byId("notices"), byId("connection"), this.#now);
   #announcer = new Announcer(byId("announcements"));
   #nothing = new NothingShown(byId("nothing"));
   #counts = new Counts(byId("counts"), (pressed) => this.#press(pressed));
@@ -58,8 +61,6 @@ export class LivePage {
   #isSynced = false;
   /** @type {ReadonlySet<string>} the statuses of which the sidecar has more jobs than it was asked for */
   #more = new Set();
-  /** @type {import("../progress.js").WatchingJobs | null} */
-  #watching = null;
 
   async start() {
     listenToKeys(() => this.#search.focus());
@@ -70,7 +71,7 @@ export class LivePage {
     addEventListener("popstate", () => this.#apply(parseFilters(location.search)));
     byId("clear").addEventListener("click", () => this.#choose(EVERYTHING));
     byId("sign-out").addEventListener("click", signOut);
-    setInterval(() => this.#lists.tick(Date.now()), TICK_MILLISECONDS);
+    setInterval(() => this.#lists.tick(this.#now()), TICK_MILLISECONDS);
     this.#show();
     await this.#open();
   }

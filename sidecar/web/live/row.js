@@ -28,6 +28,7 @@ const TONES = {
 
 export class Row {
   /** @type {RowJob} */ #job;
+  /** @type {() => number} */ #now;
   /** Whether the browser leaves the row out, as it is far from what is on the screen. */ #isSkipped = false;
   #status = el("span", { class: "status" });
   #link = el("a", { class: "id" });
@@ -42,9 +43,10 @@ export class Row {
   #time = el("div", { class: "eta number", role: "cell" });
   #moved = el("time");
 
-  /** @param {RowJob} job */
-  constructor(job) {
+  /** @param {RowJob} job @param {() => number} now */
+  constructor(job, now) {
     this.#job = job;
+    this.#now = now;
     this.#link.textContent = job.job_id;
     this.#link.setAttribute("href", `/jobs/${encodeURIComponent(job.job_id)}`);
     const share = { role: "progressbar", "aria-label": job.job_id, "aria-valuemin": 0, "aria-valuemax": 100 };
@@ -78,7 +80,7 @@ export class Row {
     write(this.#message, messageText(job));
     this.#showStall(job.stall_reason ?? null);
     this.#showShare(job);
-    this.#writeTimes(Date.now());
+    this.#writeTimes(this.#now());
   }
 
   /** Write what changes as time goes by, where somebody can see it. @param {number} now */
@@ -91,7 +93,7 @@ export class Row {
   /** @param {boolean} isSkipped */
   #skip(isSkipped) {
     this.#isSkipped = isSkipped;
-    this.tick(Date.now());
+    this.tick(this.#now());
   }
 
   /** @param {number} now */
