@@ -167,6 +167,22 @@ async def test_the_line_goes_as_far_as_the_job(job: Job) -> None:
     assert line.count("L") >= 2
 
 
+async def test_the_line_is_level_while_nothing_moves(job: Job) -> None:
+    await job.push(current=50, total=100)
+    await job.show()
+    moved = job.page.locator(".hero-fact", has_text="Last progress")
+    await expect(moved.locator(".hero-value")).to_have_text(re.compile(r"^[2-9] s ago$"))
+    await job.page.request.post(f"{job.sidecar.url}/v1/jobs/{job.job_id}/cancel")
+    await expect(job.page.get_by_text("It was asked to stop")).to_be_visible()
+
+    line = await job.page.locator(".chart-line").get_attribute("d")
+    heights = {point.split()[-1] for point in (line or "").removeprefix("M ").split(" L ")}
+    assert heights == {"83.0"}
+    progress_at = datetime.fromisoformat((await job.sidecar.job(job.job_id))["last_progress_at"])
+    here = progress_at.astimezone(ZoneInfo("Europe/Berlin"))
+    await expect(moved.locator(".hero-note")).to_have_text(f"{here:%H:%M:%S}")
+
+
 async def test_the_timeline_grows_and_shows_the_types_that_are_wanted(job: Job) -> None:
     await job.push(stages=STAGES, stage="reading", event={"type": "seed_chosen", "details": {"seed": 4}})
     await job.show()

@@ -1,7 +1,7 @@
 /** When it may end, how long it has run, how fast it is, and when it was heard of. */
 
 import { createEta } from "./eta.js";
-import { elapsedSeconds, isFinished, isStill, remaining } from "../page/words.js";
+import { elapsedSeconds, heardText, isFinished, isStill, remaining } from "../page/words.js";
 import { ago, count, duration, el, moment, when } from "../page/text.js";
 
 /** @typedef {import("../progress.js").Job} Job */
@@ -11,7 +11,7 @@ export function createFacts(clock) {
   const left = fact("Time left");
   const elapsed = fact("Elapsed");
   const rate = fact("Rate");
-  const updated = fact("Last update");
+  const moved = fact("Last progress");
   const eta = createEta(clock, (text) => left.say(text ?? "–"));
   const element = el(
     "dl",
@@ -19,7 +19,7 @@ export function createFacts(clock) {
     left.element,
     elapsed.element,
     rate.element,
-    updated.element,
+    moved.element,
   );
   /** @param {Job} job @param {number} now */
   function show(job, now) {
@@ -34,10 +34,10 @@ export function createFacts(clock) {
     elapsed.note(job.started_at ? `since ${when(job.started_at, now)}` : "");
     rate.element.hidden = isOver || job.rate_per_second === null;
     rate.say(`${count(job.rate_per_second)} ${job.unit ?? ""}/s`.replace(" /s", "/s"));
-    const at = isOver ? job.finished_at : job.updated_at;
-    updated.name(isOver ? "Ended" : "Last update");
-    updated.say(isOver ? when(at, now) : ago(at, now));
-    updated.note(isOver ? "" : when(at, now), moment(at));
+    const at = isOver ? job.finished_at : job.last_progress_at;
+    moved.name(isOver ? "Ended" : "Last progress");
+    moved.say(isOver ? when(at, now) : ago(at, now));
+    moved.note(isOver ? "" : (heardText(job, now) ?? when(at, now)), moment(at));
   }
   return { element, show, stop: () => eta.stop() };
 }

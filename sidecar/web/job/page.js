@@ -112,7 +112,9 @@ export class JobPage {
   /** @param {Job} job */
   #take(job) {
     this.#job = job;
-    this.#points.add(job.attempt, Date.parse(job.updated_at), job.percent ?? 0);
+    for (const at of [job.last_progress_at ?? job.updated_at, job.updated_at]) {
+      this.#points.add(job.attempt, Date.parse(at), job.percent ?? 0);
+    }
     this.#note.hidden = true;
     document.title = titleOf(job);
     this.#announcer.show(job);

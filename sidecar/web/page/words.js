@@ -1,6 +1,6 @@
 /** What the pages say of a job, in words. All pure. */
 
-import { count, duration, moment, percent } from "./text.js";
+import { ago, count, duration, moment, percent } from "./text.js";
 
 /**
  * @typedef {import("../progress.js").Job} Job
@@ -29,6 +29,9 @@ const STALL = {
   not_started: "nobody has begun it",
   cancel_stuck: "it was asked to stop, and has not",
 };
+
+/** Whose worker has been heard so much later than its job got on is alive, and stuck. */
+const NOTABLE_SECONDS = 10;
 
 /** The reasons for which a job does not get on: when it will end, nobody can say. */
 const STILL = new Set(["silent", "no_progress"]);
@@ -140,6 +143,16 @@ export function elapsedSeconds(job, now) {
   if (!job.started_at) return null;
   const end = job.finished_at ? Date.parse(job.finished_at) : now;
   return Math.max(0, (end - Date.parse(job.started_at)) / 1000);
+}
+
+/**
+ * When the worker was last heard, if that is notably later than the last progress; else null.
+ * @param {Pick<Job, "last_contact_at" | "last_progress_at">} job
+ * @param {number} now
+ */
+export function heardText({ last_contact_at: heard, last_progress_at: moved }, now) {
+  if (!heard || !moved || Date.parse(heard) - Date.parse(moved) < NOTABLE_SECONDS * 1000) return null;
+  return `worker heard ${ago(heard, now)}`;
 }
 
 /** @param {import("../progress.js").Stall} stall */
