@@ -423,7 +423,10 @@ async def test_beside_a_stream_that_brings_nothing_the_job_is_asked_for_and_the_
     await expect(job.page.locator(".connection")).to_have_text("Live")
 
 
-async def test_a_page_says_when_sql_serves(own_sidecar: Deployment, page: Page, project: str) -> None:
+async def test_a_page_says_when_sql_serves(
+    own_sidecar: Deployment, page: Page, project: str, troubles: Troubles
+) -> None:
+    troubles.expect("503")  # what is read while the change is noticed
     job = Job(own_sidecar, page, "a", project)
     await job.push(current=1, total=4)
     await job.show()
@@ -485,10 +488,16 @@ async def test_the_page_tells_how_it_is_connected(
 
     own_sidecar.kill()
     await expect(page.locator(".connection")).to_have_text("Reconnecting")
+    away = page.get_by_text("The sidecar has not been reached since")
+    await expect(away).to_be_visible()
+    for name in ("Pause", "Cancel"):
+        await expect(page.get_by_role("button", name=name, exact=True)).to_be_disabled()
     await own_sidecar.up()
     await job.push(current=2)
     await expect(job.bar).to_have_attribute("aria-valuenow", "50", timeout=40_000)
     await expect(page.locator(".connection")).to_have_text("Live", timeout=40_000)
+    await expect(away).to_be_hidden()
+    await expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_enabled()
 
 
 async def test_nothing_serious_keeps_anyone_from_reading_it(sidecar: Deployment, any_page: Page, project: str) -> None:

@@ -45,17 +45,26 @@ export function createControls(control) {
   const resume = el("button", { type: "button", onclick: () => question.open("resume") }, "Resume");
   const cancel = el("button", { type: "button", class: "danger", onclick: () => question.open("cancel") });
   const element = el("div", { class: "controls", hidden: true }, pause, resume, cancel, question.element);
+  /** @type {Job | null} */
+  let shown = null;
+  let isAway = false;
   /** @param {Job} job */
   function show(job) {
+    shown = job;
     element.hidden = !control.isOffered || isFinished(job.status);
     if (element.hidden) question.close();
     const isHeld = job.pause_requested || job.status === "paused";
     pause.hidden = isHeld;
     resume.hidden = !isHeld;
-    pause.disabled = resume.disabled = cancel.disabled = job.cancel_requested;
+    pause.disabled = resume.disabled = cancel.disabled = isAway || job.cancel_requested;
     cancel.textContent = job.cancel_requested ? "Cancel requested" : "Cancel";
   }
-  return { element, show, close: () => question.close() };
+  /** @param {boolean} isNowAway whether there is nobody to ask */
+  function turn(isNowAway) {
+    isAway = isNowAway;
+    if (shown) show(shown);
+  }
+  return { element, show, turn, close: () => question.close() };
 }
 
 /** @param {Control} control */

@@ -45,7 +45,7 @@ export class JobPage {
   #announcer = createAnnouncer();
   #attempts = createAttempts();
   #chart = createChart();
-  #connection = createConnection();
+  #connection = createConnection(this.#now, (isAway) => this.#controls.turn(isAway));
   #details = createDetails();
   #end = createEnd();
   #items = createItems();
@@ -84,7 +84,7 @@ export class JobPage {
       el("div", { class: "columns" }, this.#timeline.element, this.#details.element),
     );
     connection.replaceChildren(this.#connection.element);
-    main.replaceChildren(this.#announcer.element, this.#connection.degraded, this.#note, this.#parts);
+    main.replaceChildren(this.#announcer.element, this.#connection.notices, this.#note, this.#parts);
   }
 
   /** Watch the job. */
@@ -106,6 +106,7 @@ export class JobPage {
     this.#frame = null;
     this.#watching?.close();
     this.#feed?.close();
+    this.#connection.stop();
     this.#hero.stop();
   }
 
