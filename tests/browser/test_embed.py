@@ -35,6 +35,13 @@ POLICY = (
 )
 
 
+COUNT_CHANGES = """(card) => {
+  globalThis.changes = 0;
+  const count = (records) => (globalThis.changes += records.length);
+  new MutationObserver(count).observe(card, { childList: true, characterData: true, subtree: true });
+}"""
+
+
 class App:
     """An app of another origin, with a policy as strict as the sidecar's own; `body` is what its page has."""
 
@@ -201,6 +208,22 @@ async def test_the_element_works_in_an_app_of_another_origin_with_a_strict_polic
     )
     assert percents == sorted(percents)
     assert all(before != after for before, after in pairwise(percents[-2:]))
+
+
+async def test_what_the_element_says_stays_where_it_is_while_it_says_the_same(embed: Start) -> None:
+    embedding: Embedding = await embed()
+    await embedding.page.clock.install()
+    await embedding.sidecar.push(JOB_ID, stage="solving", current=1, total=4, message="one of four")
+    await embedding.open(f'<progress-job job-id="{JOB_ID}"></progress-job>')
+    card = embedding.page.locator("progress-job .card").first
+    await expect(card.get_by_text("one of four")).to_be_visible()
+    await card.evaluate(COUNT_CHANGES)
+    await embedding.page.clock.run_for(3_000)
+    assert await embedding.page.evaluate("changes") == 0
+
+    await embedding.sidecar.push(JOB_ID, message="nearly two")
+    await expect(card.get_by_text("nearly two")).to_be_visible()
+    assert await embedding.page.evaluate("changes") == 1
 
 
 async def test_the_element_closes_itself_2_seconds_after_success_and_stays_in_the_document(embed: Start) -> None:

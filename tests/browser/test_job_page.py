@@ -144,6 +144,16 @@ async def test_a_message_that_is_the_name_of_the_stage_is_not_told_twice(job: Jo
     await expect(job.page.locator(".message")).to_be_visible()
 
 
+async def test_what_the_page_says_can_be_copied_while_it_says_the_same(job: Job) -> None:
+    await job.page.clock.install()
+    await job.push(stages=STAGES, stage="reading", current=5, total=10, message="half of it", items={"rows": 5})
+    await job.show()
+    await expect(job.section("Timeline").locator("li").first).to_be_visible()
+    await job.page.get_by_text("half of it").click(click_count=3)
+    await job.page.clock.run_for(3_000)
+    assert (await job.page.evaluate("getSelection().toString()")).strip() == "half of it"
+
+
 async def test_counts_by_kind_are_compared(job: Job) -> None:
     await job.push(items={"issues": 1250, "commits": 50})
     await job.show()

@@ -36,7 +36,7 @@ export const CARD_STYLE = `
 }
 .card p, .card h2 { margin: 0; overflow-wrap: anywhere; }
 .card-body { display: grid; grid-template-columns: minmax(0, 1fr); gap: 8px; }
-.card-body > div:last-child { display: grid; gap: 6px; }
+.lines { display: grid; grid-template-columns: minmax(0, 1fr); gap: 6px; }
 .head { display: flex; align-items: center; gap: 8px 12px; }
 .name {
   flex: 1; min-width: 0; overflow: hidden; font-size: 14px; font-weight: 600; text-overflow: ellipsis;

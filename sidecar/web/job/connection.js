@@ -2,7 +2,7 @@
 
 import { Reach } from "../page/reach.js";
 import { connectionWord } from "../page/words.js";
-import { el } from "../page/text.js";
+import { el, write } from "../page/text.js";
 
 /**
  * @typedef {import("../progress.js").State} State
@@ -24,13 +24,13 @@ export function createConnection(now, onAway) {
   const away = el("p", { class: "notice", "data-kind": "away", role: "alert", hidden: true });
   const reach = new Reach(now, (text) => {
     away.hidden = text === null;
-    away.textContent = text;
+    write(away, text);
     onAway(text !== null);
   });
   /** @param {State} state @param {StateDetail} detail */
   function show(state, { isDegraded, reason }) {
     element.dataset.state = state;
-    element.textContent = connectionWord(state);
+    write(element, connectionWord(state));
     degraded.hidden = !isDegraded;
     reach.show(state !== "reconnecting" || reason === "overloaded", reason);
   }

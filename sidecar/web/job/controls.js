@@ -1,7 +1,7 @@
 /** What people may ask of a worker: to stop, to pause, to go on. It asks back before anything is lost. */
 
 import { isFinished } from "../page/words.js";
-import { el } from "../page/text.js";
+import { el, write } from "../page/text.js";
 
 /**
  * @typedef {import("../progress.js").Job} Job
@@ -57,7 +57,7 @@ export function createControls(control) {
     pause.hidden = isHeld;
     resume.hidden = !isHeld;
     pause.disabled = resume.disabled = cancel.disabled = isAway || job.cancel_requested;
-    cancel.textContent = job.cancel_requested ? "Cancel requested" : "Cancel";
+    write(cancel, job.cancel_requested ? "Cancel requested" : "Cancel");
   }
   /** @param {boolean} isNowAway whether there is nobody to ask */
   function turn(isNowAway) {

@@ -2,7 +2,7 @@
 
 import { createValues } from "./values.js";
 import { isFinished } from "../page/words.js";
-import { ago, el, moment } from "../page/text.js";
+import { ago, el, moment, write } from "../page/text.js";
 
 /** @typedef {import("../progress.js").Job} Job */
 
@@ -26,8 +26,8 @@ export function createDetails() {
   /** @param {Job} job @param {number} now */
   function show(job, now) {
     latest.hidden = isFinished(job.status);
-    progressed.textContent = ago(job.last_progress_at, now);
-    heard.textContent = ago(job.last_contact_at, now);
+    write(progressed, ago(job.last_progress_at, now));
+    write(heard, ago(job.last_contact_at, now));
     values.show(job);
     const { attempt, parent_id, trace_id, labels, started_at, finished_at } = job;
     const known = JSON.stringify([attempt, parent_id, trace_id, labels, started_at, finished_at]);

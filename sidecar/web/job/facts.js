@@ -2,7 +2,7 @@
 
 import { createEta } from "./eta.js";
 import { elapsedSeconds, heardText, isFinished, isStill, remaining } from "../page/words.js";
-import { ago, count, duration, el, moment, when } from "../page/text.js";
+import { ago, count, duration, el, moment, when, write } from "../page/text.js";
 
 /** @typedef {import("../progress.js").Job} Job */
 
@@ -59,13 +59,13 @@ function fact(name) {
   return {
     element: el("div", { class: "hero-fact" }, title, value, note),
     /** @param {string} text */
-    name: (text) => (title.textContent = text),
+    name: (text) => write(title, text),
     /** @param {string} text */
-    say: (text) => (value.textContent = text),
+    say: (text) => write(value, text),
     /** @param {string} text @param {string} [whole] */
     note(text, whole = "") {
-      note.textContent = text;
-      note.title = whole;
+      write(note, text);
+      if (note.title !== whole) note.title = whole;
     },
   };
 }

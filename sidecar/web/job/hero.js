@@ -4,7 +4,7 @@ import { createBar } from "./bar.js";
 import { createFacts } from "./facts.js";
 import { createStageLine } from "./stage_line.js";
 import { barText, isFinished, isShareUnknown, stallText, tone } from "../page/words.js";
-import { el, percent } from "../page/text.js";
+import { el, percent, write } from "../page/text.js";
 
 /** @typedef {import("../progress.js").Job} Job */
 
@@ -16,7 +16,7 @@ export function createHero(controls, clock) {
   const number = el("span", { class: "big-number" });
   const bar = createBar("Whole job", {
     className: "big",
-    onMove: (position) => (number.textContent = percent(position)),
+    onMove: (position) => write(number, percent(position)),
   });
   const stage = createStageLine();
   const message = el("p", { class: "message" });
@@ -36,10 +36,10 @@ export function createHero(controls, clock) {
   function show(job, now) {
     const share = isShareUnknown(job) ? null : job.percent;
     bar.show({ percent: share, text: barText(job), tone: tone(job), isAtOnce: isFirst });
-    if (isFirst) number.textContent = percent(job.percent);
+    if (isFirst) write(number, percent(job.percent));
     number.hidden = share === null;
     stage.show(job, isFirst);
-    message.textContent = job.message ?? "";
+    write(message, job.message);
     message.hidden = !job.message || job.message === job.stage_label; // which stands above it
     showNotices(notices, job);
     facts.show(job, now);

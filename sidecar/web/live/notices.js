@@ -2,7 +2,7 @@
 
 import { connectionWord } from "../page/words.js";
 import { Reach } from "../page/reach.js";
-import { el } from "../page/text.js";
+import { el, write } from "../page/text.js";
 
 /**
  * @typedef {import("../progress.js").State} State
@@ -54,9 +54,4 @@ export class Notices {
       this.#root.append(line);
     }
   }
-}
-
-/** @param {Node} node @param {string} text */
-function write(node, text) {
-  if (node.textContent !== text) node.textContent = text;
 }

@@ -21,7 +21,7 @@ import { Notices } from "./notices.js";
 import { Search } from "./search.js";
 import { watchJobs } from "../progress.js";
 import { openSession, signOut } from "../page/session.js";
-import { count } from "../page/text.js";
+import { count, write } from "../page/text.js";
 
 /**
  * @typedef {import("./filters.js").Filters} Filters
@@ -124,8 +124,8 @@ export class LivePage {
     const { active, finished } = this.#lists.sizes;
     const numbers = counted(this.#lists.counted());
     this.#counts.show(numbers, new Set([...this.#more, ...this.#lists.uncounted]));
-    write("active-count", countOf(active));
-    write("finished-count", count(finished.shown));
+    write(byId("active-count"), countOf(active));
+    write(byId("finished-count"), count(finished.shown));
     byId("jobs").hidden = finished.shown > 0 && isOnlyFinished(this.#filters);
     byId("active").hidden = active.shown === 0;
     byId("past").hidden = finished.shown === 0;
@@ -204,12 +204,6 @@ function titleOf(numbers) {
     numbers.get(each) ? `${count(numbers.get(each))} ${each}` : null,
   );
   return [...said, "Progress"].filter(Boolean).join(" · ");
-}
-
-/** @param {string} id @param {string} text */
-function write(id, text) {
-  const element = byId(id);
-  if (element.textContent !== text) element.textContent = text;
 }
 
 /** @param {string} id */

@@ -11,7 +11,7 @@ import {
   stallWords,
   timeText,
 } from "./words.js";
-import { ago, el, moment } from "../page/text.js";
+import { ago, el, moment, write } from "../page/text.js";
 
 /** @typedef {import("./words.js").RowJob} RowJob */
 
@@ -130,11 +130,6 @@ export class Row {
       `${isUnknown ? "share unknown" : text}, ${statusWord(job.status).toLowerCase()}`,
     );
   }
-}
-
-/** @param {Node} node @param {string} text */
-function write(node, text) {
-  if (node.textContent !== text) node.textContent = text;
 }
 
 /** @param {Element} element @param {string} name @param {string | null} value */
