@@ -569,7 +569,9 @@ async def test_who_was_handed_a_link_sees_the_whole_page_and_may_ask_for_nothing
     admin = {"Authorization": "Bearer an-admin-secret-1"}
     sidecar = await Deployment(tmp_path / "home", tokens="admin:*:an-admin-secret-1").up()
     job = f"{sidecar.url}/v1/jobs/a"
-    await page.request.post(job, headers=admin, data={"current": 1, "total": 4, "event": {"type": "cleaned"}})
+    await page.request.post(
+        job, headers=admin, data={"current": 1, "total": 4, "parent_id": "night", "event": {"type": "cleaned"}}
+    )
     made = await (await page.request.post(f"{job}/links", headers=admin)).json()
 
     await page.goto(f"{sidecar.url}{made['url']}")
@@ -598,3 +600,5 @@ async def test_a_job_that_one_may_not_see_is_no_other_than_one_that_never_comes(
     await expect(page.get_by_role("heading", name="There is no job a")).to_be_visible(timeout=45_000)
     await expect(page.locator(".connection")).to_have_text("Ended")
     assert await page.get_by_role("progressbar").count() == 0
+    await expect(page.get_by_role("link")).to_have_count(0)  # to where a token would be asked for
+    await expect(page.locator(".brand")).to_have_text("Progress")

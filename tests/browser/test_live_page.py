@@ -19,6 +19,7 @@ HOSTILE = '<img src="x" onerror="document.title=1">'
 MANY = 1_000
 MOST_SHIFT = 0.1
 HALF_A_PIXEL = 0.5
+UNKNOWN = "\N{EN DASH}"
 BACK_MILLISECONDS = 20_000
 """How long a page may take to be back after a break: it waits longer after each failure."""
 
@@ -287,9 +288,9 @@ async def test_what_is_not_known_yet_is_no_number(page: Page, sidecar: Deploymen
     may_stream, may_answer = await _held(page, "**/v1/events?*"), await _held(page, "**/v1/jobs?*")
     await page.goto(f"{sidecar.url}/?project={project}", wait_until="commit")
     numbers = page.locator("#counts .number")
-    await expect(numbers).to_have_text(["–"] * 9)
+    await expect(numbers).to_have_text([UNKNOWN] * 9)
     may_stream.set()
-    await expect(numbers).to_have_text(["0", "1", "0", "0", "0", "–", "–", "–", "–"])
+    await expect(numbers).to_have_text(["0", "1", "0", "0", "0", UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN])
     may_answer.set()
     await expect(numbers).to_have_text(["0", "1", "0", "0", "0", "1", "0", "0", "0"])
 
@@ -333,9 +334,7 @@ async def test_the_text_beside_a_stall_stands_as_high_as_any_other(
 
 
 @pytest.mark.parametrize("width", [861, 1000, 1200, 1280])
-async def test_a_type_is_not_cut_where_there_is_room(
-    page: Page, sidecar: Deployment, project: str, width: int
-) -> None:
+async def test_a_type_is_not_cut_where_there_is_room(page: Page, sidecar: Deployment, project: str, width: int) -> None:
     await sidecar.push(f"{project}-a", project=project, job_type="github-ingest", current=1)
     await page.set_viewport_size({"width": width, "height": 800})
     await opened(page, sidecar, f"?project={project}")

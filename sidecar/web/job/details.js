@@ -1,6 +1,7 @@
 /** What else is known of a job: whose it is, when what happened, and what its worker said beside. */
 
 import { createValues } from "./values.js";
+import { link } from "../page/session.js";
 import { isFinished } from "../page/words.js";
 import { ago, el, moment, write } from "../page/text.js";
 
@@ -64,8 +65,12 @@ function time(iso) {
   return el("time", { datetime: iso }, moment(iso));
 }
 
-/** @param {string} jobId */
+/**
+ * Another job, for whom may see others than this one.
+ * @param {string} jobId
+ */
 export function jobLink(jobId) {
+  if (link !== null) return el("span", null, jobId);
   return el("a", { href: `/jobs/${encodeURIComponent(jobId)}` }, jobId);
 }
 
