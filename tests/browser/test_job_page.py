@@ -155,7 +155,7 @@ async def test_what_the_page_says_can_be_copied_while_it_says_the_same(job: Job)
 
 
 async def test_counts_by_kind_are_compared(job: Job) -> None:
-    await job.push(items={"issues": 1250, "commits": 50})
+    await job.push(items={"issues": 1250, "commits": 50, "errors": 0})
     await job.show()
 
     counted = job.section("Counted")
@@ -163,7 +163,66 @@ async def test_counts_by_kind_are_compared(job: Job) -> None:
     await job.push(items={"issues": 2500})
     await expect(counted).to_contain_text("2,500")
     widths = await counted.locator(".item-fill").evaluate_all("(fills) => fills.map((fill) => fill.style.width)")
-    assert widths == ["2%", "100%"]
+    assert widths == ["2%", "0%", "100%"]
+    await expect(counted.locator(".item", has_text="errors").locator(".item-fill")).to_have_css("width", "0px")
+
+
+async def test_the_name_of_a_stage_is_not_cut_where_two_lines_hold_it(job: Job) -> None:
+    names = ["Analysing dependencies", "Listing files", "Indexing", "Embedding", "Linking", "Writing", "Checking"]
+    await job.push(stages=[{"name": name.lower(), "label": name} for name in names], stage="indexing")
+    await job.show()
+    stages = job.section("Stages").get_by_role("listitem")
+    await expect(stages).to_have_count(len(names))
+    name = stages.first.locator(".stage-name")
+    assert await name.evaluate(
+        "(name) => name.scrollHeight <= name.clientHeight && name.scrollWidth <= name.clientWidth"
+    )
+    words = await stages.locator(".stage-word").evaluate_all(
+        "(words) => words.map((word) => word.getBoundingClientRect().top)"
+    )
+    assert len(set(words)) == 1
+
+
+async def test_bars_and_dots_are_seen_where_the_reader_has_colours_of_their_own(job: Job) -> None:
+    await job.page.emulate_media(forced_colors="active")
+    await job.push(stages=STAGES, stage="solving", current=1, total=2, items={"rows": 5})
+    await job.show()
+    await expect(job.bar).to_be_visible()
+    ground = await job.page.locator("main").evaluate(
+        "(main) => getComputedStyle(main.querySelector('.card')).backgroundColor"
+    )
+    for part in (".hero .fill >> nth=0", ".stage[aria-current] .stage-fill", ".item-fill"):
+        assert await job.page.locator(part).evaluate("(fill) => getComputedStyle(fill).backgroundColor") != ground
+    dot = "(element) => getComputedStyle(element, '::before').backgroundColor"
+    assert await job.page.locator(".connection").evaluate(dot) != ground
+    await expect(job.page.locator(".stage-track").first).to_have_css("border-top-width", "1px")
+
+
+async def test_a_job_that_nobody_has_begun_says_so_once(job: Job) -> None:
+    await job.push(status="queued", stages=STAGES)
+    await job.show()
+    await expect(job.page.locator(".big-number")).to_have_text(UNKNOWN)
+    await expect(job.bar).to_have_attribute("aria-valuetext", "queued")
+    await expect(job.bar).not_to_have_class(re.compile("indeterminate"))
+    await expect(job.page.get_by_text("Nobody has begun it yet.")).to_be_visible()
+    gap = await job.page.locator(".parts").evaluate(
+        """(parts) => {
+            const shown = [...parts.children].filter((part) => part.offsetHeight > 0);
+            const edges = shown.map((part) => part.getBoundingClientRect());
+            return Math.max(...edges.slice(1).map((edge, index) => edge.top - edges[index].bottom));
+        }"""
+    )
+    assert gap <= MOST_GAP
+
+    await job.page.get_by_role("button", name="Cancel", exact=True).click()
+    question = job.page.get_by_role("dialog")
+    await expect(question).to_contain_text("Nobody has begun it. Whoever takes it up is asked to stop at once.")
+    await expect(question.get_by_role("button", name="Leave it queued")).to_be_visible()
+    await expect(question.get_by_role("button", name="Cancel the job")).to_have_css("background-color", RED)
+    await job.page.keyboard.press("Escape")
+
+    await job.push(status="running", stage="reading", current=5, total=10)
+    await expect(job.page.locator(".big-number")).to_have_text("7.5%")
 
 
 async def test_the_line_goes_as_far_as_the_job(job: Job) -> None:

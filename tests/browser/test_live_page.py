@@ -52,7 +52,8 @@ STALLED_ROW = """async () => {
   const at = new Date().toISOString();
   const row = new Row({ job_id: "idle", project: "p", job_type: "t", attempt: 1, status: "running", percent: 40,
     stage: null, stage_percent: 40, current: 4, total: 10, unit: null, message: "still here", eta_seconds: 9,
-    stall_reason: "no_progress", parent_id: null, created_at: at, updated_at: at, version: 1, cursor: "e-1" }, Date.now);
+    stall_reason: "no_progress", parent_id: null, created_at: at, updated_at: at, version: 1, cursor: "e-1" },
+    Date.now);
   const table = document.createElement("div");
   table.className = "jobs panel stalled";
   table.setAttribute("role", "table");

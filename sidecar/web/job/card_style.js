@@ -99,6 +99,11 @@ dialog::backdrop { background: rgb(10 14 20 / 50%); }
   position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap;
 }
 
+@media (forced-colors: active) {
+  .bar { border: 1px solid CanvasText; }
+  .bar > .fill { background: Highlight !important; forced-color-adjust: none; }
+}
+
 @media (prefers-reduced-motion: no-preference) {
   .card { transition: opacity 0.2s; }
   .card.leaving { opacity: 0; }

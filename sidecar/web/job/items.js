@@ -42,6 +42,7 @@ function createItem(kind) {
   function show(value, largest) {
     write(number, count(value));
     fill.style.width = `${(100 * value) / largest}%`;
+    fill.style.minWidth = value > 0 ? "2px" : "0";
   }
   return { element, show };
 }
