@@ -25,6 +25,9 @@ STAGES = [
 ]
 WORKER, READER, OPERATOR = "worker-secret-1234", "reader-secret-1234", "operator-secret-1234"
 STRANGER = "stranger-secret-1234"
+MOST_GAP = 16
+UNKNOWN = "\N{EN DASH}"
+RED = "rgb(179, 38, 30)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,14 +368,15 @@ async def test_completed_says_how_long_it_took_and_what_came_of_it(job: Job) -> 
     assert (await job.page.title()).startswith("completed")
 
 
-async def test_failed_says_why_first_and_where_a_worker_can_resume(job: Job) -> None:
+async def test_failed_says_so_and_why_first_and_where_a_worker_can_resume(job: Job) -> None:
     await job.push(stages=STAGES, stage="solving", current=74, total=216, resume={"cluster": 74})
     error = {"message": "no room", "type": "NoRoom", "context": {"cluster": 75}, "stack": "at solve.py:12"}
     await job.push(status="failed", error=error)
     await job.show()
 
     end = job.page.locator(".end")
-    await expect(end.locator("> :first-child .error-message")).to_have_text("no room")
+    await expect(end.locator("> :nth-child(1)")).to_have_text(re.compile("^Failed after .* at 35.5%$"))
+    await expect(end.locator("> :nth-child(2) > :first-child")).to_have_text("no room")
     await expect(end.locator(".error-type")).to_have_text("NoRoom")
     await expect(end.get_by_role("region", name="Context")).to_have_text('{\n  "cluster": 75\n}')
     await expect(end).to_contain_text("at 35.5%")
@@ -641,6 +645,8 @@ async def test_who_was_handed_a_link_sees_the_whole_page_and_may_ask_for_nothing
     await expect(page.get_by_text("cleaned", exact=True).first).to_be_visible()
     await expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_hidden()
     await expect(page.get_by_role("textbox", name="Token")).to_have_count(0)
+    await expect(page.get_by_role("link")).to_have_count(0)  # to where a token would be asked for
+    await expect(page.locator(".brand")).to_have_text("Progress")
     await page.goto("about:blank")
     sidecar.kill()
 
@@ -659,5 +665,3 @@ async def test_a_job_that_one_may_not_see_is_no_other_than_one_that_never_comes(
     await expect(page.get_by_role("heading", name="There is no job a")).to_be_visible(timeout=45_000)
     await expect(page.locator(".connection")).to_have_text("Ended")
     assert await page.get_by_role("progressbar").count() == 0
-    await expect(page.get_by_role("link")).to_have_count(0)  # to where a token would be asked for
-    await expect(page.locator(".brand")).to_have_text("Progress")

@@ -1,21 +1,12 @@
 /** A job in a few lines: what `<progress-job>` shows. */
 
 import { createAnnouncer } from "./announcer.js";
-import { createBar } from "./bar.js";
 import { endSentence } from "./end.js";
 import { errorBlock } from "./error.js";
 import { createEta } from "./eta.js";
-import {
-  barText,
-  connectionWord,
-  countedText,
-  isFinished,
-  isShareUnknown,
-  stallText,
-  statusWord,
-  tone,
-} from "../page/words.js";
-import { el, percent, write } from "../page/text.js";
+import { createShare } from "./share.js";
+import { connectionWord, countedText, isFinished, stallText, statusWord } from "../page/words.js";
+import { el, write } from "../page/text.js";
 
 /** @typedef {import("../progress.js").Job} Job */
 
@@ -65,30 +56,24 @@ export function createCard({ name, clock, onClose }) {
 
 /** @param {string} name @param {() => number} clock */
 function createBody(name, clock) {
-  const number = el("span", { class: "number" });
-  const bar = createBar(name, { onMove: (position) => write(number, percent(position)) });
+  const share = createShare(name, { numberClass: "number" });
   const left = el("span", { class: "muted" });
   const eta = createEta(clock, (text) => write(left, text?.startsWith("about") ? `${text} left` : text));
-  const numbers = el("div", { class: "line" }, number, left);
+  const numbers = el("div", { class: "line" }, share.number, left);
   const [going, ended] = [createGoing(), createEnded()];
-  const element = el("div", { class: "card-body" }, numbers, bar.element, going.element, ended.element);
-  let isFirst = true;
+  const element = el("div", { class: "card-body" }, numbers, share.bar, going.element, ended.element);
   /** @param {Job} job @param {number} now */
   function show(job, now) {
-    const share = isShareUnknown(job) ? null : job.percent;
-    bar.show({ percent: share, text: barText(job), tone: tone(job), isAtOnce: isFirst });
-    if (isFirst) write(number, percent(job.percent));
-    number.hidden = share === null;
+    share.show(job);
     eta.show(job, now);
     const isOver = isFinished(job.status);
     if (isOver) ended.show(job);
     else going.show(job);
     ended.element.hidden = !isOver;
     if (isOver) going.element.hidden = true;
-    isFirst = false;
   }
   function stop() {
-    bar.stop();
+    share.stop();
     eta.stop();
   }
   return { element, show, stop };
@@ -127,7 +112,7 @@ function createEnded() {
     shown = version;
     const sentence = el("p", { class: "end", "data-status": job.status }, endSentence(job));
     const error = job.status === "failed" && job.error ? [errorBlock(job.error, false)] : [];
-    element.replaceChildren(...error, sentence);
+    element.replaceChildren(sentence, ...error);
   }
   return { element, show };
 }

@@ -28,7 +28,7 @@ export function createFacts(clock) {
     left.element.hidden = isOver;
     eta.show(job, now);
     const unknown = isStill(job.stall?.reason) ? "nothing moves" : "not known yet";
-    left.note(soon ? etaNote(job, soon, now) : unknown);
+    left.note((soon ? etaNote(job, soon, now) : unknown) ?? "");
     elapsed.name(isOver ? "Took" : "Elapsed");
     elapsed.say(duration(elapsedSeconds(job, now)));
     elapsed.note(job.started_at ? `since ${when(job.started_at, now)}` : "");
@@ -44,10 +44,10 @@ export function createFacts(clock) {
 
 /** @param {Job} job @param {NonNullable<ReturnType<typeof remaining>>} soon @param {number} now */
 function etaNote(job, { low, high, isOverdue }, now) {
-  const end = job.eta?.finish_at ? `until ${when(job.eta.finish_at, now)}` : "";
-  if (isOverdue) return end;
+  const end = job.eta?.finish_at ? when(job.eta.finish_at, now) : null;
+  if (isOverdue) return end ? `it was expected at ${end}` : "";
   return low === null || high === null
-    ? end
+    ? end && `at ${end}`
     : `${duration(Math.round(low))} to ${duration(Math.round(high))}`;
 }
 

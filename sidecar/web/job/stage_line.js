@@ -31,7 +31,9 @@ export function createStageLine() {
     shown = `${job.attempt} ${job.stage}`;
     const share = job.stage_percent === null ? "share unknown" : percent(job.stage_percent);
     const said = text ? `${share}, ${text}` : share;
-    bar.show({ percent: job.stage_percent, text: said, tone: tone(job), isAtOnce: isFirst || isOther });
+    const isWaiting = job.status === "queued";
+    const isAtOnce = isFirst || isOther;
+    bar.show({ percent: job.stage_percent, text: said, tone: tone(job), isWaiting, isAtOnce });
   }
   return { element, show, stop: bar.stop };
 }

@@ -127,7 +127,9 @@ export class Row {
     set(
       this.#bar,
       "aria-valuetext",
-      `${isUnknown ? "share unknown" : text}, ${statusWord(job.status).toLowerCase()}`,
+      [isUnknown ? "share unknown" : text, statusWord(job.status).toLowerCase()]
+        .filter((each) => each !== NOTHING)
+        .join(", "),
     );
   }
 }

@@ -74,12 +74,13 @@ export function connectionWord(state) {
 }
 
 /**
- * Whether nobody knows what share of the whole is done: there is neither a plan that weighs anything nor a
- * total.
+ * Whether nobody can say what share of the whole is done: it has not begun, or there is neither a plan that weighs
+ * anything nor a total.
  * @param {Job} job
  */
 export function isShareUnknown(job) {
   if (isFinished(job.status) || job.percent) return false;
+  if (job.status === "queued") return true; // nobody has begun it
   return !job.stages.some((stage) => stage.weight > 0) && (job.stage_percent === null || job.stage !== null);
 }
 
@@ -98,9 +99,10 @@ export function countedText({ current, total, unit, total_growing: isGrowing }) 
  * @param {Job} job
  */
 export function barText(job) {
-  const share = isShareUnknown(job) ? "share unknown" : percent(job.percent);
-  const stage = job.stage_label && !isFinished(job.status) ? `, ${job.stage_label}` : "";
-  return `${share}, ${statusWord(job.status).toLowerCase()}${stage}`;
+  const unknown = job.status === "queued" ? null : "share unknown";
+  const share = isShareUnknown(job) ? unknown : percent(job.percent);
+  const stage = isFinished(job.status) ? null : job.stage_label;
+  return [share, statusWord(job.status).toLowerCase(), stage].filter(Boolean).join(", ");
 }
 
 /** Whether nothing moves in a stalled job. @param {string | null | undefined} reason of the stall */
@@ -157,7 +159,12 @@ export function heardText({ last_contact_at: heard, last_progress_at: moved }, n
 
 /** @param {import("../progress.js").Stall} stall */
 export function stallText(stall) {
-  return `Stalled since ${moment(stall.since)}: ${STALL[stall.reason] ?? stall.reason}`;
+  return `Stalled since ${moment(stall.since)}: ${stallReason(stall.reason)}`;
+}
+
+/** @param {string} reason */
+export function stallReason(reason) {
+  return STALL[reason] ?? reason;
 }
 
 /** @param {Pick<Stage, "name" | "label">} stage */
