@@ -15,9 +15,15 @@ export { getProgressColor } from "./smooth.js";
  * @typedef {import("./progress.js").StateDetail} StateDetail
  */
 
-/** @type {{progress: Job | null, error: string | null, reconnectAttempt: number, state: State, isDegraded: boolean}} */
-const NOTHING_YET = { progress: null, error: null, reconnectAttempt: 0, state: "connecting", isDegraded: false };
-/** @type {{progress: import("./react.js").SnapshotProgress | null, error: string | null, connectionState: State | "stopped"}} */
+/** @type {Omit<import("./react.js").Progress, "isConnected">} */
+const NOTHING_YET = {
+  progress: null,
+  error: null,
+  reconnectAttempt: 0,
+  state: "connecting",
+  isDegraded: false,
+};
+/** @type {Pick<import("./react.js").Snapshot, "progress" | "error" | "connectionState">} */
 const NO_SNAPSHOT_YET = { progress: null, error: null, connectionState: "stopped" };
 const SNAPSHOT_STEPS = 6;
 

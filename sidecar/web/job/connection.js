@@ -9,7 +9,10 @@ import { el, write } from "../page/text.js";
  * @typedef {import("../progress.js").StateDetail} StateDetail
  */
 
-/** @param {() => number} now @param {(isAway: boolean) => void} onAway whether the sidecar is away, after a moment */
+/**
+ * @param {() => number} now
+ * @param {(isAway: boolean) => void} onAway whether the sidecar is away, told after a moment
+ */
 export function createConnection(now, onAway) {
   const element = el(
     "span",

@@ -10,8 +10,8 @@
  * sidecar's setting.)
  *
  * `?autoclose=false` lets it stay; it stays, too, if the job had ended before. `?theme=dark` or `light` overrules the
- * reader's preference, and must be the `color-scheme` of the page around it if that has one, else the frame has a ground
- * of its own. `?label=` is the title, `?link=` a signed link's text where a token would be needed.
+ * reader's preference, and must be the `color-scheme` of the page around it if that has one, else the frame has a
+ * ground of its own. `?label=` is the title, `?link=` a signed link's text where a token would be needed.
  */
 
 import { ProgressJob } from "../progress-job.js";

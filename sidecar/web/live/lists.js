@@ -120,7 +120,8 @@ export class Lists {
 
   #schedule() {
     if (this.#drawing !== null) clearTimeout(this.#drawing);
-    const wait = Math.max(0, this.#drawnAt + DRAW_MILLISECONDS - performance.now(), this.#heldUntil - performance.now());
+    const dueAt = Math.max(this.#drawnAt + DRAW_MILLISECONDS, this.#heldUntil);
+    const wait = Math.max(0, dueAt - performance.now());
     this.#drawing = setTimeout(() => inFrame(() => this.#draw()), wait);
   }
 
