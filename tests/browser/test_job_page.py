@@ -199,6 +199,10 @@ async def test_bars_and_dots_are_seen_where_the_reader_has_colours_of_their_own(
     dot = "(element) => getComputedStyle(element, '::before').backgroundColor"
     assert await job.page.locator(".connection").evaluate(dot) != ground
     await expect(job.page.locator(".stage-track").first).to_have_css("border-top-width", "1px")
+    chip = job.section("Timeline").get_by_role("button", name="Created 1")
+    pressed = await chip.evaluate("(chip) => getComputedStyle(chip).backgroundColor")
+    await chip.click()
+    await expect(chip).not_to_have_css("background-color", pressed)
 
 
 async def test_a_job_that_nobody_has_begun_says_so_once(job: Job) -> None:
