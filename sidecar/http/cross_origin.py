@@ -6,7 +6,7 @@ from sidecar.http.services import SERVICES
 
 METHODS = "GET, HEAD, POST, DELETE"
 HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID"
-READABLE = "ETag, Location, Retry-After, X-Request-Id"
+READABLE = "Date, ETag, Location, Retry-After, X-Request-Id"
 REMEMBERED_SECONDS = "600"
 
 

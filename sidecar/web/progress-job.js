@@ -5,15 +5,17 @@
  *     <progress-job job-id="night-run"></progress-job>
  *
  * Attributes: `job-id`; `url`, where the sidecar is (by default where this file came from); `token`, one
- * that may read, or `link`, a signed link's text; `label`, a title instead of the id; `theme`, `light` or `dark` instead of the reader's own;
- * `dialog`, to stand in a modal dialog; `autoclose`, to close itself 2 s after the job has completed (after
- * a failure it stays). With `dialog` or `autoclose` there is a close button.
+ * that may read, or `link`, a signed link's text; `label`, a title instead of the id; `theme`, `light` or
+ * `dark` instead of the reader's own; `dialog`, to stand in a modal dialog; `autoclose`, to close itself 2 s after the
+ * job has completed (after a failure it stays, and so it does if the job had ended before it was shown). With `dialog`
+ * or `autoclose` there is a close button.
  *
  * Events, which bubble: `progress` and `done` with `detail.job`, `gone` with `detail.jobId`, `denied` with
  * `detail.reason`, and `close` with `detail.reason`: `completed` or `reader`. What has closed is hidden, and
  * stays in the document until the app removes it.
  */
 
+import { isOver } from "./client/job_order.js";
 import { createCard } from "./job/card.js";
 import { CARD_STYLE } from "./job/card_style.js";
 import { watch } from "./progress.js";
@@ -38,6 +40,9 @@ export class ProgressJob extends HTMLElement {
   /** @type {ReturnType<typeof setTimeout>[]} */ #timers = [];
   /** @type {ReturnType<typeof setInterval> | undefined} */ #ticking;
   #isRestartDue = false;
+  /** Whether the job was shown before it ended. */
+  #isWitness = false;
+  #now = () => this.#watching?.now() ?? Date.now();
 
   constructor() {
     super();
@@ -85,9 +90,11 @@ export class ProgressJob extends HTMLElement {
     const canClose = this.hasAttribute("dialog") || this.hasAttribute("autoclose");
     const card = createCard({
       name: this.getAttribute("label") || jobId,
+      clock: this.#now,
       onClose: canClose ? () => this.close() : null,
     });
     this.#card = card;
+    this.#isWitness = false;
     this.hidden = false;
     this.#place(card.element);
     this.#watching = watch(jobId, {
@@ -127,14 +134,15 @@ export class ProgressJob extends HTMLElement {
   #tick(isGoingOn) {
     if (isGoingOn === (this.#ticking !== undefined)) return;
     clearInterval(this.#ticking);
-    const tick = () => this.job && this.#card?.show(this.job, Date.now());
+    const tick = () => this.job && this.#card?.show(this.job, this.#now());
     this.#ticking = isGoingOn ? setInterval(tick, TICK_MILLISECONDS) : undefined;
   }
 
   /** @param {Job} job */
   #show(job) {
-    this.#card?.show(job, Date.now());
+    this.#card?.show(job, this.#now());
     this.#tick(true);
+    if (!isOver(job.status)) this.#isWitness = true;
     this.#tell("progress", { job });
   }
 
@@ -142,7 +150,7 @@ export class ProgressJob extends HTMLElement {
   #finish(job) {
     this.#tick(false);
     this.#tell("done", { job });
-    if (job.status !== "completed" || !this.hasAttribute("autoclose")) return;
+    if (job.status !== "completed" || !this.#isWitness || !this.hasAttribute("autoclose")) return;
     this.#later(CLOSE_MILLISECONDS - LEAVE_MILLISECONDS, () => this.#card?.leave());
     this.#later(CLOSE_MILLISECONDS, () => this.close("completed"));
   }

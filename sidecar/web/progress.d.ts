@@ -216,6 +216,11 @@ export interface Watching<Shown extends BriefJob = Job> {
   /** The newest state, null before there is one. */
   readonly job: Shown | null;
   readonly state: State;
+  /**
+   * Milliseconds since 1970 by the sidecar's clock, which tells the times of jobs, as soon as anything was heard of
+   * it: the reader's own may be wrong.
+   */
+  now(): number;
   /** Stop watching. What is remembered stays. */
   close(): void;
 }
@@ -274,6 +279,8 @@ export interface WatchingJobs<Shown extends BriefJob = BriefJob> {
   /** The unfinished jobs of the selection, by id: a copy. */
   readonly jobs: Map<string, Shown>;
   readonly state: State;
+  /** As that of one job that is watched. */
+  now(): number;
   close(): void;
 }
 

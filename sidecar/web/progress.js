@@ -87,6 +87,7 @@ export function watch(jobId, options = {}) {
     get state() {
       return watching.state;
     },
+    now: () => connection.time.now(),
   };
 }
 
@@ -135,6 +136,7 @@ export function watchJobs(selection, options = {}) {
     get state() {
       return watching.state;
     },
+    now: () => connection.time.now(),
   };
 }
 
@@ -158,10 +160,11 @@ function jobFollower(connection, jobId, options, watching) {
  * @param {import("./client/shared_tabs.js").SharingListener} watching
  */
 function follow(connection, { source, pace }, { isShared = true }, watching) {
-  const { address, environment: surroundings, requests } = connection;
+  const { address, environment: surroundings, requests, time } = connection;
   /** @type {import("./client/shared_tabs.js").MakeFollower} */
-  const make = (cursor, listener) => new Follower(connection, source, pace, cursor, listener);
-  if (!isShared || !SharedFollower.isPossible(surroundings)) return make(null, watching);
+  const make = (cursor, listener) => new Follower(connection, source, pace, cursor, time.telling(listener));
+  const listening = time.hearing(watching);
+  if (!isShared || !SharedFollower.isPossible(surroundings)) return make(null, listening);
   const what = [address.base, requests.identity, JSON.stringify(source.selection)];
-  return new SharedFollower(surroundings, ["progress-sidecar greeting", ...what].join(" "), make, watching);
+  return new SharedFollower(surroundings, ["progress-sidecar greeting", ...what].join(" "), make, listening);
 }

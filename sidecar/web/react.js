@@ -15,55 +15,55 @@ export { getProgressColor } from "./smooth.js";
  * @typedef {import("./progress.js").StateDetail} StateDetail
  */
 
-/** @type {{state: State, isDegraded: boolean}} */
-const NOTHING_YET = { state: "connecting", isDegraded: false };
+/** @type {Omit<import("./react.js").Progress, "isConnected">} */
+const NOTHING_YET = {
+  progress: null,
+  error: null,
+  reconnectAttempt: 0,
+  state: "connecting",
+  isDegraded: false,
+};
+/** @type {Pick<import("./react.js").Snapshot, "progress" | "error" | "connectionState">} */
+const NO_SNAPSHOT_YET = { progress: null, error: null, connectionState: "stopped" };
 const SNAPSHOT_STEPS = 6;
 
 /** @type {typeof import("./react.js").useProgress} */
 export function useProgress(jobId, options = {}) {
-  const [progress, setProgress] = useState(/** @type {Job | null} */ (null));
-  const [error, setError] = useState(/** @type {string | null} */ (null));
-  const [connection, setConnection] = useState(NOTHING_YET);
-  const [reconnectAttempt, setReconnectAttempt] = useState(0);
+  const [shown, begin, tell] = useStateOf(jobId, NOTHING_YET);
   const reconnectCount = useRef(0); // this one counts; the state is only for display
   const latest = useLatest(options);
 
   useEffect(() => {
     reconnectCount.current = 0;
-    setProgress(null);
-    setError(null);
-    setConnection(NOTHING_YET);
-    setReconnectAttempt(0);
+    begin();
     if (!jobId) return undefined;
 
     const watching = watch(jobId, {
       ...latest.current,
       onProgress: (job) => {
-        setProgress(job);
-        if (!isOver(job.status)) setError(null); // of the attempt before
+        tell(isOver(job.status) ? { progress: job } : { progress: job, error: null }); // of the attempt before
         latest.current.onProgress?.(job);
       },
       onDone: (job) => {
-        if (job.status !== "completed") setError(why(job));
+        if (job.status !== "completed") tell({ error: why(job) });
         settle(job, latest.current);
       },
       onGone: () => {
-        setError("gone");
+        tell({ error: "gone" });
         latest.current.onError?.("gone", null);
       },
       onState: (state, detail) => {
         if (state === "reconnecting") reconnectCount.current += 1;
         if (state === "live") reconnectCount.current = 0;
-        setReconnectAttempt(reconnectCount.current);
-        setConnection({ state, isDegraded: detail.isDegraded });
-        refuse(state, detail, setError, latest.current);
+        tell({ state, isDegraded: detail.isDegraded, reconnectAttempt: reconnectCount.current });
+        refuse(state, detail, tell, latest.current);
         latest.current.onState?.(state, detail);
       },
     });
     return () => watching.close();
   }, [jobId]); // and nothing else: whatever else changes, the connection stays
 
-  return { progress, isConnected: connection.state === "live", reconnectAttempt, error, ...connection };
+  return { ...shown, isConnected: shown.state === "live" };
 }
 
 /** @type {typeof import("./react.js").useSmoothProgress} */
@@ -92,24 +92,19 @@ export function useSmoothedETA(etaSeconds, options) {
 
 /** @type {typeof import("./react.js").useSnapshotProgress} */
 export function useSnapshotProgress(projectId, options = {}) {
-  const [progress, setProgress] = useState(
-    /** @type {import("./react.js").SnapshotProgress | null} */ (null),
-  );
-  const [error, setError] = useState(/** @type {string | null} */ (null));
-  const [connectionState, setConnectionState] = useState(/** @type {State | "stopped"} */ ("stopped"));
+  const [shown, begin, tell] = useStateOf(projectId, NO_SNAPSHOT_YET);
   const watching = useRef(/** @type {{close: () => void} | null} */ (null));
   const latest = useLatest(options);
 
   const stop = useCallback(() => {
     watching.current?.close();
     watching.current = null;
-    setConnectionState("stopped");
-  }, []);
+    tell({ connectionState: "stopped" });
+  }, [projectId]);
 
   const start = useCallback(() => {
     watching.current?.close();
-    setProgress(null);
-    setError(null);
+    begin();
     if (!projectId) return;
     /** @type {import("./progress.js").Selection & { view: "full" }} */
     const wanted = { project: projectId, jobType: latest.current.jobType ?? "snapshot", view: "full" };
@@ -121,8 +116,8 @@ export function useSnapshotProgress(projectId, options = {}) {
       const isSame = newest?.job_id === job.job_id;
       if (newest && (isSame ? !isNewer(newest, job) : job.created_at < newest.created_at)) return;
       newest = job;
-      setProgress(snapshotOf(job));
-      setError(isOver(job.status) && job.status !== "completed" ? why(job) : null);
+      const isFailure = isOver(job.status) && job.status !== "completed";
+      tell({ progress: snapshotOf(job), error: isFailure ? why(job) : null });
     };
     /** A stream begins with what is unfinished: the newest one may have ended before. */
     const look = () =>
@@ -140,8 +135,8 @@ export function useSnapshotProgress(projectId, options = {}) {
       },
       onSynced: look,
       onState: (state, detail) => {
-        setConnectionState(state);
-        refuse(state, detail, setError, latest.current);
+        tell({ connectionState: state });
+        refuse(state, detail, tell, latest.current);
       },
     });
     watching.current = {
@@ -158,7 +153,26 @@ export function useSnapshotProgress(projectId, options = {}) {
     return stop;
   }, [projectId]);
 
-  return { progress, connectionState, isConnected: connectionState === "live", error, start, stop };
+  return { ...shown, isConnected: shown.connectionState === "live", start, stop };
+}
+
+/**
+ * Return what is known of whom the caller asks for now, what lets that begin anew, and what changes it. What was known
+ * of somebody else is not returned: a render with another id comes before its effect.
+ * @template Known
+ * @param {string | null | undefined} id
+ * @param {Known} nothingYet
+ * @returns {[Known, () => void, (news: Partial<Known>) => void]}
+ */
+function useStateOf(id, nothingYet) {
+  const [held, setHeld] = useState({ id, known: nothingYet });
+  const begin = useCallback(() => setHeld({ id, known: nothingYet }), [id]);
+  const tell = useCallback(
+    (/** @type {Partial<Known>} */ news) =>
+      setHeld((before) => (before.id === id ? { id, known: { ...before.known, ...news } } : before)),
+    [id],
+  );
+  return [held.id === id ? held.known : nothingYet, begin, tell];
 }
 
 /**
@@ -185,12 +199,12 @@ function settle(job, { onComplete, onError }) {
 /**
  * @param {State} state
  * @param {StateDetail} detail
- * @param {(error: string) => void} setError
+ * @param {(news: { error: string }) => void} tell
  * @param {Ends} options
  */
-function refuse(state, { reason }, setError, { onError }) {
+function refuse(state, { reason }, tell, { onError }) {
   if (state !== "ended" || (reason !== "unauthorized" && reason !== "forbidden")) return;
-  setError(reason);
+  tell({ error: reason });
   onError?.(reason, null);
 }
 

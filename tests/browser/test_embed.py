@@ -1,11 +1,13 @@
 """A job in somebody else's page: as a frame, and as the element `<progress-job>`."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Page, expect
@@ -33,6 +35,22 @@ DOCUMENT = """<!doctype html><html lang="en"><head><title>An app</title><link re
 POLICY = (
     "default-src 'none'; script-src 'self' {url}; connect-src {url}; style-src 'self'; frame-src {url}; img-src data:"
 )
+
+
+DARK = 64
+READ_PIXEL = """async (source) => {
+  const picture = new Image();
+  picture.src = source;
+  await picture.decode();
+  const context = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
+  context.drawImage(picture, 0, 0);
+  return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+}"""
+COUNT_CHANGES = """(card) => {
+  globalThis.changes = 0;
+  const count = (records) => (globalThis.changes += records.length);
+  new MutationObserver(count).observe(card, { childList: true, characterData: true, subtree: true });
+}"""
 
 
 class App:
@@ -160,6 +178,52 @@ async def test_a_frame_stays_when_the_job_failed_and_can_be_closed(embed: Start)
     await expect(frame.locator(".card")).to_be_hidden()
 
 
+async def test_a_frame_of_a_job_that_had_ended_before_stays(embed: Start) -> None:
+    embedding: Embedding = await embed()
+    await embedding.page.clock.install()
+    await embedding.sidecar.push(JOB_ID, status="completed")
+    await embedding.frame()
+    await embedding.heard("done")
+
+    await embedding.page.clock.fast_forward(60_000)
+    await expect(embedding.page.frame_locator("iframe").get_by_text("Completed")).to_have_count(2)
+    assert await embedding.page.evaluate("() => heard.some(({ event }) => event === 'close')") is False
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+async def test_a_frame_lets_the_page_around_it_shine_through(embed: Start, scheme: str) -> None:
+    embedding: Embedding = await embed()
+    await embedding.sidecar.push(JOB_ID, current=1, total=4)
+    await embedding.frame(f"?theme={scheme}")
+    await embedding.page.evaluate(
+        """(scheme) => {
+            document.documentElement.style.colorScheme = scheme;
+            document.documentElement.style.background = "rgb(200, 30, 90)";
+        }""",
+        scheme,
+    )
+    await expect(embedding.page.frame_locator("iframe").get_by_role("progressbar")).to_be_visible()
+    beside = await embedding.page.locator("iframe").evaluate(
+        "(frame) => { const { x, y } = frame.getBoundingClientRect(); return [x + frame.clientLeft + 1, y + 60]; }"
+    )
+    assert await _pixel(embedding.page, *beside) == (200, 30, 90)
+
+
+async def test_a_page_of_its_own_is_dark_for_who_prefers_that(embed: Start, dark_page: Page) -> None:
+    embedding: Embedding = await embed(dark_page)
+    await embedding.sidecar.push(JOB_ID, current=1, total=4)
+    await dark_page.goto(f"{embedding.sidecar.url}/embed/{JOB_ID}")
+    await expect(dark_page.get_by_role("progressbar")).to_be_visible()
+    assert max(await _pixel(dark_page, 20, 700)) < DARK
+
+
+async def _pixel(page: Page, x: float, y: float) -> tuple[int, ...]:
+    """Return the colour of a place of the page."""
+    picture = await page.screenshot(clip={"x": x, "y": y, "width": 1, "height": 1})
+    source = f"data:image/png;base64,{b64encode(picture).decode()}"
+    return tuple(await page.evaluate(READ_PIXEL, source))
+
+
 async def test_a_frame_that_is_told_to_stay_stays(embed: Start) -> None:
     embedding: Embedding = await embed()
     await embedding.page.clock.install()
@@ -201,6 +265,22 @@ async def test_the_element_works_in_an_app_of_another_origin_with_a_strict_polic
     )
     assert percents == sorted(percents)
     assert all(before != after for before, after in pairwise(percents[-2:]))
+
+
+async def test_what_the_element_says_stays_where_it_is_while_it_says_the_same(embed: Start) -> None:
+    embedding: Embedding = await embed()
+    await embedding.page.clock.install()
+    await embedding.sidecar.push(JOB_ID, stage="solving", current=1, total=4, message="one of four")
+    await embedding.open(f'<progress-job job-id="{JOB_ID}"></progress-job>')
+    card = embedding.page.locator("progress-job .card").first
+    await expect(card.get_by_text("one of four")).to_be_visible()
+    await card.evaluate(COUNT_CHANGES)
+    await embedding.page.clock.run_for(3_000)
+    assert await embedding.page.evaluate("changes") == 0
+
+    await embedding.sidecar.push(JOB_ID, message="nearly two")
+    await expect(card.get_by_text("nearly two")).to_be_visible()
+    assert await embedding.page.evaluate("changes") == 1
 
 
 async def test_the_element_closes_itself_2_seconds_after_success_and_stays_in_the_document(embed: Start) -> None:

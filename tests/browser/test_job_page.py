@@ -25,6 +25,9 @@ STAGES = [
 ]
 WORKER, READER, OPERATOR = "worker-secret-1234", "reader-secret-1234", "operator-secret-1234"
 STRANGER = "stranger-secret-1234"
+MOST_GAP = 16
+UNKNOWN = "\N{EN DASH}"
+RED = "rgb(179, 38, 30)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +147,18 @@ async def test_a_message_that_is_the_name_of_the_stage_is_not_told_twice(job: Jo
     await expect(job.page.locator(".message")).to_be_visible()
 
 
+async def test_what_the_page_says_can_be_copied_while_it_says_the_same(job: Job) -> None:
+    await job.page.clock.install()
+    await job.push(stages=STAGES, stage="reading", current=5, total=10, message="half of it", items={"rows": 5})
+    await job.show()
+    await expect(job.section("Timeline").locator("li").first).to_be_visible()
+    await job.page.get_by_text("half of it").click(click_count=3)
+    await job.page.clock.run_for(3_000)
+    assert (await job.page.evaluate("getSelection().toString()")).strip() == "half of it"
+
+
 async def test_counts_by_kind_are_compared(job: Job) -> None:
-    await job.push(items={"issues": 1250, "commits": 50})
+    await job.push(items={"issues": 1250, "commits": 50, "errors": 0})
     await job.show()
 
     counted = job.section("Counted")
@@ -153,7 +166,70 @@ async def test_counts_by_kind_are_compared(job: Job) -> None:
     await job.push(items={"issues": 2500})
     await expect(counted).to_contain_text("2,500")
     widths = await counted.locator(".item-fill").evaluate_all("(fills) => fills.map((fill) => fill.style.width)")
-    assert widths == ["2%", "100%"]
+    assert widths == ["2%", "0%", "100%"]
+    await expect(counted.locator(".item", has_text="errors").locator(".item-fill")).to_have_css("width", "0px")
+
+
+async def test_the_name_of_a_stage_is_not_cut_where_two_lines_hold_it(job: Job) -> None:
+    names = ["Analysing dependencies", "Listing files", "Indexing", "Embedding", "Linking", "Writing", "Checking"]
+    await job.push(stages=[{"name": name.lower(), "label": name} for name in names], stage="indexing")
+    await job.show()
+    stages = job.section("Stages").get_by_role("listitem")
+    await expect(stages).to_have_count(len(names))
+    name = stages.first.locator(".stage-name")
+    assert await name.evaluate(
+        "(name) => name.scrollHeight <= name.clientHeight && name.scrollWidth <= name.clientWidth"
+    )
+    words = await stages.locator(".stage-word").evaluate_all(
+        "(words) => words.map((word) => word.getBoundingClientRect().top)"
+    )
+    assert len(set(words)) == 1
+
+
+async def test_bars_and_dots_are_seen_where_the_reader_has_colours_of_their_own(job: Job) -> None:
+    await job.page.emulate_media(forced_colors="active")
+    await job.push(stages=STAGES, stage="solving", current=1, total=2, items={"rows": 5})
+    await job.show()
+    await expect(job.bar).to_be_visible()
+    ground = await job.page.locator("main").evaluate(
+        "(main) => getComputedStyle(main.querySelector('.card')).backgroundColor"
+    )
+    for part in (".hero .fill >> nth=0", ".stage[aria-current] .stage-fill", ".item-fill"):
+        assert await job.page.locator(part).evaluate("(fill) => getComputedStyle(fill).backgroundColor") != ground
+    dot = "(element) => getComputedStyle(element, '::before').backgroundColor"
+    assert await job.page.locator(".connection").evaluate(dot) != ground
+    await expect(job.page.locator(".stage-track").first).to_have_css("border-top-width", "1px")
+    chip = job.section("Timeline").get_by_role("button", name="Created 1")
+    pressed = await chip.evaluate("(chip) => getComputedStyle(chip).backgroundColor")
+    await chip.click()
+    await expect(chip).not_to_have_css("background-color", pressed)
+
+
+async def test_a_job_that_nobody_has_begun_says_so_once(job: Job) -> None:
+    await job.push(status="queued", stages=STAGES)
+    await job.show()
+    await expect(job.page.locator(".big-number")).to_have_text(UNKNOWN)
+    await expect(job.bar).to_have_attribute("aria-valuetext", "queued")
+    await expect(job.bar).not_to_have_class(re.compile("indeterminate"))
+    await expect(job.page.get_by_text("Nobody has begun it yet.")).to_be_visible()
+    gap = await job.page.locator(".parts").evaluate(
+        """(parts) => {
+            const shown = [...parts.children].filter((part) => part.offsetHeight > 0);
+            const edges = shown.map((part) => part.getBoundingClientRect());
+            return Math.max(...edges.slice(1).map((edge, index) => edge.top - edges[index].bottom));
+        }"""
+    )
+    assert gap <= MOST_GAP
+
+    await job.page.get_by_role("button", name="Cancel", exact=True).click()
+    question = job.page.get_by_role("dialog")
+    await expect(question).to_contain_text("Nobody has begun it. Whoever takes it up is asked to stop at once.")
+    await expect(question.get_by_role("button", name="Leave it queued")).to_be_visible()
+    await expect(question.get_by_role("button", name="Cancel the job")).to_have_css("background-color", RED)
+    await job.page.keyboard.press("Escape")
+
+    await job.push(status="running", stage="reading", current=5, total=10)
+    await expect(job.page.locator(".big-number")).to_have_text("7.5%")
 
 
 async def test_the_line_goes_as_far_as_the_job(job: Job) -> None:
@@ -165,6 +241,22 @@ async def test_the_line_goes_as_far_as_the_job(job: Job) -> None:
     line = await job.page.locator(".chart-line").get_attribute("d")
     assert line is not None
     assert line.count("L") >= 2
+
+
+async def test_the_line_is_level_while_nothing_moves(job: Job) -> None:
+    await job.push(current=50, total=100)
+    await job.show()
+    moved = job.page.locator(".hero-fact", has_text="Last progress")
+    await expect(moved.locator(".hero-value")).to_have_text(re.compile(r"^[2-9] s ago$"))
+    await job.page.request.post(f"{job.sidecar.url}/v1/jobs/{job.job_id}/cancel")
+    await expect(job.page.get_by_text("It was asked to stop")).to_be_visible()
+
+    line = await job.page.locator(".chart-line").get_attribute("d")
+    heights = {point.split()[-1] for point in (line or "").removeprefix("M ").split(" L ")}
+    assert heights == {"83.0"}
+    progress_at = datetime.fromisoformat((await job.sidecar.job(job.job_id))["last_progress_at"])
+    here = progress_at.astimezone(ZoneInfo("Europe/Berlin"))
+    await expect(moved.locator(".hero-note")).to_have_text(f"{here:%H:%M:%S}")
 
 
 async def test_the_timeline_grows_and_shows_the_types_that_are_wanted(job: Job) -> None:
@@ -280,14 +372,15 @@ async def test_completed_says_how_long_it_took_and_what_came_of_it(job: Job) -> 
     assert (await job.page.title()).startswith("completed")
 
 
-async def test_failed_says_why_first_and_where_a_worker_can_resume(job: Job) -> None:
+async def test_failed_says_so_and_why_first_and_where_a_worker_can_resume(job: Job) -> None:
     await job.push(stages=STAGES, stage="solving", current=74, total=216, resume={"cluster": 74})
     error = {"message": "no room", "type": "NoRoom", "context": {"cluster": 75}, "stack": "at solve.py:12"}
     await job.push(status="failed", error=error)
     await job.show()
 
     end = job.page.locator(".end")
-    await expect(end.locator("> :first-child .error-message")).to_have_text("no room")
+    await expect(end.locator("> :nth-child(1)")).to_have_text(re.compile("^Failed after .* at 35.5%$"))
+    await expect(end.locator("> :nth-child(2) > :first-child")).to_have_text("no room")
     await expect(end.locator(".error-type")).to_have_text("NoRoom")
     await expect(end.get_by_role("region", name="Context")).to_have_text('{\n  "cluster": 75\n}')
     await expect(end).to_contain_text("at 35.5%")
@@ -407,7 +500,10 @@ async def test_beside_a_stream_that_brings_nothing_the_job_is_asked_for_and_the_
     await expect(job.page.locator(".connection")).to_have_text("Live")
 
 
-async def test_a_page_says_when_sql_serves(own_sidecar: Deployment, page: Page, project: str) -> None:
+async def test_a_page_says_when_sql_serves(
+    own_sidecar: Deployment, page: Page, project: str, troubles: Troubles
+) -> None:
+    troubles.expect("503")  # what is read while the change is noticed
     job = Job(own_sidecar, page, "a", project)
     await job.push(current=1, total=4)
     await job.show()
@@ -469,10 +565,16 @@ async def test_the_page_tells_how_it_is_connected(
 
     own_sidecar.kill()
     await expect(page.locator(".connection")).to_have_text("Reconnecting")
+    away = page.get_by_text("The sidecar has not been reached since")
+    await expect(away).to_be_visible()
+    for name in ("Pause", "Cancel"):
+        await expect(page.get_by_role("button", name=name, exact=True)).to_be_disabled()
     await own_sidecar.up()
     await job.push(current=2)
     await expect(job.bar).to_have_attribute("aria-valuenow", "50", timeout=40_000)
     await expect(page.locator(".connection")).to_have_text("Live", timeout=40_000)
+    await expect(away).to_be_hidden()
+    await expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_enabled()
 
 
 async def test_nothing_serious_keeps_anyone_from_reading_it(sidecar: Deployment, any_page: Page, project: str) -> None:
@@ -534,7 +636,9 @@ async def test_who_was_handed_a_link_sees_the_whole_page_and_may_ask_for_nothing
     admin = {"Authorization": "Bearer an-admin-secret-1"}
     sidecar = await Deployment(tmp_path / "home", tokens="admin:*:an-admin-secret-1").up()
     job = f"{sidecar.url}/v1/jobs/a"
-    await page.request.post(job, headers=admin, data={"current": 1, "total": 4, "event": {"type": "cleaned"}})
+    await page.request.post(
+        job, headers=admin, data={"current": 1, "total": 4, "parent_id": "night", "event": {"type": "cleaned"}}
+    )
     made = await (await page.request.post(f"{job}/links", headers=admin)).json()
 
     await page.goto(f"{sidecar.url}{made['url']}")
@@ -545,6 +649,8 @@ async def test_who_was_handed_a_link_sees_the_whole_page_and_may_ask_for_nothing
     await expect(page.get_by_text("cleaned", exact=True).first).to_be_visible()
     await expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_hidden()
     await expect(page.get_by_role("textbox", name="Token")).to_have_count(0)
+    await expect(page.get_by_role("link")).to_have_count(0)  # to where a token would be asked for
+    await expect(page.locator(".brand")).to_have_text("Progress")
     await page.goto("about:blank")
     sidecar.kill()
 

@@ -1,12 +1,14 @@
 """The live page, as its readers see it, over a real sidecar."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Contexts
@@ -15,6 +17,9 @@ from tests.browser.troubles import LOST_CONNECTION, Troubles
 
 HOSTILE = '<img src="x" onerror="document.title=1">'
 MANY = 1_000
+MOST_SHIFT = 0.1
+HALF_A_PIXEL = 0.5
+UNKNOWN = "\N{EN DASH}"
 BACK_MILLISECONDS = 20_000
 """How long a page may take to be back after a break: it waits longer after each failure."""
 
@@ -30,12 +35,25 @@ COUNT_ADDED_ROWS = """() => {
   const count = (changes) => { for (const { addedNodes } of changes) globalThis.addedRows += addedNodes.length; };
   new MutationObserver(count).observe(document.querySelector("#active .job").parentElement, { childList: true });
 }"""
+NOTE_SHIFTS = """
+globalThis.shifts = [];
+new PerformanceObserver((list) => {
+  for (const { value, hadRecentInput } of list.getEntries()) if (!hadRecentInput) globalThis.shifts.push(value);
+}).observe({ type: "layout-shift", buffered: true });
+"""
+PLACE_OF = """(element) => { const { x, y, width } = element.getBoundingClientRect(); return [x, y, width]; }"""
+TEXT_TOP = """(element) => {
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  return range.getBoundingClientRect().top;
+}"""
 STALLED_ROW = """async () => {
   const { Row } = await import("/web/live/row.js");
   const at = new Date().toISOString();
   const row = new Row({ job_id: "idle", project: "p", job_type: "t", attempt: 1, status: "running", percent: 40,
     stage: null, stage_percent: 40, current: 4, total: 10, unit: null, message: "still here", eta_seconds: 9,
-    stall_reason: "no_progress", parent_id: null, created_at: at, updated_at: at, version: 1, cursor: "e-1" });
+    stall_reason: "no_progress", parent_id: null, created_at: at, updated_at: at, version: 1, cursor: "e-1" },
+    Date.now);
   const table = document.createElement("div");
   table.className = "jobs panel stalled";
   table.setAttribute("role", "table");
@@ -239,6 +257,115 @@ async def test_thousand_jobs_change_without_flicker(page: Page, own_sidecar: Dep
     assert await page.evaluate(ARE_SAME_ROWS)
     assert await page.evaluate("addedRows") == 0
     assert await page.locator("#active .job").count() == MANY
+
+
+async def test_nothing_jumps_while_a_thousand_jobs_arrive(page: Page, own_sidecar: Deployment) -> None:
+    await own_sidecar.push_many([{"job_id": f"job-{n}", "current": n, "total": 1000} for n in range(MANY)])
+    await own_sidecar.push_many([{"job_id": f"job-{n}", "status": "completed"} for n in range(3)])
+    await page.add_init_script(NOTE_SHIFTS)
+    await opened(page, own_sidecar)
+    await expect(page.locator("#active-count")).to_have_text("997")
+    await expect(page.locator("#finished .job")).to_have_count(3)
+    shifts = await page.evaluate("() => new Promise((resolve) => setTimeout(() => resolve(shifts), 500))")
+    assert sum(shifts) < MOST_SHIFT, shifts
+
+
+async def _held(page: Page, url: str) -> asyncio.Event:
+    """Hold requests until the event is set."""
+    may_go = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await may_go.wait()
+        await route.continue_()
+
+    await page.route(url, hold)
+    return may_go
+
+
+async def test_what_is_not_known_yet_is_no_number(page: Page, sidecar: Deployment, project: str) -> None:
+    for name in ("a", "b"):
+        await sidecar.push(f"{project}-{name}", project=project, current=1)
+    await sidecar.push(f"{project}-b", status="completed")
+    may_stream, may_answer = await _held(page, "**/v1/events?*"), await _held(page, "**/v1/jobs?*")
+    await page.goto(f"{sidecar.url}/?project={project}", wait_until="commit")
+    numbers = page.locator("#counts .number")
+    await expect(numbers).to_have_text([UNKNOWN] * 9)
+    may_stream.set()
+    await expect(numbers).to_have_text(["0", "1", "0", "0", "0", UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN])
+    may_answer.set()
+    await expect(numbers).to_have_text(["0", "1", "0", "0", "0", "1", "0", "0", "0"])
+
+
+async def test_what_is_searched_for_is_shown_from_its_beginning(page: Page, own_sidecar: Deployment) -> None:
+    await own_sidecar.push_many([{"job_id": f"job-{n}", "current": 0, "total": 1000} for n in range(300)])
+    await opened(page, own_sidecar)
+    await page.locator("#active .id").last.scroll_into_view_if_needed()
+    await page.keyboard.press("/")
+    await page.keyboard.type("job-1")
+    await expect(page.locator("#active-count")).to_have_text("111 of 300")
+    await expect(page.locator("#active .id").first).to_be_in_viewport()
+
+
+async def test_search_that_finds_nothing_says_what_enter_does(page: Page, sidecar: Deployment, project: str) -> None:
+    await sidecar.push(f"{project}-a", project=project, current=1)
+    await opened(page, sidecar, f"?project={project}")
+    await page.get_by_label("Search by id").fill("nobody")
+    await expect(page.locator("#nothing")).to_contain_text("Enter opens the job that has exactly this id")
+
+
+async def test_nothing_moves_when_words_change(page: Page, sidecar: Deployment, project: str) -> None:
+    await sidecar.push(f"{project}-a", project=project, job_type="import", current=1)
+    await opened(page, sidecar, "?search=x")
+    search, rows = page.locator(".search"), page.locator("#jobs")
+    places = [await search.evaluate(PLACE_OF), await rows.evaluate(PLACE_OF)]
+    await page.locator("#clear").click()
+    await expect(page.locator("#clear")).to_be_hidden()
+    await page.locator("#connection").evaluate("(element) => (element.textContent = 'Reconnecting')")
+    assert [await search.evaluate(PLACE_OF), await rows.evaluate(PLACE_OF)] == places
+
+
+async def test_the_text_beside_a_stall_stands_as_high_as_any_other(
+    page: Page, sidecar: Deployment, project: str
+) -> None:
+    await opened(page, sidecar, f"?project={project}")
+    await page.evaluate(STALLED_ROW)
+    row = page.locator(".stalled .job")
+    tops = [await row.locator(part).evaluate(TEXT_TOP) for part in (".message", ".type")]
+    assert abs(tops[0] - tops[1]) < HALF_A_PIXEL
+
+
+@pytest.mark.parametrize("width", [861, 1000, 1200, 1280])
+async def test_a_type_is_not_cut_where_there_is_room(page: Page, sidecar: Deployment, project: str, width: int) -> None:
+    await sidecar.push(f"{project}-a", project=project, job_type="github-ingest", current=1)
+    await page.set_viewport_size({"width": width, "height": 800})
+    await opened(page, sidecar, f"?project={project}")
+    kind = page.locator("#active .type")
+    await expect(kind).to_have_text("github-ingest")
+    assert await kind.evaluate("(cell) => cell.scrollWidth <= cell.clientWidth")
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+async def test_an_empty_page_has_no_stray_indent_on_a_small_screen(
+    narrow_page: Page, sidecar: Deployment, project: str
+) -> None:
+    await opened(narrow_page, sidecar, f"?project={project}")
+    await expect(narrow_page.locator("#nothing")).to_be_visible()
+    lefts = [
+        (await narrow_page.locator(part).evaluate(PLACE_OF))[0] for part in (".filters label >> nth=0", "#active-title")
+    ]
+    assert lefts[0] == lefts[1]
+
+
+async def test_the_finished_jobs_are_one_step_away(page: Page, sidecar: Deployment, project: str) -> None:
+    await sidecar.push(f"{project}-run", project=project, current=1)
+    await opened(page, sidecar, f"?project={project}")
+    skip = page.get_by_role("link", name="Skip to the finished jobs")
+    await expect(skip).to_be_hidden()
+    await sidecar.push(f"{project}-done", project=project, status="completed")
+    await expect(page.locator("#finished .id")).to_have_count(1)
+    await skip.press("Enter")
+    await page.keyboard.press("Tab")
+    await expect(page.locator("#finished .id")).to_be_focused()
 
 
 async def test_page_survives_a_restart_of_the_sidecar_and_of_redis(

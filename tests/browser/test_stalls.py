@@ -51,7 +51,8 @@ async def test_a_job_that_stands_still_is_said_to_be_stalled_until_it_moves(
     await expect(notice).to_contain_text("its worker reports, but nothing moves")
     await expect(notice).to_contain_text("Stalled since")
     await expect(job.locator(".hero-fact", has_text="Time left")).to_contain_text("nothing moves")
-    await expect(job.get_by_role("region", name="Timeline").locator("li[data-type=stalled]")).to_have_count(1)
+    line = job.get_by_role("region", name="Timeline").locator("li[data-type=stalled] .timeline-text")
+    await expect(line).to_have_text(re.compile(r"^its worker reports, but nothing moves, since \d\d:\d\d:\d\d$"))
 
     await watchful.push("a", current=2)
     await expect(badge).to_be_hidden()
@@ -80,3 +81,20 @@ async def test_a_job_that_has_fallen_silent_is_lost_until_its_worker_reports_aga
     await expect(card).to_be_hidden()
     await expect(job.get_by_role("progressbar", name="Whole job")).to_have_attribute("aria-valuenow", "50")
     await expect(live.locator("#active .id")).to_have_text(["a"])
+
+
+async def test_a_job_that_waits_for_too_long_says_once_that_nobody_has_begun_it(page: Page, hasty: Deployment) -> None:
+    await hasty.push("a", status="queued")
+    await page.goto(f"{hasty.url}/jobs/a")
+    stalled = re.compile("^Stalled since .*: nobody has begun it$")
+    await expect(page.locator(".hero .notice")).to_have_text(stalled, timeout=WAIT_MILLISECONDS)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def hasty(tmp_path: Path, contexts: Contexts) -> AsyncIterator[Deployment]:
+    """Return a sidecar that has somebody begin at once."""
+    settings = {"not_started_seconds": 1, "watchdog_interval_seconds": 0.2}
+    deployment = await Deployment(tmp_path / "hasty", **settings).up()
+    yield deployment
+    await contexts.close()
+    deployment.kill()

@@ -78,7 +78,7 @@ async def test_every_answer_to_a_page_of_a_named_origin_can_be_read_by_it(
         assert response.headers[OPEN] == "https://app.example"
         assert response.headers["Vary"] == "Origin"
         exposed = response.headers["Access-Control-Expose-Headers"].split(", ")
-        assert {"ETag", "Location", "Retry-After", "X-Request-Id"} <= set(exposed)
+        assert {"Date", "ETag", "Location", "Retry-After", "X-Request-Id"} <= set(exposed)
 
 
 async def test_the_refusal_of_a_token_can_be_read_too(named: Sidecar) -> None:

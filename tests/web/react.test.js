@@ -99,6 +99,22 @@ test("useProgress connects anew for another job only, not for other options", as
   assert.equal(proxy.count("sse"), 3);
 });
 
+test("useProgress shows no other job than the one it is asked for, not even once", async (context) => {
+  await sidecar.push("e1", { status: "failed", error: { message: "no disk" } });
+  await sidecar.push("e2", { current: 1, total: 4 });
+  const named = (jobId, options) => ({ jobId, ...hooks.useProgress(jobId, options) });
+  const options = { url: sidecar.url, ...OPTIONS };
+  const used = use(context, named, "e1", options);
+  await until(() => used.result?.error === "no disk", "the failure is rendered");
+  used.rerender("e2", options);
+  await until(() => used.result.progress?.job_id === "e2", "the other job is rendered");
+
+  const others = used.results.filter(({ jobId }) => jobId === "e2");
+  assert.deepEqual(new Set(others.map(({ progress }) => progress?.job_id)), new Set([undefined, "e2"]));
+  assert.deepEqual(new Set(others.map(({ error }) => error)), new Set([null]));
+  assert.deepEqual([others[0].state, others[0].isConnected], ["connecting", false]);
+});
+
 test("useProgress closes its connection when its component goes, and needs no job", async (context) => {
   await sidecar.push("d", { current: 1, total: 4 });
   const sources = [];
@@ -205,6 +221,21 @@ test("useSnapshotProgress is started and stopped by hand, if wanted", async (con
   await until(() => used.result.progress?.jobId === "s2", "it is rendered");
   used.result.stop();
   await until(() => used.result.connectionState === "stopped", "it is stopped");
+});
+
+test("useSnapshotProgress that is started by hand keeps nothing of the project before", async (context) => {
+  await sidecar.push("s5", { project: "before", job_type: "snapshot", status: "failed" });
+  const options = { url: sidecar.url, ...OPTIONS, autoStart: false };
+  const named = (projectId, options) => ({ projectId, ...hooks.useSnapshotProgress(projectId, options) });
+  const used = use(context, named, "before", options);
+  await until(() => used.result, "it renders");
+  used.result.start();
+  await until(() => used.result.error === "failed", "the failure is rendered");
+  used.rerender("after", options);
+  await until(() => used.given[0] === "after", "the other project is rendered");
+
+  for (const { progress, error, connectionState } of used.results.filter((each) => each.projectId === "after"))
+    assert.deepEqual([progress, error, connectionState], [null, null, "stopped"]);
 });
 
 test("getProgressColor is there beside the hooks", () => {

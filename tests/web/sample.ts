@@ -17,6 +17,7 @@ const watching: Watching = watch("night-run", {
   onState: (state: State, { reason, isDegraded }: StateDetail) => state === "ended" && (reason ?? isDegraded),
 });
 const shown: number | null | undefined = watching.job?.percent;
+const now: number = watching.now();
 watching.close();
 
 // @ts-expect-error a row has no stages
@@ -69,4 +70,4 @@ export function Page(): string {
   ].join();
 }
 
-export { again, bar, eta, shown, state };
+export { again, bar, eta, now, shown, state };

@@ -8,7 +8,7 @@ import { JSDOM } from "jsdom";
 process.env.TZ = "Asia/Kolkata"; // before the module makes its formats: nearly nobody is at half past
 const { ago, clock, count, duration, el, moment, percent, when } =
   await import("../../sidecar/web/page/text.js");
-const { remaining } = await import("../../sidecar/web/page/words.js");
+const { heardText, remaining } = await import("../../sidecar/web/page/words.js");
 const { messageText, timeText } = await import("../../sidecar/web/live/words.js");
 
 const { window } = new JSDOM();
@@ -159,4 +159,17 @@ test("a message that says no more than the stage does is not told beside it", ()
 
   assert.equal(messageText({ ...job, message: "Solving clusters" }), "74 of 216");
   assert.equal(messageText({ ...job, message: "cluster 74" }), "cluster 74");
+});
+
+test("a worker that is heard while nothing moves is said to be, and no other", () => {
+  const heard = (seconds) =>
+    heardText(
+      {
+        last_progress_at: new Date(NOW - 60_000).toISOString(),
+        last_contact_at: new Date(NOW - seconds * 1000).toISOString(),
+      },
+      NOW,
+    );
+
+  assert.deepEqual([60, 51, 50, 3].map(heard), [null, null, "worker heard 50 s ago", "worker heard 3 s ago"]);
 });

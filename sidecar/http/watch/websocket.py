@@ -196,8 +196,8 @@ def _echoed(data: object) -> dict[str, Json]:
     """Return what a message that is wrong wanted to watch, if so much can be read of it."""
     if not isinstance(data, str) or len(data) > MOST_ECHOED:
         return {}
-    with suppress(ValueError, RecursionError):
-        said = json.loads(data)
+    with suppress(NotReadable):  # read as the message was: what it cannot be, the answer cannot say again
+        said = wire.value_from_json(data)
         if isinstance(said, dict) and isinstance(said.get("watch"), dict):
             return {"watch": said["watch"]}
     return {}

@@ -3,6 +3,7 @@
 import { Address } from "./address.js";
 import { environment } from "./environment.js";
 import { Requests } from "./requests.js";
+import { ServerTime } from "./server_time.js";
 
 /**
  * @param {import("../progress.js").ConnectionOptions} options
@@ -11,5 +12,7 @@ import { Requests } from "./requests.js";
 export function connect(options) {
   const surroundings = environment(options);
   const address = new Address(options.url, options.link);
-  return { environment: surroundings, address, requests: new Requests(surroundings, address, options) };
+  const time = new ServerTime();
+  const requests = new Requests(surroundings, address, time, options);
+  return { environment: surroundings, address, requests, time };
 }

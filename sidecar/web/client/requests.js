@@ -8,6 +8,7 @@ import { Timer } from "./clock.js";
 /**
  * @typedef {import("./environment.js").Environment} Environment
  * @typedef {import("./address.js").Address} Address
+ * @typedef {import("./server_time.js").ServerTime} ServerTime
  * @typedef {import("../progress.js").ConnectionOptions} ConnectionOptions
  */
 
@@ -35,16 +36,19 @@ export class RequestError extends Error {
 export class Requests {
   /** @type {Environment} */ #environment;
   /** @type {Address} */ #address;
+  /** @type {ServerTime} */ #time;
   /** @type {Pick<ConnectionOptions, "token" | "getTicket" | "link">} */ #rights;
 
   /**
    * @param {Environment} environment
    * @param {Address} address
+   * @param {ServerTime} time is told by each answer
    * @param {Pick<ConnectionOptions, "token" | "getTicket" | "link">} rights
    */
-  constructor(environment, address, rights) {
+  constructor(environment, address, time, rights) {
     this.#environment = environment;
     this.#address = address;
+    this.#time = time;
     this.#rights = rights;
   }
 
@@ -105,7 +109,9 @@ export class Requests {
       controller.abort(new Error("no answer in time")),
     );
     try {
-      return await read(await fetch(url, { ...request, cache: "no-store", signal: controller.signal }));
+      const answer = await fetch(url, { ...request, cache: "no-store", signal: controller.signal });
+      this.#time.readHeader(answer.headers.get("Date"));
+      return await read(answer);
     } finally {
       deadline.stop();
       signal.removeEventListener("abort", abort);

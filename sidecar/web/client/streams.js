@@ -18,6 +18,7 @@ import { openWebSocket } from "./transport_websocket.js";
  * @property {import("./environment.js").Environment} environment
  * @property {import("./address.js").Address} address
  * @property {import("./requests.js").Requests} requests
+ * @property {import("./server_time.js").ServerTime} time
  *
  * @typedef {object} Failure
  * @property {Broken | "unavailable"} reason

@@ -7,6 +7,7 @@ import { el } from "../page/text.js";
  * @typedef {object} BarState
  * @property {number | null} percent null: nobody knows
  * @property {string} text what a screen reader says
+ * @property {boolean} [isWaiting] it has not begun: nothing moves
  * @property {string} [tone] good, bad, warn, calm, or none
  * @property {boolean} [isAtOnce] do not move there, be there
  */
@@ -28,10 +29,10 @@ export function createBar(label, { className = "", onMove } = {}) {
     onMove?.(position);
   });
   /** @param {BarState} state */
-  function show({ percent, text, tone = "", isAtOnce = false }) {
+  function show({ percent, text, tone = "", isWaiting = false, isAtOnce = false }) {
     const isUnknown = percent === null;
     element.dataset.tone = tone;
-    element.classList.toggle("indeterminate", isUnknown);
+    element.classList.toggle("indeterminate", isUnknown && !isWaiting);
     element.setAttribute("aria-valuetext", text);
     if (isUnknown) element.removeAttribute("aria-valuenow");
     else element.setAttribute("aria-valuenow", String(percent));

@@ -1,26 +1,20 @@
 /** A job in a few lines: what `<progress-job>` shows. */
 
 import { createAnnouncer } from "./announcer.js";
-import { createBar } from "./bar.js";
 import { endSentence } from "./end.js";
 import { errorBlock } from "./error.js";
 import { createEta } from "./eta.js";
-import {
-  barText,
-  connectionWord,
-  countedText,
-  isFinished,
-  isShareUnknown,
-  stallText,
-  statusWord,
-  tone,
-} from "../page/words.js";
-import { el, percent } from "../page/text.js";
+import { createShare } from "./share.js";
+import { connectionWord, countedText, isFinished, stallText, statusWord } from "../page/words.js";
+import { el, write } from "../page/text.js";
 
 /** @typedef {import("../progress.js").Job} Job */
 
-/** @param {{ name: string, onClose: (() => void) | null }} options null: there is nothing to close */
-export function createCard({ name, onClose }) {
+/**
+ * @param {{ name: string, clock: () => number, onClose: (() => void) | null }} options null: there is nothing to
+ * close
+ */
+export function createCard({ name, clock, onClose }) {
   const status = el("span", { class: "badge" }, connectionWord("connecting"));
   const connection = el("span", { class: "small muted", hidden: true });
   const closing = { type: "button", class: "close", "aria-label": "Close", onclick: onClose };
@@ -33,7 +27,7 @@ export function createCard({ name, onClose }) {
     status,
     close,
   );
-  const body = createBody(name);
+  const body = createBody(name, clock);
   const announcer = createAnnouncer();
   const element = el("div", { class: "card" }, head, body.element, announcer.element);
   return {
@@ -41,14 +35,14 @@ export function createCard({ name, onClose }) {
     /** @param {Job} job @param {number} now */
     show(job, now) {
       status.dataset.status = job.status;
-      status.textContent = statusWord(job.status);
+      write(status, statusWord(job.status));
       body.show(job, now);
       announcer.show(job);
     },
     /** @param {import("../progress.js").State} state */
     connected(state) {
       connection.hidden = state !== "reconnecting" && state !== "polling";
-      connection.textContent = connectionWord(state);
+      write(connection, connectionWord(state));
     },
     /** Instead of the job. @param {string} text */
     say(text) {
@@ -60,56 +54,65 @@ export function createCard({ name, onClose }) {
   };
 }
 
-/** @param {string} name */
-function createBody(name) {
-  const number = el("span", { class: "number" });
-  const bar = createBar(name, { onMove: (position) => (number.textContent = percent(position)) });
+/** @param {string} name @param {() => number} clock */
+function createBody(name, clock) {
+  const share = createShare(name, { numberClass: "number" });
   const left = el("span", { class: "muted" });
-  const eta = createEta((text) => (left.textContent = text?.startsWith("about") ? `${text} left` : text));
-  const numbers = el("div", { class: "line" }, number, left);
-  const rest = el("div");
-  const element = el("div", { class: "card-body" }, numbers, bar.element, rest);
-  let isFirst = true;
+  const eta = createEta(clock, (text) => write(left, text?.startsWith("about") ? `${text} left` : text));
+  const numbers = el("div", { class: "line" }, share.number, left);
+  const [going, ended] = [createGoing(), createEnded()];
+  const element = el("div", { class: "card-body" }, numbers, share.bar, going.element, ended.element);
   /** @param {Job} job @param {number} now */
   function show(job, now) {
-    const share = isShareUnknown(job) ? null : job.percent;
-    bar.show({ percent: share, text: barText(job), tone: tone(job), isAtOnce: isFirst });
-    if (isFirst) number.textContent = percent(job.percent);
-    number.hidden = share === null;
+    share.show(job);
     eta.show(job, now);
-    rest.replaceChildren(...(isFinished(job.status) ? ended(job) : going(job)));
-    isFirst = false;
+    const isOver = isFinished(job.status);
+    if (isOver) ended.show(job);
+    else going.show(job);
+    ended.element.hidden = !isOver;
+    if (isOver) going.element.hidden = true;
   }
   function stop() {
-    bar.stop();
+    share.stop();
     eta.stop();
   }
   return { element, show, stop };
 }
 
-/** @param {Job} job */
-function going(job) {
-  const stage = job.stage_label ?? job.stage;
-  const counted = countedText(job);
-  const isLine = stage || counted;
-  return [
-    isLine &&
-      el(
-        "p",
-        { class: "line small" },
-        el("span", null, stage ?? ""),
-        el("span", { class: "muted" }, counted),
-      ),
-    job.message && el("p", { class: "small muted" }, job.message),
-    job.stall && el("p", { class: "notice small" }, stallText(job.stall)),
-    job.status === "blocked" &&
-      job.blocked_on &&
-      el("p", { class: "notice small" }, `Waits for ${job.blocked_on}`),
-  ].filter((each) => each instanceof HTMLElement);
+/** What it does: each line is made once, so that a reader can select it and copy. */
+function createGoing() {
+  const stage = el("span");
+  const counted = el("span", { class: "muted" });
+  const line = el("p", { class: "line small" }, stage, counted);
+  const message = el("p", { class: "small muted" });
+  const stall = el("p", { class: "notice small" });
+  const blocked = el("p", { class: "notice small" });
+  const element = el("div", { class: "lines" }, line, message, stall, blocked);
+  /** @param {Job} job */
+  function show(job) {
+    write(stage, job.stage_label ?? job.stage);
+    write(counted, countedText(job));
+    write(message, job.message);
+    write(stall, job.stall && stallText(job.stall));
+    write(blocked, job.status === "blocked" && job.blocked_on ? `Waits for ${job.blocked_on}` : "");
+    for (const each of [line, message, stall, blocked]) each.hidden = each.textContent === "";
+    element.hidden = [line, message, stall, blocked].every((each) => each.hidden);
+  }
+  return { element, show };
 }
 
-/** @param {Job} job */
-function ended(job) {
-  const sentence = el("p", { class: "end", "data-status": job.status }, endSentence(job));
-  return job.status === "failed" && job.error ? [errorBlock(job.error, false), sentence] : [sentence];
+/** How it ended. */
+function createEnded() {
+  const element = el("div", { class: "lines" });
+  let shown = "";
+  /** @param {Job} job */
+  function show(job) {
+    const version = `${job.attempt} ${job.version}`;
+    if (shown === version) return;
+    shown = version;
+    const sentence = el("p", { class: "end", "data-status": job.status }, endSentence(job));
+    const error = job.status === "failed" && job.error ? [errorBlock(job.error, false)] : [];
+    element.replaceChildren(sentence, ...error);
+  }
+  return { element, show };
 }

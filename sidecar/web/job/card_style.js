@@ -36,7 +36,7 @@ export const CARD_STYLE = `
 }
 .card p, .card h2 { margin: 0; overflow-wrap: anywhere; }
 .card-body { display: grid; grid-template-columns: minmax(0, 1fr); gap: 8px; }
-.card-body > div:last-child { display: grid; gap: 6px; }
+.lines { display: grid; grid-template-columns: minmax(0, 1fr); gap: 6px; }
 .head { display: flex; align-items: center; gap: 8px 12px; }
 .name {
   flex: 1; min-width: 0; overflow: hidden; font-size: 14px; font-weight: 600; text-overflow: ellipsis;
@@ -97,6 +97,11 @@ dialog::backdrop { background: rgb(10 14 20 / 50%); }
 
 .visually-hidden {
   position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap;
+}
+
+@media (forced-colors: active) {
+  .bar { border: 1px solid CanvasText; }
+  .bar > .fill { background: Highlight !important; forced-color-adjust: none; }
 }
 
 @media (prefers-reduced-motion: no-preference) {

@@ -2,6 +2,7 @@
 
 import { elapsedSeconds, isFinished, isShareUnknown, remaining } from "../page/words.js";
 import { clock, duration, el, percent } from "../page/text.js";
+import { wayOf } from "./points.js";
 
 /**
  * @typedef {import("../progress.js").Job} Job
@@ -58,9 +59,7 @@ function drawn(job, points, now, width) {
     LEFT + ((Math.min(end, Math.max(start, at)) - start) / (end - start)) * (width - LEFT - RIGHT);
   /** @param {number} share */
   const y = (share) => TOP + (1 - share / 100) * (HEIGHT - TOP - BOTTOM);
-  const known = points.filter(({ at }) => at > start && at < present);
-  const way = [{ at: start, percent: 0 }, ...known, { at: present, percent: job.percent ?? 0 }];
-  const steps = way.map(({ at, percent: share }) => [x(at), y(share)]);
+  const steps = wayOf(points, start, present, job.percent ?? 0).map(({ at, percent: share }) => [x(at), y(share)]);
   const line = steps.map(([a, b]) => `${a.toFixed(1)} ${b.toFixed(1)}`).join(" L ");
   const area = `M ${x(start)} ${y(0)} L ${line} L ${x(present).toFixed(1)} ${y(0)} Z`;
   return [

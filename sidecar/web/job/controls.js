@@ -1,7 +1,7 @@
 /** What people may ask of a worker: to stop, to pause, to go on. It asks back before anything is lost. */
 
 import { isFinished } from "../page/words.js";
-import { el } from "../page/text.js";
+import { el, write } from "../page/text.js";
 
 /**
  * @typedef {import("../progress.js").Job} Job
@@ -16,7 +16,9 @@ import { el } from "../page/text.js";
  * @property {(why: string) => Promise<boolean>} askForToken whether one was given
  */
 
-/** @type {Record<Wish, { title: string, text: string, yes: string, no: string }>} */
+/** @typedef {{ title: string, text: string, yes: string, no: string }} Question */
+
+/** @type {Record<Wish, Question>} */
 const QUESTIONS = {
   cancel: {
     title: "Cancel this job?",
@@ -38,24 +40,51 @@ const QUESTIONS = {
   },
 };
 
+/** What is asked of a job that nobody has begun. @type {Partial<Record<Wish, Question>>} */
+const QUESTIONS_OF_QUEUED = {
+  cancel: {
+    title: "Cancel this job?",
+    text: "Nobody has begun it. Whoever takes it up is asked to stop at once.",
+    yes: "Cancel the job",
+    no: "Leave it queued",
+  },
+  pause: {
+    title: "Pause this job?",
+    text: "Nobody has begun it. Whoever takes it up is asked to wait until it is asked to go on.",
+    yes: "Pause the job",
+    no: "Leave it queued",
+  },
+};
+
 /** @param {Control} control */
 export function createControls(control) {
   const question = createQuestion(control);
-  const pause = el("button", { type: "button", onclick: () => question.open("pause") }, "Pause");
-  const resume = el("button", { type: "button", onclick: () => question.open("resume") }, "Resume");
-  const cancel = el("button", { type: "button", class: "danger", onclick: () => question.open("cancel") });
+  const pause = el("button", { type: "button", onclick: () => open("pause") }, "Pause");
+  const resume = el("button", { type: "button", onclick: () => open("resume") }, "Resume");
+  const cancel = el("button", { type: "button", class: "danger", onclick: () => open("cancel") });
   const element = el("div", { class: "controls", hidden: true }, pause, resume, cancel, question.element);
+  /** @type {Job | null} */
+  let shown = null;
+  /** @param {Wish} wish */
+  const open = (wish) => question.open(wish, shown?.status === "queued");
+  let isAway = false;
   /** @param {Job} job */
   function show(job) {
+    shown = job;
     element.hidden = !control.isOffered || isFinished(job.status);
     if (element.hidden) question.close();
     const isHeld = job.pause_requested || job.status === "paused";
     pause.hidden = isHeld;
     resume.hidden = !isHeld;
-    pause.disabled = resume.disabled = cancel.disabled = job.cancel_requested;
-    cancel.textContent = job.cancel_requested ? "Cancel requested" : "Cancel";
+    pause.disabled = resume.disabled = cancel.disabled = isAway || job.cancel_requested;
+    write(cancel, job.cancel_requested ? "Cancel requested" : "Cancel");
   }
-  return { element, show, close: () => question.close() };
+  /** @param {boolean} isNowAway whether there is nobody to ask */
+  function turn(isNowAway) {
+    isAway = isNowAway;
+    if (shown) show(shown);
+  }
+  return { element, show, turn, close: () => question.close() };
 }
 
 /** @param {Control} control */
@@ -71,13 +100,15 @@ function createQuestion({ ask, askForToken }) {
   /** @type {Wish} */
   let wish = "cancel";
 
-  /** @param {Wish} wanted */
-  function open(wanted) {
+  /** @param {Wish} wanted @param {boolean} isQueued whether nobody has begun the job */
+  function open(wanted, isQueued) {
     wish = wanted;
-    title.textContent = QUESTIONS[wish].title;
-    text.textContent = QUESTIONS[wish].text;
-    no.textContent = QUESTIONS[wish].no;
-    yes.textContent = QUESTIONS[wish].yes;
+    const question = (isQueued ? QUESTIONS_OF_QUEUED[wish] : null) ?? QUESTIONS[wish];
+    title.textContent = question.title;
+    text.textContent = question.text;
+    no.textContent = question.no;
+    yes.textContent = question.yes;
+    yes.classList.toggle("danger", wish === "cancel");
     trouble.textContent = "";
     element.showModal();
     no.focus();

@@ -1,8 +1,9 @@
 /** What else is known of a job: whose it is, when what happened, and what its worker said beside. */
 
 import { createValues } from "./values.js";
+import { link } from "../page/session.js";
 import { isFinished } from "../page/words.js";
-import { ago, el, moment } from "../page/text.js";
+import { ago, el, moment, write } from "../page/text.js";
 
 /** @typedef {import("../progress.js").Job} Job */
 
@@ -26,8 +27,8 @@ export function createDetails() {
   /** @param {Job} job @param {number} now */
   function show(job, now) {
     latest.hidden = isFinished(job.status);
-    progressed.textContent = ago(job.last_progress_at, now);
-    heard.textContent = ago(job.last_contact_at, now);
+    write(progressed, ago(job.last_progress_at, now));
+    write(heard, ago(job.last_contact_at, now));
     values.show(job);
     const { attempt, parent_id, trace_id, labels, started_at, finished_at } = job;
     const known = JSON.stringify([attempt, parent_id, trace_id, labels, started_at, finished_at]);
@@ -64,8 +65,12 @@ function time(iso) {
   return el("time", { datetime: iso }, moment(iso));
 }
 
-/** @param {string} jobId */
+/**
+ * Another job, for whom may see others than this one.
+ * @param {string} jobId
+ */
 export function jobLink(jobId) {
+  if (link !== null) return el("span", null, jobId);
   return el("a", { href: `/jobs/${encodeURIComponent(jobId)}` }, jobId);
 }
 

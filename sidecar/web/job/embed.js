@@ -9,8 +9,9 @@
  * browser says is the parent's. If neither is known none is sent. (Who may frame this at all is the
  * sidecar's setting.)
  *
- * `?autoclose=false` lets it stay, `?theme=dark` or `light` overrules the reader's preference, `?label=` is
- * the title, `?link=` a signed link's text where a token would be needed.
+ * `?autoclose=false` lets it stay; it stays, too, if the job had ended before. `?theme=dark` or `light` overrules the
+ * reader's preference, and must be the `color-scheme` of the page around it if that has one, else the frame has a
+ * ground of its own. `?label=` is the title, `?link=` a signed link's text where a token would be needed.
  */
 
 import { ProgressJob } from "../progress-job.js";
@@ -31,6 +32,7 @@ for (const name of ["progress", "done", "gone", "denied", "close"]) {
     tell(name, { job: /** @type {CustomEvent} */ (event).detail.job }),
   );
 }
+document.documentElement.dataset.theme = query.get("theme") ?? (parent === window ? "own" : "");
 document.title = `${jobId} · Progress`;
 document.getElementById("main")?.append(element);
 new ResizeObserver(() => tell("resize", { height: document.body.offsetHeight })).observe(document.body);

@@ -45,8 +45,8 @@ const STORY = {
     ...(isEmpty(job.result) ? [] : [foldedText("Result", jsonText(job.result), true)]),
   ],
   failed: (job) => [
-    ...(job.error ? [errorBlock(job.error, true)] : []),
     title(job),
+    ...(job.error ? [errorBlock(job.error, true)] : []),
     ...lines(placeLine(job), itemsLine(job), endedLine(job)),
     ...resumeBlock(job),
   ],

@@ -5,12 +5,15 @@ import { smoothEta } from "../smooth.js";
 
 /** @typedef {import("../progress.js").Job} Job */
 
-/** @param {(text: string | null) => void} onText null: nobody knows */
-export function createEta(onText) {
+/**
+ * @param {() => number} clock
+ * @param {(text: string | null) => void} onText null: nobody knows
+ */
+export function createEta(clock, onText) {
   /** @type {number | null} */
   let endSeconds = null;
   let isOverdue = false;
-  const tell = () => onText(endSeconds === null ? null : leftText(endSeconds - Date.now() / 1000, isOverdue));
+  const tell = () => onText(endSeconds === null ? null : leftText(endSeconds - clock() / 1000, isOverdue));
   const smooth = smoothEta((seconds) => {
     endSeconds = seconds;
     tell();

@@ -1,30 +1,26 @@
 /** How far the job is: what the page is for. */
 
-import { createBar } from "./bar.js";
 import { createFacts } from "./facts.js";
+import { createShare } from "./share.js";
 import { createStageLine } from "./stage_line.js";
-import { barText, isFinished, isShareUnknown, stallText, tone } from "../page/words.js";
-import { el, percent } from "../page/text.js";
+import { isFinished, stallText } from "../page/words.js";
+import { el, write } from "../page/text.js";
 
 /** @typedef {import("../progress.js").Job} Job */
 
 const UNNAMED = "something that its worker did not name";
 const HEARS = "its worker hears of it when it reports next.";
 
-/** @param {HTMLElement} controls */
-export function createHero(controls) {
-  const number = el("span", { class: "big-number" });
-  const bar = createBar("Whole job", {
-    className: "big",
-    onMove: (position) => (number.textContent = percent(position)),
-  });
+/** @param {HTMLElement} controls @param {() => number} clock */
+export function createHero(controls, clock) {
+  const share = createShare("Whole job", { numberClass: "big-number", barClass: "big" });
   const stage = createStageLine();
   const message = el("p", { class: "message" });
   const notices = el("div", { class: "notices" });
-  const facts = createFacts();
+  const facts = createFacts(clock);
   const parts = [
     notices,
-    el("div", { class: "hero-bar" }, number, bar.element),
+    el("div", { class: "hero-bar" }, share.number, share.bar),
     stage.element,
     message,
     facts.element,
@@ -34,19 +30,16 @@ export function createHero(controls) {
 
   /** @param {Job} job @param {number} now */
   function show(job, now) {
-    const share = isShareUnknown(job) ? null : job.percent;
-    bar.show({ percent: share, text: barText(job), tone: tone(job), isAtOnce: isFirst });
-    if (isFirst) number.textContent = percent(job.percent);
-    number.hidden = share === null;
+    share.show(job);
     stage.show(job, isFirst);
-    message.textContent = job.message ?? "";
+    write(message, job.message);
     message.hidden = !job.message || job.message === job.stage_label; // which stands above it
     showNotices(notices, job);
     facts.show(job, now);
     isFirst = false;
   }
   function stop() {
-    bar.stop();
+    share.stop();
     stage.stop();
     facts.stop();
   }
@@ -70,7 +63,8 @@ function noticesOf(job) {
   if (job.stall) told.push({ kind: "stall", text: stallText(job.stall) });
   if (job.status === "blocked")
     told.push({ kind: "blocked", text: `It waits for ${job.blocked_on ?? UNNAMED}.` });
-  if (job.status === "queued") told.push({ kind: "queued", text: "Nobody has begun it yet." });
+  if (job.status === "queued" && job.stall?.reason !== "not_started")
+    told.push({ kind: "queued", text: "Nobody has begun it yet." });
   if (job.cancel_requested && isGoing) told.push({ kind: "wish", text: `It was asked to stop; ${HEARS}` });
   const isPauseUnheard = job.pause_requested && job.status === "running" && !job.cancel_requested;
   if (isPauseUnheard) told.push({ kind: "wish", text: `It was asked to pause; ${HEARS}` });

@@ -1,6 +1,6 @@
 /** The counts by kind, each with a bar to compare it with the others; by name, so that each has its place. */
 
-import { count, el } from "../page/text.js";
+import { count, el, write } from "../page/text.js";
 
 /** @typedef {import("../progress.js").Job} Job */
 
@@ -40,8 +40,9 @@ function createItem(kind) {
   const element = el("div", { class: "item" }, el("dt", null, kind), el("dd", null, number, fill));
   /** @param {number} value @param {number} largest */
   function show(value, largest) {
-    number.textContent = count(value);
+    write(number, count(value));
     fill.style.width = `${(100 * value) / largest}%`;
+    fill.style.minWidth = value > 0 ? "2px" : "0";
   }
   return { element, show };
 }

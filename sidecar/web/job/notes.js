@@ -1,5 +1,6 @@
 /** What is shown in the place of a job that is not there. */
 
+import { link } from "../page/session.js";
 import { el } from "../page/text.js";
 
 /** @param {string} jobId */
@@ -20,7 +21,7 @@ export function absentNote(jobId) {
       "It has never reported, was deleted, is older than what is kept, or is not yours to see.",
     ),
     el("button", { type: "button", onclick: () => location.reload() }, "Look again"),
-    el("p", null, el("a", { href: "/" }, "All jobs")),
+    link === null && el("p", null, el("a", { href: "/" }, "All jobs")),
   );
 }
 
@@ -44,7 +45,7 @@ export function refusedNote(reason) {
   );
 }
 
-/** @param {...Node} children */
+/** @param {...(Node | false)} children */
 function note(...children) {
   return el("section", { class: "panel card note" }, ...children);
 }

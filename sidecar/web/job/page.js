@@ -34,6 +34,7 @@ export class JobPage {
   #jobId;
   /** @type {Job | null} */ #job = null;
   /** @type {import("../progress.js").Watching | null} */ #watching = null;
+  #now = () => this.#watching?.now() ?? Date.now();
   /** @type {TimelineFeed | null} */ #feed = null;
   /** @type {number | undefined} */ #ticking;
   /** @type {number | null} */ #frame = null;
@@ -44,12 +45,12 @@ export class JobPage {
   #announcer = createAnnouncer();
   #attempts = createAttempts();
   #chart = createChart();
-  #connection = createConnection();
+  #connection = createConnection(this.#now, (isAway) => this.#controls.turn(isAway));
   #details = createDetails();
   #end = createEnd();
   #items = createItems();
   #stages = createStages();
-  #timeline = new Timeline(() => this.#feed?.more());
+  #timeline = new Timeline(this.#now, () => this.#feed?.more());
   #controls;
   #hero;
   #note;
@@ -69,7 +70,7 @@ export class JobPage {
       askForToken: (why) => askForToken(document.body, why),
     });
     this.#title = createTitle(jobId);
-    this.#hero = createHero(this.#controls.element);
+    this.#hero = createHero(this.#controls.element, this.#now);
     this.#note = waitingNote(jobId);
     this.#parts = el(
       "div",
@@ -83,7 +84,7 @@ export class JobPage {
       el("div", { class: "columns" }, this.#timeline.element, this.#details.element),
     );
     connection.replaceChildren(this.#connection.element);
-    main.replaceChildren(this.#announcer.element, this.#connection.degraded, this.#note, this.#parts);
+    main.replaceChildren(this.#announcer.element, this.#connection.notices, this.#note, this.#parts);
   }
 
   /** Watch the job. */
@@ -105,13 +106,16 @@ export class JobPage {
     this.#frame = null;
     this.#watching?.close();
     this.#feed?.close();
+    this.#connection.stop();
     this.#hero.stop();
   }
 
   /** @param {Job} job */
   #take(job) {
     this.#job = job;
-    this.#points.add(job.attempt, Date.parse(job.updated_at), job.percent ?? 0);
+    for (const at of [job.last_progress_at ?? job.updated_at, job.updated_at]) {
+      this.#points.add(job.attempt, Date.parse(at), job.percent ?? 0);
+    }
     this.#note.hidden = true;
     document.title = titleOf(job);
     this.#announcer.show(job);
@@ -153,7 +157,7 @@ export class JobPage {
   #render() {
     const job = this.#job;
     if (!job) return;
-    const now = Date.now();
+    const now = this.#now();
     this.#parts.hidden = false;
     this.#title.show(job);
     this.#hero.show(job, now);
@@ -198,7 +202,7 @@ export class JobPage {
     if (job.attempt < 2 || this.#attemptsShown === wanted) return;
     this.#attemptsShown = wanted;
     readAttempts(this.#jobId).then(
-      (attempts) => this.#attempts.show(attempts, Date.now()),
+      (attempts) => this.#attempts.show(attempts, this.#now()),
       () => (this.#attemptsShown = ""),
     );
   }

@@ -1,4 +1,4 @@
-/** How far an attempt was at which time: what the line is drawn from. */
+/** How far an attempt was at which time: what the line is drawn from. Pure, but for what is remembered. */
 
 /**
  * @typedef {object} Point
@@ -34,6 +34,21 @@ export class Points {
     else points.splice(index, 0, { at, percent });
     if (points.length > MOST) this.#points = thinned(points);
   }
+}
+
+/**
+ * Return the line from the start to the present: from nothing, unless it is known how far the attempt began; and from
+ * the last progress on it is level.
+ * @param {readonly Point[]} points
+ * @param {number} start
+ * @param {number} present
+ * @param {number} percent at present
+ * @returns {Point[]}
+ */
+export function wayOf(points, start, present, percent) {
+  const known = points.filter(({ at }) => at >= start && at <= present);
+  const first = known[0]?.at === start ? [] : [{ at: start, percent: 0 }];
+  return [...first, ...known, { at: present, percent }];
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { createBar } from "./bar.js";
 import { countedText, isFinished, tone } from "../page/words.js";
-import { el, percent } from "../page/text.js";
+import { el, percent, write } from "../page/text.js";
 
 /** @typedef {import("../progress.js").Job} Job */
 
@@ -22,16 +22,18 @@ export function createStageLine() {
     const label = job.stage_label ?? job.stage;
     const text = countedText(job) ?? "";
     element.hidden = isFinished(job.status) || (!label && !text);
-    name.textContent = label ?? "";
+    write(name, label);
     name.hidden = !label;
-    counted.textContent = text;
+    write(counted, text);
     bar.element.hidden = !label;
     bar.element.setAttribute("aria-label", label ? `Stage ${label}` : "Stage");
     const isOther = shown !== `${job.attempt} ${job.stage}`;
     shown = `${job.attempt} ${job.stage}`;
     const share = job.stage_percent === null ? "share unknown" : percent(job.stage_percent);
     const said = text ? `${share}, ${text}` : share;
-    bar.show({ percent: job.stage_percent, text: said, tone: tone(job), isAtOnce: isFirst || isOther });
+    const isWaiting = job.status === "queued";
+    const isAtOnce = isFirst || isOther;
+    bar.show({ percent: job.stage_percent, text: said, tone: tone(job), isWaiting, isAtOnce });
   }
   return { element, show, stop: bar.stop };
 }

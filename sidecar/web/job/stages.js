@@ -1,7 +1,7 @@
 /** The stages of a job, in their order: how each is doing, and how long it took. */
 
 import { countedText, elapsedSeconds, isFinished, stageName } from "../page/words.js";
-import { count, duration, el, percent } from "../page/text.js";
+import { count, duration, el, percent, write } from "../page/text.js";
 
 /**
  * @typedef {import("../progress.js").Job} Job
@@ -63,10 +63,10 @@ function createStage() {
     else element.removeAttribute("aria-current");
     element.classList.toggle("indeterminate", stage.status === "running" && stage.percent === null);
     fill.style.transform = stageShare(stage);
-    name.textContent = stageName(stage);
-    word.textContent = stageWord(stage, isFinished(job.status));
-    time.textContent = stageTime(stage, job, now);
-    counted.textContent = stageCount(stage);
+    write(name, stageName(stage));
+    write(word, stageWord(stage, isFinished(job.status)));
+    write(time, stageTime(stage, job, now));
+    write(counted, stageCount(stage));
   }
   return { element, show };
 }

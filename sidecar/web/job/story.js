@@ -1,7 +1,7 @@
 /** What a line of a timeline says, in words. All pure. */
 
-import { stageName, stallText, statusWord } from "../page/words.js";
-import { count, duration, percent } from "../page/text.js";
+import { stageName, stallReason, statusWord } from "../page/words.js";
+import { count, duration, percent, when } from "../page/text.js";
 
 /**
  * @typedef {import("../progress.js").Job} Job
@@ -74,7 +74,7 @@ const TOLD = {
   blocked: ({ blocked_on: on }) => (on ? `waits for ${on}` : ""),
   stalled: ({ reason, ...rest }, _, at) =>
     typeof reason === "string"
-      ? stallText({ threshold_seconds: null, since: at, ...rest, reason })
+      ? `${stallReason(reason)}, since ${when(rest.since ?? at, Date.parse(at))}`
       : plainText(rest),
   completed: () => "",
   failed: (details, stages) => joined([at(details, stages), details.error?.message], ": "),

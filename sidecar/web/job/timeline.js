@@ -30,9 +30,11 @@ export class Timeline {
   );
   #older = el("button", { type: "button", onclick: () => this.#showOlder() }, "Show older");
   #more;
+  /** @type {() => number} */ #clock;
 
-  /** @param {() => void} onMore reads on */
-  constructor(onMore) {
+  /** @param {() => number} clock @param {() => void} onMore reads on */
+  constructor(clock, onMore) {
+    this.#clock = clock;
     this.#more = el("button", { type: "button", hidden: true, onclick: onMore }, "Load later events");
     this.element = el(
       "section",
@@ -131,7 +133,7 @@ export class Timeline {
     return el(
       "li",
       { "data-type": type },
-      el("time", { datetime: at, title: moment(at) }, when(at, Date.now())),
+      el("time", { datetime: at, title: moment(at) }, when(at, this.#clock())),
       el("span", { class: "timeline-type" }, typeWord(type), again),
       told(storyText(event, this.#stages)),
     );

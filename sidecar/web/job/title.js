@@ -2,7 +2,7 @@
 
 import { jobLink } from "./details.js";
 import { statusWord } from "../page/words.js";
-import { el } from "../page/text.js";
+import { el, write } from "../page/text.js";
 
 /** @typedef {import("../progress.js").Job} Job */
 
@@ -16,11 +16,15 @@ export function createTitle(jobId) {
     el("div", { class: "title-name" }, el("h1", null, jobId), scope),
     status,
   );
+  let shown = "";
   /** @param {Job} job */
   function show(job) {
     status.hidden = false;
     status.dataset.status = job.status;
-    status.textContent = statusWord(job.status);
+    write(status, statusWord(job.status));
+    const known = JSON.stringify([job.project, job.job_type, job.attempt, job.parent_id]);
+    if (shown === known) return;
+    shown = known;
     scope.replaceChildren(...scopeParts(job));
   }
   return { element, show };

@@ -1,8 +1,8 @@
 /** How many jobs there are of each status: numbers to read, and buttons that show only these. */
 
-import { statusWord } from "../page/words.js";
+import { isFinished, statusWord } from "../page/words.js";
 import { FINISHED, UNFINISHED } from "./filters.js";
-import { count, el } from "../page/text.js";
+import { count, el, write } from "../page/text.js";
 
 /**
  * @typedef {import("../progress.js").JobStatus} JobStatus
@@ -29,14 +29,16 @@ export class Counts {
   /**
    * @param {ReadonlyMap<string, number>} numbers by status, and of the stalled ones; without a number: 0
    * @param {ReadonlySet<string>} more statuses of which there are more than that
+   * @param {{ now: boolean, past: boolean }} isKnown whether it is known what there is
    */
-  show(numbers, more) {
+  show(numbers, more, isKnown) {
     for (const [counted, { button, number }] of this.#chips) {
-      const text = count(numbers.get(counted) ?? 0) + (more.has(counted) ? "+" : "");
+      const known = (isFinished(counted) ? isKnown.past : isKnown.now) ? (numbers.get(counted) ?? 0) : null;
+      const text = count(known) + (more.has(counted) ? "+" : "");
       if (number.textContent === text) continue;
-      number.textContent = text;
+      write(number, text);
       button.title = more.has(counted) ? `There are more than the last ${count(numbers.get(counted))}` : "";
-      button.toggleAttribute("data-none", text === "0");
+      button.toggleAttribute("data-none", !known);
     }
   }
 
@@ -61,7 +63,7 @@ export class Counts {
 
   /** @param {Counted} counted @param {(counted: Counted) => void} onPress */
   #chip(counted, onPress) {
-    const number = el("span", { class: "number" }, "0");
+    const number = el("span", { class: "number" }, count(null));
     const word = counted === STALLED ? "Stalled" : statusWord(counted);
     const button = el(
       "button",

@@ -17,6 +17,8 @@ import { Rows } from "./rows.js";
 const MOST_SHOWN = 1_000;
 /** Frames in which something is written are this far apart: nobody reads faster. */
 const DRAW_MILLISECONDS = 100;
+/** How long to wait for a whole state, which comes in pieces: each of them would push aside what was there. */
+const PATIENCE_MILLISECONDS = 1_000;
 /** How long to wait for a frame: there are none while nobody looks. */
 const FRAME_MILLISECONDS = 1_000;
 
@@ -28,23 +30,31 @@ export class Lists {
   /** @type {ListsListener} */ #listener;
   /** @type {Map<string, RowJob | null>} what has changed since the last frame; null: it is gone */
   #changes = new Map();
-  #isDrawing = false;
+  /** @type {ReturnType<typeof setTimeout> | null} what is to be drawn soon */ #drawing = null;
   #drawnAt = -Infinity;
+  #heldUntil = -Infinity;
 
-  /** @param {HTMLElement} active @param {HTMLElement} finished @param {ListsListener} listener */
-  constructor(active, finished, listener) {
+  /**
+   * @param {HTMLElement} active
+   * @param {HTMLElement} finished
+   * @param {() => number} now by the clock that tells the times of jobs
+   * @param {ListsListener} listener
+   */
+  constructor(active, finished, now, listener) {
     this.#listener = listener;
     this.#active = new Rows(active, {
       label: "Unfinished jobs, newest first",
       heads: [...HEADS, "ETA", "Progressed"],
       at: (job) => job.created_at,
       mostShown: MOST_SHOWN,
+      now,
     });
     this.#finished = new Rows(finished, {
       label: "Finished jobs, newest first",
       heads: [...HEADS, "Took", "Finished"],
       at: (job) => job.updated_at,
       mostShown: MOST_FINISHED,
+      now,
       mostOfStatus: MOST_FINISHED,
     });
   }
@@ -78,10 +88,18 @@ export class Lists {
     this.redraw();
   }
 
+  /** Forget all jobs, and show what there is instead once it is `whole`. */
   clear() {
     this.#changes.clear();
     for (const rows of [this.#active, this.#finished]) rows.clear();
-    this.redraw();
+    this.#heldUntil = performance.now() + PATIENCE_MILLISECONDS;
+    this.#schedule();
+  }
+
+  /** All has been told that there is. */
+  whole() {
+    this.#heldUntil = -Infinity;
+    this.#schedule();
   }
 
   /** @param {(job: RowJob) => boolean} isWanted */
@@ -97,14 +115,19 @@ export class Lists {
 
   /** Write soon what has changed. */
   redraw() {
-    if (this.#isDrawing) return;
-    this.#isDrawing = true;
-    const wait = Math.max(0, this.#drawnAt + DRAW_MILLISECONDS - performance.now());
-    setTimeout(() => inFrame(() => this.#draw()), wait);
+    if (this.#drawing === null) this.#schedule();
+  }
+
+  #schedule() {
+    if (this.#drawing !== null) clearTimeout(this.#drawing);
+    const dueAt = Math.max(this.#drawnAt + DRAW_MILLISECONDS, this.#heldUntil);
+    const wait = Math.max(0, dueAt - performance.now());
+    this.#drawing = setTimeout(() => inFrame(() => this.#draw()), wait);
   }
 
   #draw() {
-    this.#isDrawing = false;
+    if (this.#heldUntil > performance.now()) return; // it was cleared meanwhile, and is scheduled anew
+    this.#drawing = null;
     this.#drawnAt = performance.now();
     for (const [jobId, job] of this.#changes) {
       if (job) this.#put(job);

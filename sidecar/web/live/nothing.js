@@ -2,7 +2,7 @@
 
 import { el } from "../page/text.js";
 
-/** @typedef {"loading" | "empty" | "idle" | "unmatched" | null} Nothing null: there is something */
+/** @typedef {"loading" | "empty" | "idle" | "unmatched" | "unfound" | null} Nothing null: there is something */
 
 export class NothingShown {
   /** @type {HTMLElement} */ #root;
@@ -36,6 +36,11 @@ export class NothingShown {
         el("p", { class: "muted" }, "New jobs appear here by themselves."),
       ];
     if (nothing === "unmatched") return [el("p", null, "No unfinished job matches these filters.")];
+    if (nothing === "unfound")
+      return [
+        el("p", null, "No job that is listed matches."),
+        el("p", { class: "muted" }, "Enter opens the job that has exactly this id, however old it is."),
+      ];
     return [
       el("p", null, "No jobs yet."),
       el("p", { class: "muted" }, "This makes the first one:"),

@@ -21,7 +21,7 @@ import { Notices } from "./notices.js";
 import { Search } from "./search.js";
 import { watchJobs } from "../progress.js";
 import { openSession, signOut } from "../page/session.js";
-import { count } from "../page/text.js";
+import { count, write } from "../page/text.js";
 
 /**
  * @typedef {import("./filters.js").Filters} Filters
@@ -32,20 +32,27 @@ const TICK_MILLISECONDS = 1_000;
 const NO_HISTORY = "Finished jobs cannot be read at the moment. Trying again …";
 
 export class LivePage {
-  #lists = new Lists(byId("active"), byId("finished"), {
+  /** @type {import("../progress.js").WatchingJobs | null} */
+  #watching = null;
+  #now = () => this.#watching?.now() ?? Date.now();
+  #lists = new Lists(byId("active"), byId("finished"), this.#now, {
     onJob: (job) => this.#form.learn(job),
     onOutcome: (job, outcome) => this.#announce(job, outcome),
     onDrawn: () => this.#summarise(),
   });
   #past = new FinishedJobs({
-    onJobs: (jobs) => jobs.forEach((job) => this.#lists.change(job.job_id, job)),
+    onJobs: (jobs) => {
+      this.#isPastKnown = true;
+      for (const job of jobs) this.#lists.change(job.job_id, job);
+      this.#lists.redraw();
+    },
     onMore: (statuses) => {
       this.#more = statuses;
       this.#lists.redraw();
     },
     onTrouble: (isFailing) => this.#notices.tell("history", isFailing ? NO_HISTORY : null),
   });
-  #notices = new Notices(byId("notices"), byId("connection"));
+  #notices = new Notices(byId("notices"), byId("connection"), this.#now);
   #announcer = new Announcer(byId("announcements"));
   #nothing = new NothingShown(byId("nothing"));
   #counts = new Counts(byId("counts"), (pressed) => this.#press(pressed));
@@ -56,10 +63,9 @@ export class LivePage {
   });
   #filters = parseFilters(location.search);
   #isSynced = false;
+  #isPastKnown = false;
   /** @type {ReadonlySet<string>} the statuses of which the sidecar has more jobs than it was asked for */
   #more = new Set();
-  /** @type {import("../progress.js").WatchingJobs | null} */
-  #watching = null;
 
   async start() {
     listenToKeys(() => this.#search.focus());
@@ -70,7 +76,7 @@ export class LivePage {
     addEventListener("popstate", () => this.#apply(parseFilters(location.search)));
     byId("clear").addEventListener("click", () => this.#choose(EVERYTHING));
     byId("sign-out").addEventListener("click", signOut);
-    setInterval(() => this.#lists.tick(Date.now()), TICK_MILLISECONDS);
+    setInterval(() => this.#lists.tick(this.#now()), TICK_MILLISECONDS);
     this.#show();
     await this.#open();
   }
@@ -87,7 +93,7 @@ export class LivePage {
     this.#past.stop();
     this.#lists.clear();
     this.#more = new Set();
-    this.#isSynced = false;
+    this.#isSynced = this.#isPastKnown = false;
     const { project, jobType } = this.#filters;
     this.#watching = watchJobs(
       { project, jobType: jobType || null },
@@ -104,7 +110,7 @@ export class LivePage {
   #sync() {
     this.#isSynced = true;
     this.#past.ask(this.#filters);
-    this.#lists.redraw();
+    this.#lists.whole();
   }
 
   /** @param {import("../progress.js").State} state @param {import("../progress.js").StateDetail} detail */
@@ -122,13 +128,14 @@ export class LivePage {
   #summarise() {
     const { active, finished } = this.#lists.sizes;
     const numbers = counted(this.#lists.counted());
-    this.#counts.show(numbers, new Set([...this.#more, ...this.#lists.uncounted]));
-    write("active-count", countOf(active));
-    write("finished-count", count(finished.shown));
+    const isKnown = { now: this.#isSynced, past: this.#isPastKnown };
+    this.#counts.show(numbers, new Set([...this.#more, ...this.#lists.uncounted]), isKnown);
+    write(byId("active-count"), this.#isSynced ? countOf(active) : "");
+    write(byId("finished-count"), count(finished.shown));
     byId("jobs").hidden = finished.shown > 0 && isOnlyFinished(this.#filters);
     byId("active").hidden = active.shown === 0;
-    byId("past").hidden = finished.shown === 0;
-    this.#nothing.show(this.#whatIsMissing(active.wanted, active.all, finished.all));
+    byId("past").hidden = byId("to-past").hidden = finished.shown === 0;
+    this.#nothing.show(this.#whatIsMissing(active, finished));
     const isCut = active.wanted > active.shown;
     this.#notices.tell("many", isCut ? `Only the newest ${count(active.shown)} are listed.` : null);
     const title = titleOf(numbers);
@@ -136,16 +143,16 @@ export class LivePage {
   }
 
   /**
-   * @param {number} wanted
-   * @param {number} active
-   * @param {number} finished
+   * @param {import("./rows.js").Rows["sizes"]} active
+   * @param {import("./rows.js").Rows["sizes"]} finished
    * @returns {import("./nothing.js").Nothing}
    */
-  #whatIsMissing(wanted, active, finished) {
-    if (wanted > 0) return null;
+  #whatIsMissing(active, finished) {
+    if (active.wanted > 0) return null;
     if (!this.#isSynced) return "loading";
-    if (active > 0 || queryOf(this.#filters)) return "unmatched";
-    return finished > 0 ? "idle" : "empty";
+    if (this.#filters.search && finished.shown === 0) return "unfound";
+    if (active.all > 0 || queryOf(this.#filters)) return "unmatched";
+    return finished.all > 0 ? "idle" : "empty";
   }
 
   /** @param {import("./counts.js").Counted} pressed */
@@ -162,6 +169,7 @@ export class LivePage {
     if (isTyped) history.replaceState(null, "", url);
     else history.pushState(null, "", url);
     this.#apply(filters);
+    scrollTo({ top: 0 }); // not where other rows were; by the way back the browser does what is due
   }
 
   /** @param {Filters} filters */
@@ -178,7 +186,7 @@ export class LivePage {
     this.#form.show(filters);
     this.#search.show(filters.search);
     this.#counts.press(filters);
-    byId("clear").hidden = queryOf(filters) === "";
+    byId("clear").toggleAttribute("data-none", queryOf(filters) === "");
     this.#lists.filter((job) => isWanted(filters, job));
   }
 }
@@ -203,12 +211,6 @@ function titleOf(numbers) {
     numbers.get(each) ? `${count(numbers.get(each))} ${each}` : null,
   );
   return [...said, "Progress"].filter(Boolean).join(" · ");
-}
-
-/** @param {string} id @param {string} text */
-function write(id, text) {
-  const element = byId(id);
-  if (element.textContent !== text) element.textContent = text;
 }
 
 /** @param {string} id */

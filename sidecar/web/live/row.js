@@ -11,7 +11,7 @@ import {
   stallWords,
   timeText,
 } from "./words.js";
-import { ago, el, moment } from "../page/text.js";
+import { ago, el, moment, write } from "../page/text.js";
 
 /** @typedef {import("./words.js").RowJob} RowJob */
 
@@ -28,6 +28,7 @@ const TONES = {
 
 export class Row {
   /** @type {RowJob} */ #job;
+  /** @type {() => number} */ #now;
   /** Whether the browser leaves the row out, as it is far from what is on the screen. */ #isSkipped = false;
   #status = el("span", { class: "status" });
   #link = el("a", { class: "id" });
@@ -42,9 +43,10 @@ export class Row {
   #time = el("div", { class: "eta number", role: "cell" });
   #moved = el("time");
 
-  /** @param {RowJob} job */
-  constructor(job) {
+  /** @param {RowJob} job @param {() => number} now */
+  constructor(job, now) {
     this.#job = job;
+    this.#now = now;
     this.#link.textContent = job.job_id;
     this.#link.setAttribute("href", `/jobs/${encodeURIComponent(job.job_id)}`);
     const share = { role: "progressbar", "aria-label": job.job_id, "aria-valuemin": 0, "aria-valuemax": 100 };
@@ -78,7 +80,7 @@ export class Row {
     write(this.#message, messageText(job));
     this.#showStall(job.stall_reason ?? null);
     this.#showShare(job);
-    this.#writeTimes(Date.now());
+    this.#writeTimes(this.#now());
   }
 
   /** Write what changes as time goes by, where somebody can see it. @param {number} now */
@@ -91,7 +93,7 @@ export class Row {
   /** @param {boolean} isSkipped */
   #skip(isSkipped) {
     this.#isSkipped = isSkipped;
-    this.tick(Date.now());
+    this.tick(this.#now());
   }
 
   /** @param {number} now */
@@ -125,14 +127,11 @@ export class Row {
     set(
       this.#bar,
       "aria-valuetext",
-      `${isUnknown ? "share unknown" : text}, ${statusWord(job.status).toLowerCase()}`,
+      [isUnknown ? "share unknown" : text, statusWord(job.status).toLowerCase()]
+        .filter((each) => each !== NOTHING)
+        .join(", "),
     );
   }
-}
-
-/** @param {Node} node @param {string} text */
-function write(node, text) {
-  if (node.textContent !== text) node.textContent = text;
 }
 
 /** @param {Element} element @param {string} name @param {string | null} value */

@@ -17,6 +17,7 @@ import { el } from "../page/text.js";
  * @property {readonly string[]} heads
  * @property {(job: RowJob) => string} at the time that orders jobs
  * @property {number} mostShown the newest that are wanted
+ * @property {() => number} now
  * @property {number} [mostOfStatus] kept of any status; older ones are forgotten
  */
 
@@ -144,7 +145,7 @@ export class Rows {
   #rowOf(entry) {
     if (entry.row) return entry.row;
     entry.isStale = false;
-    return (entry.row = new Row(entry.job));
+    return (entry.row = new Row(entry.job, this.#options.now));
   }
 
   /** @param {Entry} entry */

@@ -60,6 +60,16 @@ export function el(tag, attributes, ...children) {
 }
 
 /**
+ * Let a node say this. What says it already is not touched: whoever has selected it can go on to copy it.
+ * @param {Node} node
+ * @param {string | null | undefined} text
+ */
+export function write(node, text) {
+  const said = text ?? "";
+  if (node.textContent !== said) node.textContent = said;
+}
+
+/**
  * `0.4 s`, `12 s`, `3 min 05 s`, `2 h 05 min`, `3 d 4 h`.
  * @param {number | null | undefined} seconds
  */

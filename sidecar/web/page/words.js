@@ -1,6 +1,6 @@
 /** What the pages say of a job, in words. All pure. */
 
-import { count, duration, moment, percent } from "./text.js";
+import { ago, count, duration, moment, percent } from "./text.js";
 
 /**
  * @typedef {import("../progress.js").Job} Job
@@ -29,6 +29,9 @@ const STALL = {
   not_started: "nobody has begun it",
   cancel_stuck: "it was asked to stop, and has not",
 };
+
+/** Whose worker has been heard so much later than its job got on is alive, and stuck. */
+const NOTABLE_SECONDS = 10;
 
 /** The reasons for which a job does not get on: when it will end, nobody can say. */
 const STILL = new Set(["silent", "no_progress"]);
@@ -71,12 +74,13 @@ export function connectionWord(state) {
 }
 
 /**
- * Whether nobody knows what share of the whole is done: there is neither a plan that weighs anything nor a
- * total.
+ * Whether nobody can say what share of the whole is done: it has not begun, or there is neither a plan that weighs
+ * anything nor a total.
  * @param {Job} job
  */
 export function isShareUnknown(job) {
   if (isFinished(job.status) || job.percent) return false;
+  if (job.status === "queued") return true; // nobody has begun it
   return !job.stages.some((stage) => stage.weight > 0) && (job.stage_percent === null || job.stage !== null);
 }
 
@@ -95,9 +99,10 @@ export function countedText({ current, total, unit, total_growing: isGrowing }) 
  * @param {Job} job
  */
 export function barText(job) {
-  const share = isShareUnknown(job) ? "share unknown" : percent(job.percent);
-  const stage = job.stage_label && !isFinished(job.status) ? `, ${job.stage_label}` : "";
-  return `${share}, ${statusWord(job.status).toLowerCase()}${stage}`;
+  const unknown = job.status === "queued" ? null : "share unknown";
+  const share = isShareUnknown(job) ? unknown : percent(job.percent);
+  const stage = isFinished(job.status) ? null : job.stage_label;
+  return [share, statusWord(job.status).toLowerCase(), stage].filter(Boolean).join(", ");
 }
 
 /** Whether nothing moves in a stalled job. @param {string | null | undefined} reason of the stall */
@@ -142,9 +147,24 @@ export function elapsedSeconds(job, now) {
   return Math.max(0, (end - Date.parse(job.started_at)) / 1000);
 }
 
+/**
+ * When the worker was last heard, if that is notably later than the last progress; else null.
+ * @param {Pick<Job, "last_contact_at" | "last_progress_at">} job
+ * @param {number} now
+ */
+export function heardText({ last_contact_at: heard, last_progress_at: moved }, now) {
+  if (!heard || !moved || Date.parse(heard) - Date.parse(moved) < NOTABLE_SECONDS * 1000) return null;
+  return `worker heard ${ago(heard, now)}`;
+}
+
 /** @param {import("../progress.js").Stall} stall */
 export function stallText(stall) {
-  return `Stalled since ${moment(stall.since)}: ${STALL[stall.reason] ?? stall.reason}`;
+  return `Stalled since ${moment(stall.since)}: ${stallReason(stall.reason)}`;
+}
+
+/** @param {string} reason */
+export function stallReason(reason) {
+  return STALL[reason] ?? reason;
 }
 
 /** @param {Pick<Stage, "name" | "label">} stage */
