@@ -1,6 +1,7 @@
 /** A sidecar with stores of its own, as the tests here use it: real, restartable, and gone at the end. */
 
 import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, open, readFile, rm } from "node:fs/promises";
@@ -12,6 +13,7 @@ import { fileURLToPath } from "node:url";
 
 const CHECKOUT = fileURLToPath(new URL("../..", import.meta.url));
 const START_MILLISECONDS = 30_000;
+const FIRST_PORT = 10_000;
 
 /** The Python that runs it; SIDECAR_PYTHON names another one. */
 const python = process.env.SIDECAR_PYTHON ?? join(CHECKOUT, ".venv/bin/python");
@@ -37,14 +39,24 @@ export async function startSidecar({ port, settings = {} } = {}) {
   return sidecar;
 }
 
-/** @returns {Promise<number>} a port of 127.0.0.1 that nobody listens on now */
+/**
+ * @returns {Promise<number>} a port of 127.0.0.1 on which nobody listens now, and which no client is ever given: it would
+ * be in the way when a server that was away comes back
+ */
 export async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
+  const [ephemeral] = (await readFile("/proc/sys/net/ipv4/ip_local_port_range", "ascii")).split(/\s/);
+  for (;;) {
+    const port = randomInt(FIRST_PORT, Number(ephemeral));
+    const server = createServer();
+    const isFree = await new Promise((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!isFree) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
 
 /**
