@@ -66,6 +66,18 @@ async def test_census_has_stuck_jobs_by_reason_and_first_those_that_are_for_long
     assert [shown.job.job_id for shown in await store.outstanding(1)] == found[:1]
 
 
+async def test_flood_of_jobs_that_nobody_began_hides_none_that_runs_and_is_stuck(store: SqlLive) -> None:
+    for number in range(20):
+        name = f"waits-{number:02}"
+        await store.update(name, push(update(name, words={"status": "queued"}), NOON))
+        await store.update(name, stuck(StallReason.NOT_STARTED, NOON + number))
+    for number, reason in enumerate((StallReason.SILENT, StallReason.NO_PROGRESS, StallReason.CANCEL_STUCK)):
+        await store.update(reason, push(update(reason, current=1), NOON + 500))
+        await store.update(reason, stuck(reason, NOON + 1_000 + number))
+    found = [shown.job.job_id for shown in await store.outstanding(5)]
+    assert found == ["silent", "no_progress", "cancel_stuck", "waits-00", "waits-01"]
+
+
 async def test_census_knows_what_settles(store: SqlLive, database: Database) -> None:
     assert (await store.counts()).settling == Settling()
     await SqlLogbook(database).write(Watch(NOON, Settling(NOON, NOON + 60)))

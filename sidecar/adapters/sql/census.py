@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, not_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidecar.adapters.sql.logbook import read_watch
 from sidecar.adapters.sql.tables import JOBS
+from sidecar.core.job import StallReason
 from sidecar.core.stalls import Settling
 from sidecar.ports import Counts
 
@@ -27,11 +28,20 @@ async def _numbers(connection: AsyncConnection, *kinds: Any) -> dict[tuple[str, 
 
 
 async def read_outstanding(connection: AsyncConnection, limit: int) -> list[bytes]:
-    """Return documents of unfinished jobs: of those that are stuck for the longest, then longest without progress."""
+    """Return documents of unfinished jobs: those stuck for the longest, what nobody began last, then the idle ones.
+
+    However many wait, they hide none that runs.
+    """
     unfinished = select(JOBS.c.job_id, JOBS.c.document).where(JOBS.c.finished_at.is_(None)).limit(limit)
-    stuck = unfinished.where(JOBS.c.stall_reason.is_not(None)).order_by(JOBS.c.stalled_since)
+    stuck = unfinished.order_by(JOBS.c.stalled_since)
+    waits = JOBS.c.stall_reason == StallReason.NOT_STARTED.value
     found: dict[str, bytes] = {}
-    for asked in (stuck, unfinished.order_by(JOBS.c.progress_at)):
-        for job_id, document in await connection.execute(asked):
-            found.setdefault(job_id, document)
+    for asked in (
+        stuck.where(JOBS.c.stall_reason.is_not(None), not_(waits)),
+        stuck.where(JOBS.c.stall_reason.is_not(None), waits),
+        unfinished.order_by(JOBS.c.progress_at),
+    ):
+        if len(found) < limit:
+            for job_id, document in await connection.execute(asked):
+                found.setdefault(job_id, document)
     return list(found.values())[:limit]
