@@ -542,13 +542,13 @@ async def test_exemplars_lead_to_the_spans_of_requests_and_stages() -> None:
 
 async def test_no_threshold_is_in_force_while_things_settle() -> None:
     census = Counted({}, view_of(update("w", 1, current=1)))
-    census.settling = Settling(time.time() - 3599, time.time() + 1e6)
+    census.settling = Settling(time.time() - 3599, time.time() + 1e9)
     metrics = new_metrics()
     metrics.attach(census, {}, lambda _: Limits(), 10)
     exposition = await scraped(metrics)
     threshold = exposition.value("progress_job_stall_threshold_seconds", job_id="job-1", job_type="default")
     assert threshold == float("inf")
-    census.settling = Settling(time.time() - 3601, time.time() + 1e6)  # it might have got on long ago
+    census.settling = Settling(time.time() - 3601, time.time() + 1e9)  # it might have got on long ago
     exposition = await scraped(metrics)
     assert exposition.value("progress_job_stall_threshold_seconds", job_id="job-1", job_type="default") == 600
 

@@ -101,6 +101,19 @@ def calm_until(clock: Stall, shown: View, limits: Limits, settling: Settling) ->
     return min(settling.until, settling.since + enough)
 
 
+STANDS_STILL = frozenset({StallReason.NO_PROGRESS, StallReason.SILENT})
+
+
+def was_known(clock: Stall, shown: View, settling: Settling) -> bool:
+    """Whether it was plain before nobody looked that a job stands still: no blindness made that up, nor ends it.
+
+    It is said to, and nothing has settled that since; or this clock had run out by the time at which blindness began.
+    """
+    present = shown.job.attempt.stall
+    blind_since = settling.since - (settling.until - settling.since)
+    return (present is not None and present.reason in STANDS_STILL) or _end(clock) <= blind_since
+
+
 def threshold(shown: View, limits: Limits) -> float | None:
     """Return how long the job may make no progress now, None while its clocks stand."""
     if shown.is_finished or shown.status in WAITING or shown.status is Status.QUEUED:

@@ -36,13 +36,15 @@ class PrometheusMetrics(JobMetrics, RequestMetrics, StoreMetrics):
         registry: CollectorRegistry,
         job_types: Sequence[str] = ("default",),
         loops: Sequence[str] = (),
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """Register the families; `attach` adds what a scrape reads from the stores."""
+        """Register the families; `attach` adds what a scrape reads from the stores. `clock` gives Unix seconds."""
         make = Families(registry)
         JobMetrics.__init__(self, make, job_types)
         RequestMetrics.__init__(self, make)
         StoreMetrics.__init__(self, make)
         self._registry = registry
+        self._clock = clock
         self._census: Census | None = None
         self._is_up: Mapping[str, Callable[[], bool]] = {}
         self._most_job_series = 0
@@ -121,5 +123,5 @@ class PrometheusMetrics(JobMetrics, RequestMetrics, StoreMetrics):
         finally:
             self._collector_seconds.set(time.perf_counter() - began)
         self._collector_at.set_to_current_time()
-        families = JobFamilies(self.names, self._limits_of, self._most_job_series, self._past, time.time())
+        families = JobFamilies(self.names, self._limits_of, self._most_job_series, self._past, self._clock())
         return [up, *families.of_types(counts), *families.of_jobs(jobs, counts)]

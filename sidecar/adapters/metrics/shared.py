@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from sidecar.adapters.metrics.series import OTHER, Names, encodable
 from sidecar.core.job import NOTHING, Stall, StallReason, Status
-from sidecar.core.stalls import Limits, Settling, advancing_since, calm_until, threshold
+from sidecar.core.stalls import Limits, Settling, advancing_since, calm_until, threshold, was_known
 from sidecar.core.view import View
 from sidecar.ports import Counts
 
@@ -97,9 +97,12 @@ class JobFamilies:
             yield family
 
     def _limits_in_force(self, job: View, settling: Settling) -> Limits:
+        """Return the limits of a job; none while things settle, but for what stood still before nobody looked."""
         limits = self._limits_of(job.job.job_type)
-        clock = Stall(StallReason.NO_PROGRESS, 0.0, threshold(job, limits) or 0.0)
-        return NO_LIMITS if calm_until(clock, job, limits, settling) > self._now else limits
+        clock = Stall(StallReason.NO_PROGRESS, advancing_since(job), threshold(job, limits) or 0.0)
+        if calm_until(clock, job, limits, settling) <= self._now or was_known(clock, job, settling):
+            return limits
+        return NO_LIMITS
 
     def _stuck(self, jobs: Sequence[View]) -> Metric:
         """Return which of the jobs are stuck, at what and since when."""
