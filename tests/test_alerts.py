@@ -234,7 +234,7 @@ def _alternatives(pattern: str) -> set[str]:
 
 def test_the_folder_holds_nothing_that_is_not_looked_at() -> None:
     assert {path.name for path in FOLDER.iterdir()} == {
-        "alertmanager.yml",
+        "alertmanager",
         "tests",
         *(each.name for each in RULE_FILES),
     }

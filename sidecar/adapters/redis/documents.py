@@ -164,7 +164,7 @@ def write_arguments(
 
 
 def rank(stall: Stall) -> float:
-    """Return the place of a job among those that are stuck: by since when, and those that nobody began after all others.
+    """Return the place of a job among those that are stuck: by since when, and after all others if nobody began it.
 
     However many wait, they hide none that runs.
     """
