@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import update as sql_update
 
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.live import SqlLive
 from sidecar.adapters.sql.logbook import SqlLogbook
+from sidecar.adapters.sql.tables import JOBS
 from sidecar.background.watchdog import Watch
 from sidecar.core.job import Stall, StallReason, Status
 from sidecar.core.merge import Outcome, stall
@@ -76,6 +78,15 @@ async def test_flood_of_jobs_that_nobody_began_hides_none_that_runs_and_is_stuck
         await store.update(reason, stuck(reason, NOON + 1_000 + number))
     found = [shown.job.job_id for shown in await store.outstanding(5)]
     assert found == ["silent", "no_progress", "cancel_stuck", "waits-00", "waits-01"]
+
+
+async def test_one_job_that_cannot_be_read_hides_no_other_from_the_census(store: SqlLive, database: Database) -> None:
+    for name in ("newer", "damaged", "plain"):
+        await store.update(name, push(update(name, current=1)))
+    async with database.writing() as connection:
+        for name, document in (("newer", b'{"format": 99}\n\n'), ("damaged", b"{")):
+            await connection.execute(sql_update(JOBS).where(JOBS.c.job_id == name).values(document=document))
+    assert [shown.job.job_id for shown in await store.outstanding(9)] == ["plain"]
 
 
 async def test_census_knows_what_settles(store: SqlLive, database: Database) -> None:

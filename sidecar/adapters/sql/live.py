@@ -1,6 +1,7 @@
 """The store that serves while Redis is away: every change in a transaction, and all that is read of jobs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from sqlalchemy import select
 
@@ -16,7 +17,7 @@ from sidecar.adapters.sql.lookup import projects_of, rows_of
 from sidecar.adapters.sql.rows import Row, job_of, stored_of
 from sidecar.adapters.sql.tables import JOBS, PROJECTS, TOMBSTONES
 from sidecar.adapters.sql.writes import forget_jobs, lock_projects, move_projects, upsert
-from sidecar.core.errors import HistoryUnavailable
+from sidecar.core.errors import HistoryUnavailable, Unreadable
 from sidecar.core.job import Event, Job
 from sidecar.core.view import View, view
 from sidecar.ports import ChangeJob, Counts, Missed, Page, Query, Stored, Written
@@ -121,7 +122,7 @@ class SqlLive:
         """Return unfinished jobs, the most pressing first; see `Census`."""
         async with self._database.reading() as connection:
             documents = await read_outstanding(connection, limit)
-        return [view(decode_job(document)) for document in documents]
+        return list(_readable(documents))
 
     async def _read(self, job_ids: Sequence[str]) -> dict[str, Stored]:
         mine = select(JOBS.c.job_id, JOBS.c.document, JOBS.c.rev, PROJECTS.c.epoch)
@@ -135,6 +136,13 @@ class SqlLive:
         async with self._database.reading() as connection:
             rows = (await connection.execute(mine.where(JOBS.c.job_id.in_(job_ids)))).all()
         return {row.job_id: stored_of(row.document, row.copied_epoch, row.copied_rev) for row in rows}
+
+
+def _readable(documents: Iterable[bytes]) -> Iterator[View]:
+    """Yield the jobs of these documents; one that this release cannot read keeps no other from being told of."""
+    for document in documents:
+        with suppress(Unreadable):
+            yield view(decode_job(document))
 
 
 def _tombstone(job: Job, rev: int, now: float) -> Row:
