@@ -18,7 +18,6 @@ from tests.alerts.rules import (
     RULE_FILES,
     TEST_FILES,
     Alert,
-    alert,
     alerts,
     questions,
     rules,
