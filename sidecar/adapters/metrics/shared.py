@@ -26,7 +26,7 @@ class PastTimes(Protocol):
 
     @property
     def queued(self) -> Mapping[str, float]:
-        """When the oldest job that nobody has begun was made."""
+        """Since when the job waits that nobody has begun for longest."""
         ...
 
     @property
@@ -132,7 +132,7 @@ class JobFamilies:
         for name, text, times, told in (
             (
                 "progress_jobs_queued_oldest_timestamp_seconds",
-                "When the oldest of them was made.",
+                "Since when the one waits that waits for longest.",
                 self._past.queued,
                 min,
             ),
