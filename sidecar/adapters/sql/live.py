@@ -1,11 +1,9 @@
 """The store that serves while Redis is away: every change in a transaction, and all that is read of jobs."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import select
 
-from sidecar.adapters.codec import decode_job
 from sidecar.adapters.read_queue import ReadQueue
 from sidecar.adapters.sql.census import read_counts, read_outstanding
 from sidecar.adapters.sql.changes import read_changes
@@ -17,9 +15,9 @@ from sidecar.adapters.sql.lookup import projects_of, rows_of
 from sidecar.adapters.sql.rows import Row, job_of, stored_of
 from sidecar.adapters.sql.tables import JOBS, PROJECTS, TOMBSTONES
 from sidecar.adapters.sql.writes import forget_jobs, lock_projects, move_projects, upsert
-from sidecar.core.errors import HistoryUnavailable, Unreadable
+from sidecar.core.errors import HistoryUnavailable
 from sidecar.core.job import Event, Job
-from sidecar.core.view import View, view
+from sidecar.core.view import View
 from sidecar.ports import ChangeJob, Counts, Missed, Page, Query, Stored, Written
 
 
@@ -121,8 +119,7 @@ class SqlLive:
     async def outstanding(self, limit: int) -> list[View]:
         """Return unfinished jobs, the most pressing first; see `Census`."""
         async with self._database.reading() as connection:
-            documents = await read_outstanding(connection, limit)
-        return list(_readable(documents))
+            return await read_outstanding(connection, limit)
 
     async def _read(self, job_ids: Sequence[str]) -> dict[str, Stored]:
         mine = select(JOBS.c.job_id, JOBS.c.document, JOBS.c.rev, PROJECTS.c.epoch)
@@ -136,13 +133,6 @@ class SqlLive:
         async with self._database.reading() as connection:
             rows = (await connection.execute(mine.where(JOBS.c.job_id.in_(job_ids)))).all()
         return {row.job_id: stored_of(row.document, row.copied_epoch, row.copied_rev) for row in rows}
-
-
-def _readable(documents: Iterable[bytes]) -> Iterator[View]:
-    """Yield the jobs of these documents; one that this release cannot read keeps no other from being told of."""
-    for document in documents:
-        with suppress(Unreadable):
-            yield view(decode_job(document))
 
 
 def _tombstone(job: Job, rev: int, now: float) -> Row:
