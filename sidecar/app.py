@@ -90,7 +90,8 @@ async def serving(settings: Settings, times: StreamTimes | None = None) -> Async
     """Run a whole sidecar while inside; raises `StartError` when it cannot start."""
     async with AsyncExitStack() as stack:
         registry = CollectorRegistry()
-        metrics = PrometheusMetrics(registry, sorted(job_types_in(settings).names), LOOPS)
+        declared = job_types_in(settings)
+        metrics = PrometheusMetrics(registry, sorted(declared.names), LOOPS, stages_by_type=declared.stages)
         register_process(registry, sidecar.__version__, os.environ.get("SOURCE_COMMIT", ""))
         tracing = await stack.enter_async_context(_tracing(os.environ))
         storage = await stack.enter_async_context(opened(settings, metrics))

@@ -99,6 +99,11 @@ class JobTypes:
         found = ((name, each.expected_success_interval_seconds) for name, each in self.declared.items())
         return {name: seconds for name, seconds in found if seconds is not None}
 
+    @property
+    def stages(self) -> Mapping[str, tuple[str, ...]]:
+        """The names of the declared stages by type, where there are any."""
+        return {name: tuple(stage.name for stage in plan) for name, plan in self._plans.items()}
+
     def plan(self, job_type: str) -> tuple[PlannedStage, ...] | None:
         """Return the declared stages of a type, None if there are none."""
         return self._plans.get(job_type)

@@ -204,6 +204,8 @@ class Tracker:
         for event in outcome.events:
             if event.type == "started":
                 self._metrics.job_started(job_type)
+            elif event.type == "stage_started":
+                self._metrics.stage_started(job_type, str(event.details["stage"]))
             elif event.type in ENDS:
                 self._metrics.job_finished(job_type, event.type, _duration(outcome.view))
                 if (ratio := outcome.view.eta_error_ratio) is not None:

@@ -201,9 +201,11 @@ def test_alertmanager_takes_the_file_that_is_mounted(services: dict[str, Service
 
 def test_prometheus_takes_its_configuration_with_every_file_of_rules(tmp_path: Path) -> None:
     shutil.copytree(PROMETHEUS, tmp_path / "prometheus")
-    (tmp_path / "prometheus-alerts").symlink_to(ROOT / "alerts")
+    folder = shutil.copytree(ROOT / "alerts", tmp_path / "prometheus-alerts")
+    for name in ("alerts.yml", "archive.yml", "my.yml"):
+        (folder / name).write_text("groups: []\n", "utf-8")  # of an operator's own, by any name
     done = run("promtool", "check", "config", tmp_path / "prometheus" / "prometheus.yml")
-    rules = {path.name for path in (ROOT / "alerts").glob("*.yml") if "groups" in yaml.safe_load(path.read_text())}
+    rules = {path.name for path in folder.glob("*.yml")}
     assert done.returncode == 0, done.stderr
     assert set(re.findall(r"prometheus-alerts/(\S+\.yml)", done.stdout)) == rules != set()
 

@@ -214,31 +214,98 @@ def test_metrics_which_ask_for_no_token_are_reached_from_the_monitoring_only() -
     ]
 
 
-def scraped_as(name: str, pod_name: str) -> str:
-    """Return the `job` under which the monitor scrapes a pod: what Prometheus makes of its labels by these rules."""
-    monitor = built("example")["PodMonitor"]["spec"]
-    labels = labels_of(name)
+Meta = dict[str, str]
+"""What Prometheus knows of a pod before it makes a target of it."""
+
+
+def meta_of(labels: dict[str, str], pod_name: str, phase: str = "Running") -> Meta:
+    """Return what it knows of a pod with these labels; the operator gives it the names without `__meta`, too."""
     meta = {f"__meta_kubernetes_pod_label_{re.sub(r'[^a-zA-Z0-9]', '_', key)}": labels[key] for key in labels}
-    known = meta | {"namespace": "shop", "pod": pod_name, "job": labels[monitor["jobLabel"]]}
-    for rule in monitor["podMetricsEndpoints"][0]["relabelings"]:
-        joined = rule["separator"].join(known.get(label, "") for label in rule["sourceLabels"])
-        if found := re.fullmatch(rule["regex"], joined):
-            known[rule["targetLabel"]] = re.sub(r"\$(\d)", lambda group: found[int(group[1])], rule["replacement"])
-    return known["job"]
+    meta |= {"__meta_kubernetes_pod_phase": phase, "__meta_kubernetes_namespace": "shop"}
+    return meta | {"__meta_kubernetes_pod_name": pod_name, "namespace": "shop", "pod": pod_name}
 
 
-def test_replicas_of_the_service_are_one_deployment_to_prometheus_and_each_pod_of_a_worker_is_its_own() -> None:
-    assert {scraped_as("example", pod_name) for pod_name in ("a", "b")} == {"progress-sidecar"}
-    assert scraped_as("worker-pod", "worker-5d4f-x7") == "progress-sidecar-shop-worker-5d4f-x7"
+def relabelled(known: Meta, rules: list[dict[str, Any]]) -> str | None:
+    """Return the `job` under which a pod is scraped by such rules, None if it is not."""
+    for rule in rules:
+        joined = rule.get("separator", ";").join(known.get(label, "") for label in rule.get("sourceLabels", ()))
+        found = re.fullmatch(rule.get("regex", ".*"), joined)
+        match rule.get("action", "replace"):
+            case "keep" if found is None:
+                return None
+            case "drop" if found is not None:
+                return None
+            case "replace" if found is not None:
+                value = re.sub(r"\$(\d)", functools.partial(_group, found), rule["replacement"])
+                known = known | {rule["targetLabel"]: value}
+    return known.get("job")
+
+
+def _group(found: re.Match[str], asked: re.Match[str]) -> str:
+    return found[int(asked[1])]
+
+
+def by_the_monitor(labels: dict[str, str], pod_name: str = "p", phase: str = "Running") -> str | None:
+    monitor = built("example")["PodMonitor"]["spec"]
+    for asked in monitor["selector"]["matchExpressions"]:
+        assert asked["operator"] == "In"
+        if labels.get(asked["key"]) not in asked["values"]:
+            return None
+    known = meta_of(labels, pod_name, phase) | {"job": labels.get(monitor["jobLabel"], "shop/progress-sidecar")}
+    return relabelled(known, monitor["podMetricsEndpoints"][0]["relabelings"])
+
+
+def by_annotations(labels: dict[str, str], pod_name: str = "p", phase: str = "Running") -> str | None:
+    """Return what the recipe of the page does, which is of Prometheus' own spelling."""
+    page = (MANIFESTS.parents[1] / "docs" / "deployment.md").read_text("utf-8")
+    recipe = yaml.safe_load(page[page.index("    relabel_configs:") : page.index("Pods that have yet to begin")])
+    spelt = {"source_labels": "sourceLabels", "target_label": "targetLabel"}
+    rules = [{spelt.get(key, key): rule[key] for key in rule} for rule in recipe["relabel_configs"]]
+    return relabelled(meta_of(labels, pod_name, phase) | {"job": "kubernetes-pods"}, rules)
+
+
+RECIPES = pytest.mark.parametrize("scraped_as", [by_the_monitor, by_annotations])
+FOREIGN_LABELS = {"app.kubernetes.io/name": "shop", "app.kubernetes.io/component": "importer"}
+
+
+def copied_labels() -> dict[str, str]:
+    """Return the labels that the page tells to copy into a worker's pod."""
+    page = (MANIFESTS.parents[1] / "docs" / "deployment.md").read_text("utf-8")
+    return dict(re.findall(r"^- the label `([^`: ]+): (\w+)`", page, re.MULTILINE))
+
+
+@RECIPES
+def test_replicas_of_the_service_are_one_deployment_to_prometheus_and_each_pod_of_a_worker_is_its_own(
+    scraped_as: Callable[..., str | None],
+) -> None:
+    assert {scraped_as(labels_of("example"), pod_name) for pod_name in ("a", "b")} == {"progress-sidecar"}
+    name = scraped_as(labels_of("worker-pod"), "worker-5d4f-x7")
+    assert name == "progress-sidecar-shop-worker-5d4f-x7"
     alerts = {match for rule in rules() for match in re.findall(r'\bjob=~"([^"]*)"', rule["expr"])}
-    assert any(re.fullmatch(pattern, scraped_as("worker-pod", "worker-1")) for pattern in alerts)
+    assert any(re.fullmatch(pattern, name) for pattern in alerts)
+
+
+@RECIPES
+def test_a_pod_of_another_name_is_scraped_when_it_has_what_the_page_tells_to_copy(
+    scraped_as: Callable[..., str | None],
+) -> None:
+    assert copied_labels().items() <= labels_of("worker-pod").items()
+    assert scraped_as(FOREIGN_LABELS | copied_labels(), "import-1") == "progress-sidecar-shop-import-1"
+    assert scraped_as(FOREIGN_LABELS, "import-1") is None
+
+
+@RECIPES
+@pytest.mark.parametrize("phase", ["Pending", "Succeeded", "Failed"])
+def test_a_pod_that_has_yet_to_begin_or_has_ended_is_not_missed(
+    scraped_as: Callable[..., str | None], phase: str
+) -> None:
+    assert scraped_as(labels_of("worker-pod"), phase=phase) is None
 
 
 @pytest.mark.parametrize("name", ["example", "worker-pod"])
 def test_the_monitor_scrapes_the_listener_with_the_metrics(name: str) -> None:
     monitor = built("example")["PodMonitor"]["spec"]
-    assert monitor["selector"] == {"matchLabels": {"app.kubernetes.io/name": "progress-sidecar"}}
-    assert monitor["selector"]["matchLabels"].items() <= labels_of(name).items()
+    assert by_the_monitor(labels_of(name)) is not None
     assert {each["port"] for each in monitor["podMetricsEndpoints"]} == {"ops"}
     assert "ops" in {port["name"] for port in sidecar_of(name)["ports"]}
     assert all(each["honorLabels"] is False for each in monitor["podMetricsEndpoints"])

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as from_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as from_text
@@ -13,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as from_text
 from sidecar.adapters.metrics.process import register_process
 from sidecar.adapters.metrics.prometheus import PrometheusMetrics
 from sidecar.adapters.metrics.shared import NoPast
+from sidecar.app import LOOPS
 from sidecar.core import merge
 from sidecar.core.errors import StoreRefused, StoreUnavailable
 from sidecar.core.job import Reason, Stall, StallReason
@@ -20,6 +22,7 @@ from sidecar.core.stalls import Limits, Settling
 from sidecar.core.view import View
 from sidecar.http.middleware import PUSHES
 from sidecar.hub.traffic import Traffic
+from sidecar.job_types import JobTypes, shipped
 from sidecar.ports import Census, Counts, Metrics
 from tests.core.updates import NOON, update, view_of
 
@@ -27,6 +30,7 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 CONTRACT = ("sse_connections_total", "sse_redis_misses_total", "db_fallback_total", "sse_db_fallback_total")
 METRICS_PAGE = Path(__file__).parent.parent / "docs" / "metrics.md"
+DEPLOY = Path(__file__).parent.parent / "deploy"
 
 
 class Counted:
@@ -100,10 +104,12 @@ class Exposition:
         return sums
 
 
-def new_metrics(census: Census | None = None, **known: Iterable[str]) -> PrometheusMetrics:
+def new_metrics(
+    census: Census | None = None, job_types: Sequence[str] = ("default",), loops: Sequence[str] = ()
+) -> PrometheusMetrics:
     registry = CollectorRegistry()
     register_process(registry, version="1.2.3", revision="abc123")
-    metrics = PrometheusMetrics(registry, **{name: tuple(known[name]) for name in known})
+    metrics = PrometheusMetrics(registry, job_types, loops)
     metrics.attach(census or Counted(), {"redis": lambda: True, "sql": lambda: False})
     return metrics
 
@@ -116,6 +122,7 @@ def exercise(metrics: Metrics) -> None:
     """Call every verb once."""
     metrics.pushed("import", Reason.APPLIED)
     metrics.rejected("auth")
+    metrics.stage_started("import", "download")
     metrics.stage_finished("import", "download", "completed", 2.0)
     metrics.request_finished("POST", "/v1/jobs/{job_id}", 200, 0.004)
     metrics.stream_opened("sse")
@@ -255,7 +262,7 @@ async def test_a_clock_that_was_set_back_takes_nothing_off_a_sum() -> None:
     assert exposition.value("progress_stage_duration_seconds_count", **labels) == 3
 
 
-async def test_an_inventing_client_gets_50_types_and_30_stages_each_and_the_rest_is_other() -> None:
+async def test_an_inventing_client_gets_50_types_and_300_stages_in_all_and_the_rest_is_other() -> None:
     metrics = new_metrics()
     for job_type in range(1_000):
         metrics.pushed(f"type-{job_type}", Reason.APPLIED)
@@ -265,10 +272,77 @@ async def test_an_inventing_client_gets_50_types_and_30_stages_each_and_the_rest
     updates = exposition.values("progress_updates_total", "job_type")
     assert updates == {"default": 0, "other": 950, **{f"type-{number}": 1 for number in range(50)}}
     stages = exposition.values("progress_stage_duration_seconds_count", "stage")
-    assert stages == {"other": 70 * 1_000, **{f"stage-{number}": 1_000 for number in range(30)}}
+    assert stages == {"other": 100_000 - 300, **{f"stage-{number}": 10 for number in range(30)}}
     assert len(exposition.values("progress_stage_duration_seconds_count", "job_type")) == 51
     overflow = exposition.values("progress_label_overflow_total", "label")
-    assert overflow == {"job_type": 950 * 101, "stage": 70 * 1_000, "item": 0}
+    assert overflow == {"job_type": 950 * 101, "stage": 100_000 - 300, "item": 0}
+
+
+async def test_a_type_gets_30_stages() -> None:
+    metrics = new_metrics()
+    for stage in range(100):
+        metrics.stage_finished("default", f"stage-{stage}", "completed", 1.0)
+    stages = (await scraped(metrics)).values("progress_stage_duration_seconds_count", "stage")
+    assert stages == {"other": 70, **{f"stage-{number}": 1 for number in range(30)}}
+
+
+async def test_a_scrape_stays_far_below_what_prometheus_takes_whatever_clients_invent() -> None:
+    declared = JobTypes(shipped(), Limits())
+    registry = CollectorRegistry()
+    register_process(registry, version="1.2.3", revision="abc123")
+    metrics = PrometheusMetrics(registry, sorted(declared.names), LOOPS, stages_by_type=declared.stages)
+    invented = [f"type-{number}" for number in range(100)]
+    for job_type in (*sorted(declared.names), *invented):
+        for number in range(100):
+            metrics.items_counted(job_type, f"item-{number}", 1)
+            for outcome in ("completed", "failed", "cancelled", "skipped", "lost"):
+                metrics.stage_finished(job_type, f"stage-{number}", outcome, 1.0)
+    job = view_of(update("w", 1, current=1, words={"total": 9}))
+    census = Counted({(each, "running"): 9 for each in invented}, *[job] * 500)
+    metrics.attach(census, {"redis": lambda: True}, declared.limits, 500)
+    exposition = await scraped(metrics)
+    samples = sum(len(family.samples) for family in exposition.families)
+    assert 20_000 < samples < 60_000
+    compose = yaml.safe_load((DEPLOY / "compose" / "prometheus" / "prometheus.yml").read_text())
+    monitor = yaml.safe_load((DEPLOY / "kubernetes" / "pod-monitor" / "pod-monitor.yaml").read_text())
+    limits = [each["sample_limit"] for each in compose["scrape_configs"] if "sample_limit" in each]
+    assert 2 * samples < min(*limits, monitor["spec"]["sampleLimit"])
+
+
+async def test_a_stage_is_there_at_0_before_it_first_ends() -> None:
+    metrics = PrometheusMetrics(CollectorRegistry(), ["import"], stages_by_type={"import": ("read", "write")})
+    metrics.stage_started("import", "found")
+    metrics.stage_started("invented", "begun")
+    exposition = await scraped(metrics)
+    name = "progress_stage_duration_seconds_count"
+    assert exposition.values(name, "stage") == {"read": 0, "write": 0, "found": 0, "begun": 0}
+    assert exposition.values(name, "outcome") == {"completed": 0, "failed": 0, "cancelled": 0}
+    assert exposition.value(name, job_type="invented", stage="begun", outcome="failed") == 0
+    assert exposition.values("progress_label_overflow_total", "label")["stage"] == 0
+
+
+async def test_replicas_of_different_pasts_show_the_same_types_of_what_they_read_alike() -> None:
+    old = {(f"old-{number}", "running"): 1 for number in range(50)}
+    now = {(f"new-{number}", "running"): 10 for number in range(60)}
+    census = Counted(old)
+    lived, restarted = new_metrics(census), new_metrics(census)
+    await scraped(lived)
+    census.numbers = now
+    told = [(await scraped(each)).values("progress_jobs_active", "job_type") for each in (lived, restarted)]
+    together = {name: max(each.get(name, 0) for each in told) for name in told[0] | told[1]}
+    assert sum(together.values()) == 600
+    assert together["other"] == 100
+
+
+async def test_a_job_has_the_same_type_in_every_replica() -> None:
+    old = {(f"old-{number}", "running"): 1 for number in range(50)}
+    census = Counted(old)
+    lived, restarted = new_metrics(census), new_metrics(census)
+    await scraped(lived)
+    census.numbers, census.jobs = {("new", "running"): 1}, [view_of(update("w", 1, job_type="new", current=1))]
+    for each in (lived, restarted):
+        each.attach(census, {}, lambda _: Limits(), 10)
+        assert (await scraped(each)).values("progress_job_info", "job_type") == {"new": 1}
 
 
 async def test_declared_job_types_take_no_place_of_the_discovered() -> None:
@@ -542,13 +616,13 @@ async def test_exemplars_lead_to_the_spans_of_requests_and_stages() -> None:
 
 async def test_no_threshold_is_in_force_while_things_settle() -> None:
     census = Counted({}, view_of(update("w", 1, current=1)))
-    census.settling = Settling(time.time() - 3599, time.time() + 1e6)
+    census.settling = Settling(time.time() - 3599, time.time() + 1e9)
     metrics = new_metrics()
     metrics.attach(census, {}, lambda _: Limits(), 10)
     exposition = await scraped(metrics)
     threshold = exposition.value("progress_job_stall_threshold_seconds", job_id="job-1", job_type="default")
     assert threshold == float("inf")
-    census.settling = Settling(time.time() - 3601, time.time() + 1e6)  # it might have got on long ago
+    census.settling = Settling(time.time() - 3601, time.time() + 1e9)  # it might have got on long ago
     exposition = await scraped(metrics)
     assert exposition.value("progress_job_stall_threshold_seconds", job_id="job-1", job_type="default") == 600
 

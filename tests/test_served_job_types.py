@@ -38,6 +38,18 @@ async def test_what_ten_jobs_took_is_what_the_next_one_is_told_by(tmp_path: Path
         assert shown["eta"]["seconds"] == pytest.approx(known["night"]["usual_seconds"], abs=0.02)
 
 
+async def test_stages_have_series_at_0_before_they_end(tmp_path: Path, client: ClientSession) -> None:
+    async with serving(Settings(data_dir=tmp_path, listen_port=0)) as served:
+        async with client.post(f"{served.url}/v1/jobs/j", json={"job_type": "night", "stage": "load"}) as response:
+            assert response.status == 200
+        async with client.get(f"{served.url}/metrics") as response:
+            exposition = await response.text()
+    name = "progress_stage_duration_seconds_count"
+    for job_type, stage in (("night", "load"), ("timetable", "cpsat_solving")):
+        for outcome in ("completed", "failed", "cancelled"):
+            assert f'{name}{{job_type="{job_type}",outcome="{outcome}",stage="{stage}"}} 0.0' in exposition
+
+
 async def eventually(ask: Callable[[], Awaitable[T]], is_enough: Callable[[T], bool]) -> T:
     """Ask until the answer will do, and return it."""
     async with asyncio.timeout(DEADLINE_SECONDS):

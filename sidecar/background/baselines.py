@@ -30,7 +30,7 @@ class Past(Protocol):
         ...
 
     async def oldest_queued(self) -> Mapping[str, float]:
-        """Return when the oldest job of each type was made that nobody has begun (Unix seconds)."""
+        """Return since when, at longest, a job of each type waits that nobody has begun (Unix seconds)."""
         ...
 
 

@@ -101,6 +101,19 @@ def calm_until(clock: Stall, shown: View, limits: Limits, settling: Settling) ->
     return min(settling.until, settling.since + enough)
 
 
+STANDS_STILL = frozenset({StallReason.NO_PROGRESS, StallReason.SILENT})
+
+
+def was_known(clock: Stall, shown: View, settling: Settling) -> bool:
+    """Whether it was plain before nobody looked that a job stands still: no blindness made that up, nor ends it.
+
+    It is said to, and nothing has settled that since; or this clock had run out by the time at which blindness began.
+    """
+    present = shown.job.attempt.stall
+    blind_since = settling.since - (settling.until - settling.since)
+    return (present is not None and present.reason in STANDS_STILL) or _end(clock) <= blind_since
+
+
 def threshold(shown: View, limits: Limits) -> float | None:
     """Return how long the job may make no progress now, None while its clocks stand."""
     if shown.is_finished or shown.status in WAITING or shown.status is Status.QUEUED:
@@ -110,7 +123,7 @@ def threshold(shown: View, limits: Limits) -> float | None:
 
 def advancing_since(shown: View) -> float:
     """Return where the clock of no progress starts (Unix seconds): when the job last got on, was begun or went on."""
-    return max(shown.job.last_progress_at, _opened_at(shown), shown.job.attempt.started_at or 0.0)
+    return max(shown.job.last_progress_at, opened_at(shown), shown.job.attempt.started_at or 0.0)
 
 
 def is_settled(before: View, after: View, now: float, *, has_moved: bool) -> bool:
@@ -146,7 +159,7 @@ def _clocks(shown: View, limits: Limits) -> Iterator[Stall]:
         since = max(attempt.cancel_asked_at, attempt.resumed_at or 0.0)
         yield Stall(StallReason.CANCEL_STUCK, since, limits.cancel_stuck_seconds)
     if shown.status is Status.QUEUED:
-        yield Stall(StallReason.NOT_STARTED, _opened_at(shown), limits.not_started_seconds)
+        yield Stall(StallReason.NOT_STARTED, opened_at(shown), limits.not_started_seconds)
         return
     yield Stall(StallReason.SILENT, max(job.last_contact_at, attempt.resumed_at or 0.0), _silence(shown, limits))
     most = limits.stages.get(shown.stage or "", limits.no_progress_seconds)
@@ -164,7 +177,8 @@ def _began(attempt: Attempt) -> float | None:
     return None if attempt.started_at is None else attempt.started_at + attempt.waited_seconds
 
 
-def _opened_at(shown: View) -> float:
+def opened_at(shown: View) -> float:
+    """Return since when a job waits to begin (Unix seconds): it was made, its attempt opened, or its wait went on."""
     job, attempt = shown.job, shown.job.attempt
     return max(job.created_at, attempt.opened_at or 0.0, attempt.resumed_at or 0.0)
 

@@ -37,6 +37,10 @@ class Metrics(Protocol):
         """Count items of a kind that were worked off."""
         ...
 
+    def stage_started(self, job_type: str, stage: str) -> None:
+        """Note that a job entered a stage, before it is known how that ends."""
+        ...
+
     def stage_finished(
         self, job_type: str, stage: str, outcome: str, seconds: float, exemplar: Exemplar = None
     ) -> None:

@@ -62,12 +62,12 @@ async def test_counts_follow_types_and_statuses(store: RedisLive) -> None:
     assert (await store.counts()).jobs == {("x", "running"): 1, ("x", "failed"): 1}
 
 
-def stalled(since: float) -> ChangeJob:
-    """Return the change that says that a job is silent since then."""
+def stalled(since: float, reason: StallReason = StallReason.SILENT) -> ChangeJob:
+    """Return the change that says that a job is stuck since then."""
 
     def change(before: View | None) -> Outcome:
         assert before is not None
-        return merge.stall(before, Stall(StallReason.SILENT, since, 1.0), NOON + 2_000)
+        return merge.stall(before, Stall(reason, since, 1.0), NOON + 2_000)
 
     return change
 
@@ -88,6 +88,18 @@ async def test_most_pressing_jobs_of_all_projects_come_first_however_they_are_sp
     expected = [job_id for _, job_id in (*sorted(stuck), *sorted(idle))]
     for limit in (1, 2, 10, 24, 25, 60, 119, 120, 500):
         assert [shown.job.job_id for shown in await store.outstanding(limit)] == expected[:limit], limit
+
+
+async def test_flood_of_jobs_that_nobody_began_hides_none_that_runs_and_is_stuck(store: RedisLive) -> None:
+    for number in range(30):
+        name = f"waits-{number:02}"
+        await store.update(name, push(update(name, project=f"p{number % 3}", words={"status": "queued"}), NOON))
+        await store.update(name, stalled(NOON + number, StallReason.NOT_STARTED))
+    for number, reason in enumerate((StallReason.SILENT, StallReason.NO_PROGRESS, StallReason.CANCEL_STUCK)):
+        await store.update(reason, push(update(reason, project=f"p{number}", current=1), NOON + 500))
+        await store.update(reason, stalled(NOON + 1_000 + number, reason))
+    found = [shown.job.job_id for shown in await store.outstanding(5)]
+    assert found == ["silent", "no_progress", "cancel_stuck", "waits-00", "waits-01"]
 
 
 async def test_project_in_which_all_jobs_wait_or_are_finished_is_shown_and_left_out(store: RedisLive) -> None:

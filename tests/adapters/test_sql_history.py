@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pytest
+from sqlalchemy import update as sql_update
 
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.history import SqlHistory
 from sidecar.adapters.sql.rows import job_row
+from sidecar.adapters.sql.tables import JOBS
 from sidecar.adapters.sql.writes import append_lines, lock_projects, store_jobs
 from sidecar.core import merge
 from sidecar.core.job import Event, Job, PlannedStage
@@ -355,3 +357,16 @@ async def test_last_success_and_oldest_in_the_queue_are_told_by_type(database: D
             completed[run.job_type] = max(completed[run.job_type], run.finished_at)
     assert await history.last_successes() == pytest.approx(completed)
     assert await history.oldest_queued() == {"x": NOON + 3}
+
+
+async def test_next_attempt_waits_since_it_was_opened_and_a_row_of_an_older_release_since_it_was_made(
+    database: Database, history: SqlHistory
+) -> None:
+    job = merge.apply(None, update("again", seq=1, job_type="x", current=1), NOON).job
+    job = merge.apply(job, update("again", seq=2, words={"status": "failed"}), NOON + 100).job
+    job = merge.apply(job, update("again", seq=1, attempt=2, words={"status": "queued"}), NOON + 50_000).job
+    await keep(database, view(job))
+    assert await history.oldest_queued() == {"x": NOON + 50_000}
+    async with database.writing() as connection:
+        await connection.execute(sql_update(JOBS).values(opened_at=None))
+    assert await history.oldest_queued() == {"x": NOON}

@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import update as sql_update
 
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.live import SqlLive
 from sidecar.adapters.sql.logbook import SqlLogbook
+from sidecar.adapters.sql.tables import JOBS
 from sidecar.background.watchdog import Watch
 from sidecar.core.job import Stall, StallReason, Status
 from sidecar.core.merge import Outcome, stall
@@ -64,6 +66,27 @@ async def test_census_has_stuck_jobs_by_reason_and_first_those_that_are_for_long
     assert found == ["early", "late", "slow", "well", "new"]
     assert [shown.job.job_id for shown in await store.outstanding(3)] == found[:3]
     assert [shown.job.job_id for shown in await store.outstanding(1)] == found[:1]
+
+
+async def test_flood_of_jobs_that_nobody_began_hides_none_that_runs_and_is_stuck(store: SqlLive) -> None:
+    for number in range(20):
+        name = f"waits-{number:02}"
+        await store.update(name, push(update(name, words={"status": "queued"}), NOON))
+        await store.update(name, stuck(StallReason.NOT_STARTED, NOON + number))
+    for number, reason in enumerate((StallReason.SILENT, StallReason.NO_PROGRESS, StallReason.CANCEL_STUCK)):
+        await store.update(reason, push(update(reason, current=1), NOON + 500))
+        await store.update(reason, stuck(reason, NOON + 1_000 + number))
+    found = [shown.job.job_id for shown in await store.outstanding(5)]
+    assert found == ["silent", "no_progress", "cancel_stuck", "waits-00", "waits-01"]
+
+
+async def test_one_job_that_cannot_be_read_hides_no_other_from_the_census(store: SqlLive, database: Database) -> None:
+    for name in ("newer", "damaged", "plain"):
+        await store.update(name, push(update(name, current=1)))
+    async with database.writing() as connection:
+        for name, document in (("newer", b'{"format": 99}\n\n'), ("damaged", b"{")):
+            await connection.execute(sql_update(JOBS).where(JOBS.c.job_id == name).values(document=document))
+    assert [shown.job.job_id for shown in await store.outstanding(9)] == ["plain"]
 
 
 async def test_census_knows_what_settles(store: SqlLive, database: Database) -> None:

@@ -12,8 +12,8 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "alerts"
-ALERTMANAGER = FOLDER / "alertmanager.yml"
-RULE_FILES = sorted(set(FOLDER.glob("*.yml")) - {ALERTMANAGER})
+ALERTMANAGER = FOLDER / "alertmanager" / "alertmanager.yml"
+RULE_FILES = sorted(FOLDER.glob("*.yml"))
 TEST_FILES = sorted((FOLDER / "tests").glob("*.yml"))
 DASHBOARDS = frozenset(json.loads(path.read_text("utf-8"))["uid"] for path in (ROOT / "dashboards").glob("*.json"))
 

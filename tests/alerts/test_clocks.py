@@ -11,12 +11,13 @@ from prometheus_client import CollectorRegistry
 
 from sidecar.adapters.metrics.prometheus import PrometheusMetrics
 from sidecar.core import merge
-from sidecar.core.job import Job
-from sidecar.core.stalls import Limits, judged
+from sidecar.core.job import Job, Stall, StallReason
+from sidecar.core.stalls import Limits, Settling, judged
 from sidecar.core.view import View, view
 from sidecar.ports import Counts
 from tests.alerts.rules import FOLDER
-from tests.core.updates import update
+from tests.clock import Clock
+from tests.core.updates import update, view_of
 
 MINUTE = 60
 HOUR = 60 * MINUTE
@@ -52,27 +53,50 @@ BLOCKED = Wait("running", "blocked", 4 * MINUTE, 3 * HOUR + 4 * MINUTE)
 QUEUED = Wait("queued", "queued", 0, 2 * HOUR)
 
 
+class Outage(NamedTuple):
+    """From which minute until which nobody looked for jobs that stall, and whether nobody could be asked either."""
+
+    since: int
+    until: int
+    is_dark: bool = False
+
+    @property
+    def scrapes_missing(self) -> range:
+        return range(self.since, self.until) if self.is_dark else range(0)
+
+
+NONE = Outage(10**6, 10**6)
+
+
 class One:
     """A census of one job."""
 
     def __init__(self) -> None:
         self.jobs: list[View] = []
+        self.settling = Settling()
 
     async def counts(self) -> Counts:
-        return Counts()
+        return Counts(settling=self.settling)
 
     async def outstanding(self, limit: int) -> list[View]:
         del limit
         return self.jobs
 
 
-async def told(jobs: Sequence[Job], limits: Limits) -> list[dict[str, float]]:
+async def told(jobs: Sequence[Job], limits: Limits, outage: Outage = NONE) -> list[dict[str, float]]:
     """Return what a scrape says of the job each minute, by series as Prometheus writes them."""
-    metrics, census = PrometheusMetrics(CollectorRegistry()), One()
+    clock = Clock(0.0)
+    metrics, census = PrometheusMetrics(CollectorRegistry(), clock=clock), One()
     metrics.attach(census, {}, lambda _: limits, 10)
-    scrapes = []
-    for job in jobs:
+    scrapes: list[dict[str, float]] = []
+    for minute, job in enumerate(jobs):
+        clock.now = minute * MINUTE
         census.jobs = [view(job)]
+        if minute in outage.scrapes_missing:
+            scrapes.append({})
+            continue
+        if minute >= outage.until:
+            census.settling = Settling(outage.until * MINUTE, (2 * outage.until - outage.since) * MINUTE)
         body, _ = await metrics.render(None, 10.0)
         lines = [line.rsplit(" ", 1) for line in body.decode().splitlines() if line.startswith(FAMILIES)]
         scrapes.append({name: float(value) for name, value in lines})
@@ -110,6 +134,49 @@ def assert_holds(path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def document(scrapes: Sequence[dict[str, float]], questions: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    group = {"interval": "1m", "input_series": series(scrapes), "promql_expr_test": list(questions)}
+    return {"rule_files": [str(FOLDER / "jobs.yml")], "evaluation_interval": "1m", "tests": [group]}
+
+
+def assert_answers(scrapes: Sequence[dict[str, float]], questions: Sequence[dict[str, Any]], path: Path) -> None:
+    path.write_text(yaml.safe_dump(document(scrapes, questions), width=1_000_000), "utf-8")
+    assert_holds(path)
+
+
+SPEAKS = [view_of(update("w", 1, current=1), update("w", 2, words={"message": "here"}), at=0.0)] * 90
+"""A job that does nothing more, minute by minute."""
+
+BLIPS = {
+    "redis-away": Outage(30, 32),
+    "redis-away-for-long": Outage(30, 50),
+    "sidecar-restarts": Outage(30, 31, is_dark=True),
+    "watchdog-hands-over": Outage(31, 32),
+}
+
+
+@pytest.mark.parametrize("reason", [StallReason.SILENT, StallReason.NO_PROGRESS, StallReason.OVERDUE])
+@pytest.mark.parametrize("outage", BLIPS.values(), ids=BLIPS)
+async def test_a_job_of_which_is_told_that_it_stands_still_is_told_of_on_when_nobody_looked_for_a_while(
+    outage: Outage, reason: StallReason, tmp_path: Path
+) -> None:
+    limits = Limits(no_progress_seconds=10 * MINUTE)
+    stuck = [
+        each if at < 12 else merge.stall(each, Stall(reason, 0.0, 600.0), 720.0).view for at, each in enumerate(SPEAKS)
+    ]
+    scrapes = await told([each.job for each in stuck], limits, outage)
+    fires = [asked(minute, "warning") for minute in (13, 29)]
+    again = [asked(minute, "critical", "warning") for minute in range(outage.until + 2, 90)]
+    assert_answers(scrapes, [*fires, *again], tmp_path / "tests.yml")
+
+
+async def test_a_job_that_moved_until_nobody_looked_calls_nobody_before_it_has_had_its_time(tmp_path: Path) -> None:
+    limits = Limits(no_progress_seconds=10 * MINUTE)
+    moves = [view_of(update("w", 1, current=1), at=min(minute, 30) * MINUTE).job for minute in range(90)]
+    scrapes = await told(moves, limits, Outage(30, 60, is_dark=True))
+    assert_answers(scrapes, [asked(minute) for minute in range(60, 90)], tmp_path / "tests.yml")
+
+
 @pytest.mark.parametrize("limit", [600, 3600])
 @pytest.mark.parametrize("wait", [PAUSED, BLOCKED, QUEUED], ids=["paused", "blocked", "queued"])
 async def test_a_job_that_waited_for_hours_has_all_of_its_time_when_it_goes_on(
@@ -120,25 +187,13 @@ async def test_a_job_that_waited_for_hours_has_all_of_its_time_when_it_goes_on(
     end = on + 3 * most + 5
     jobs = list(wait.minutes(end))
     quiet = [*range(10, on, 20), *range(on, on + most + 1)]
-    document = {
-        "rule_files": [str(FOLDER / "jobs.yml")],
-        "evaluation_interval": "1m",
-        "tests": [
-            {
-                "interval": "1m",
-                "input_series": series(await told(jobs, limits)),
-                "promql_expr_test": [
-                    *(asked(minute) for minute in quiet),
-                    asked(on + most + 3, "warning"),
-                    asked(on + 3 * most, "warning"),
-                    asked(on + 3 * most + 3, "critical", "warning"),
-                ],
-            }
-        ],
-    }
-    path = tmp_path / "tests.yml"
-    path.write_text(yaml.safe_dump(document, width=1_000_000), "utf-8")
-    assert_holds(path)
+    questions = [
+        *(asked(minute) for minute in quiet),
+        asked(on + most + 3, "warning"),
+        asked(on + 3 * most, "warning"),
+        asked(on + 3 * most + 3, "critical", "warning"),
+    ]
+    assert_answers(await told(jobs, limits), questions, tmp_path / "tests.yml")
     assert judged(view(jobs[on + most - 1]), (on + most - 1) * MINUTE, limits) is None
     found = judged(view(jobs[on + most]), (on + most) * MINUTE, limits)
     assert found is not None

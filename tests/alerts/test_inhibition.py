@@ -90,6 +90,7 @@ async def test_what_arrives_leads_to_the_job_and_to_its_runbook(manager: Alertma
         ("ProgressSidecarAbsent", "critical", ALERTS - ONLY_SERVICE | {"ProgressSidecarDown"}),
         ("ProgressStoreUnavailable", "critical", ALERTS - ONLY_SERVICE - WITHOUT_STORES),
         ("ProgressStoreRefusing", "critical", WHILE_REFUSING),
+        ("ProgressRedisDown", "critical", OF_REDIS | FROM_SQL | {"ProgressRedisDown"}),
         ("ProgressRedisDown", "warning", OF_REDIS | FROM_SQL),  # by the backlog, which mutes while it is muted itself
         ("ProgressOutboxBacklog", "warning", FROM_SQL),
         ("ProgressJobStalled", "critical", {"ProgressJobStalled"}),

@@ -1,4 +1,4 @@
-"""The rules of Grafana's dashboard-linter, by their names there: each yields where a dashboard breaks it."""
+"""The rules of Grafana's dashboard-linter, by their names there, and one of ours: each yields where one is broken."""
 
 import re
 import shutil
@@ -19,6 +19,7 @@ UNITS = {value for name, value in vars(units).items() if isinstance(value, str) 
 IN_RANGES = {"rate", "irate", "increase"}
 LABEL_QUERY = re.compile(r"label_values\((?:(.+), )?\w+\)|label_names\(\)|metrics\(.*\)|query_result\((.+)\)")
 ANYTHING = re.compile(r"\$\{?\w+\}?")
+STATS = {"stat", "gauge", "bargauge"}
 DURATIONS = {"$__rate_interval": "5m", "$__range": "1h", "$__interval": "1m"}
 
 
@@ -129,6 +130,13 @@ def target_counter_agg(board: Board) -> Iterator[str]:
             yield target.where
 
 
+def stat_is_instant(board: Board) -> Iterator[str]:
+    """A rule of ours. What says how it is now asks for now: the last of a range may have been so hours ago."""
+    for panel in board.panels:
+        if panel["type"] in STATS and not all(each["instant"] and not each["range"] for each in panel["targets"]):
+            yield panel["title"]
+
+
 def uneditable(board: Board) -> Iterator[str]:
     """Nobody edits in Grafana what the next provisioning would take back."""
     if board.document["editable"] is not False:
@@ -152,6 +160,7 @@ RULES: Mapping[str, Rule] = {
     "target-job-rule": target_job,
     "target-instance-rule": target_instance,
     "target-counter-agg-rule": target_counter_agg,
+    "stat-instant-rule": stat_is_instant,
     "uneditable-dashboard": uneditable,
 }
 

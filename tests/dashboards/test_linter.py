@@ -32,6 +32,11 @@ def panel(document: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def stat(document: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = next(each for each in document["panels"] if each["type"] == "stat")
+    return found
+
+
 def variable(document: dict[str, Any], name: str) -> dict[str, Any]:
     found: dict[str, Any] = next(each for each in document["templating"]["list"] if each["name"] == name)
     return found
@@ -60,6 +65,7 @@ BREAKING: dict[str, Change] = {
     "target-job-rule": asking('up{job="progress-sidecar", instance=~"$instance"}'),
     "target-instance-rule": asking('up{job=~"$job"}'),
     "target-counter-agg-rule": asking(f"sum(some_total{{{CHOSEN}}})"),
+    "stat-instant-rule": lambda it: stat(it)["targets"][0].update(instant=False, range=True),
     "uneditable-dashboard": lambda it: it.update(editable=True),
 }
 """For each rule a change that breaks it."""

@@ -66,6 +66,9 @@ class Counted:
         self._count("rejected", reason)
         self._count("rejected of", job_type)
 
+    def stage_started(self, job_type: str, stage: str) -> None:
+        self._count("stage_started", job_type, stage)
+
     def stage_finished(
         self, job_type: str, stage: str, outcome: str, seconds: float, exemplar: Exemplar = None
     ) -> None:

@@ -99,6 +99,7 @@ def job_types(about: About) -> model.Panel:
         Column(
             "Silent for at most", expr=shared(typed("progress_heartbeat_threshold_seconds"), "job_type"), looks=DURATION
         ),
+        Column("Waits for at most", expr=shared(typed("progress_queue_threshold_seconds"), "job_type"), looks=DURATION),
         Column("Deployment", label="job"),
     ]
     return table_of(about, columns, sort_by=("Active",))

@@ -6,7 +6,7 @@ from tools.dashboards import jobs_table
 from tools.dashboards.colors import OUTCOMES, bad_from
 from tools.dashboards.layout import Line, Row
 from tools.dashboards.panels import About, Query, lines, p50_and_p95, stack
-from tools.dashboards.queries import RATE, increase, quantile, rate, summed, typed
+from tools.dashboards.queries import known, quantile, rate, summed, typed
 
 COMPLETED = 'outcome="completed"'
 
@@ -37,11 +37,11 @@ def _types() -> model.Panel:
 def _finished() -> model.Panel:
     about = About(
         "Finished, by outcome",
-        "Attempts that ended, by how. It shows when it began to go wrong.",
+        "Attempts that ended, a minute, by how. It shows when it began to go wrong.",
         "A red or purple block at one time is one cause: compare it with alerts, and with what you deployed.",
-        "short",
+        "opm",
     )
-    by_outcome = summed(increase(typed("progress_jobs_finished_total"), RATE), "outcome")
+    by_outcome = f"60 * {summed(rate(typed('progress_jobs_finished_total')), 'outcome')}"
     return stack(about, Query(by_outcome, "{{outcome}}"), colors=OUTCOMES)
 
 
@@ -88,7 +88,7 @@ def _stage_lines() -> model.Panel:
         "s",
     )
     slow = quantile(0.95, typed("progress_stage_duration_seconds_bucket", COMPLETED), "job_type", "stage")
-    return lines(about, Query(slow, "{{job_type}} {{stage}}", has_exemplars=True))
+    return lines(about, Query(known(slow), "{{job_type}} {{stage}}", has_exemplars=True))
 
 
 def _job_lines() -> model.Panel:

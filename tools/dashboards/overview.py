@@ -47,9 +47,9 @@ def _stalled() -> model.Panel:
         "Jobs that the watchdog calls stuck, for any of its six reasons. Somebody waits for these.",
         "Above 0, open the first one of the table of jobs.",
         "short",
-        "0",
+        "not known",
     )
-    return number(about, Query(summed(STALLED)), colors=bad_from(1))
+    return number(about, now(summed(STALLED)), colors=bad_from(1))
 
 
 def _failed() -> model.Panel:
@@ -84,9 +84,9 @@ def _active() -> model.Panel:
         "Jobs that are not finished: queued, running, paused or blocked. It is the load that your workers carry now.",
         "If it grows while updates stand still, workers have died: see the table of jobs.",
         "short",
-        "0",
+        "not known",
     )
-    return number(about, Query(summed(shared(typed("progress_jobs_active"), "job_type"))))
+    return number(about, now(summed(shared(typed("progress_jobs_active"), "job_type"))))
 
 
 def _queued() -> model.Panel:
@@ -95,9 +95,9 @@ def _queued() -> model.Panel:
         "Jobs that nobody has begun. Some are normal; a queue that only grows is not.",
         "Growth means too few workers, or none: see 'Oldest waits' in the table of types.",
         "short",
-        "0",
+        "not known",
     )
-    return number(about, Query(summed(shared(typed("progress_jobs_queued"), "job_type"))))
+    return number(about, now(summed(shared(typed("progress_jobs_queued"), "job_type"))))
 
 
 def _updates() -> model.Panel:
@@ -107,7 +107,7 @@ def _updates() -> model.Panel:
         "If it falls to 0 while jobs are active, look at the workers, then at Progress / Sidecar for refusals.",
         "ops",
     )
-    return number(about, Query(summed(rate(typed("progress_updates_total")))), decimals=1)
+    return number(about, now(summed(rate(typed("progress_updates_total")))), decimals=1)
 
 
 def _fallbacks() -> model.Panel:

@@ -96,12 +96,15 @@ def differ(panel: model.Panel, overrides: Sequence[model.DashboardFieldConfigSou
 def number(
     about: About, *queries: Query, colors: model.ThresholdsConfig | None = None, text: str = "auto", decimals: int = 0
 ) -> model.Panel:
-    """Return a panel of single values. `text` is `name` where the labels are what one wants to read."""
+    """Return a panel of single values, as of the end of what is shown: the last of a range may be hours old.
+
+    `text` is `name` where the labels are what one wants to read.
+    """
     builder = (
         stat.Panel()
         .reduce_options(_last())
         .color_mode(words.BigValueColorMode.VALUE)
-        .graph_mode(words.BigValueGraphMode.NONE if queries[0].is_instant else words.BigValueGraphMode.AREA)
+        .graph_mode(words.BigValueGraphMode.NONE)
         .text_mode(words.BigValueTextMode(text))
     )
     panel = finished(builder, about, queries)

@@ -7,8 +7,8 @@ from grafana_foundation_sdk.models import dashboard as model
 from tools.dashboards.colors import GREEN, bad_from
 from tools.dashboards.frame import Frame, dashboard
 from tools.dashboards.layout import Line, Row
-from tools.dashboards.panels import About, Query, lines, number, stack
-from tools.dashboards.queries import PUSHES, REQUESTS, own, quantile, rate, ratio, summed, typed
+from tools.dashboards.panels import About, Query, lines, now, number, stack
+from tools.dashboards.queries import PUSHES, REQUESTS, known, own, quantile, rate, ratio, summed, typed
 from tools.dashboards.runtime import runtime
 from tools.dashboards.stores import history, oldest_seconds, stores, stores_now
 from tools.dashboards.streams import streams
@@ -41,7 +41,7 @@ def _replicas() -> model.Panel:
         "short",
         "0",
     )
-    return number(about, Query(summed(own("up")), "answer"), Query(f"count({own('up')})", "known"))
+    return number(about, now(summed(own("up")), "answer"), now(f"count({own('up')})", "known"))
 
 
 def _errors() -> model.Panel:
@@ -54,7 +54,7 @@ def _errors() -> model.Panel:
     )
     failed = summed(rate(own(f"{REQUESTS}_count", 'code=~"5.."')))
     errors = ratio(failed, summed(rate(own(f"{REQUESTS}_count"))))
-    return number(about, Query(errors), colors=bad_from(0.005, 0.0001), decimals=2)
+    return number(about, now(errors), colors=bad_from(0.005, 0.0001), decimals=2)
 
 
 def _slow() -> model.Panel:
@@ -66,7 +66,7 @@ def _slow() -> model.Panel:
         "no push",
     )
     return number(
-        about, Query(quantile(0.95, own(f"{REQUESTS}_bucket", PUSHES))), colors=bad_from(0.25, 0.1), decimals=1
+        about, now(known(quantile(0.95, own(f"{REQUESTS}_bucket", PUSHES)))), colors=bad_from(0.25, 0.1), decimals=1
     )
 
 
@@ -76,9 +76,9 @@ def _watchers() -> model.Panel:
         "Browsers and others that are connected now.",
         "Near the limit (see 'Open streams'), new ones are told to come again later: add a replica.",
         "short",
-        "0",
+        "not known",
     )
-    return number(about, Query(summed(own("progress_stream_connections"))))
+    return number(about, now(summed(own("progress_stream_connections"))))
 
 
 def _waits() -> model.Panel:
@@ -88,7 +88,7 @@ def _waits() -> model.Panel:
         "Above a minute SQL is away or too slow: see 'History'.",
         "s",
     )
-    return number(about, Query(oldest_seconds()), colors=bad_from(60, 10), decimals=1)
+    return number(about, now(oldest_seconds()), colors=bad_from(60, 10), decimals=1)
 
 
 def _ingest() -> Row:

@@ -27,6 +27,10 @@ BATCH = 'method="POST", route="/v1/updates"'
 NOT_5XX = 'code!~"5.."'
 
 
+LEAST = 100
+"""Pushes in the long window of an alert, below which a ratio says little and it does not fire."""
+
+
 class Alert(NamedTuple):
     """A pair of windows that an alert looks at, and how many times too fast the budget may be spent in both."""
 
@@ -147,7 +151,7 @@ def _window(alert: Alert) -> model.Panel:
     about = About(
         f"Burn over {alert.long} and {alert.short}",
         f"How many times too fast the budget is spent, in both windows of an alert. At 1 it lasts 30 days; the alert"
-        f" fires when both are above {alert.burn:g}.",
+        f" fires when both are above {alert.burn:g} and {alert.long} had {LEAST} pushes or more.",
         "Both red: docs/runbooks/ProgressIngestErrorBudgetBurn.md. Only the long one: it is over. Only the short one:"
         " it has just begun.",
         "short",

@@ -44,8 +44,8 @@ def stores_now() -> model.Panel:
 
 
 def oldest_seconds() -> str:
-    """Return for how long the oldest line has waited, which all replicas tell alike."""
-    return since(f"max({own('progress_outbox_oldest_timestamp_seconds')})")
+    """Return for how long the oldest line has waited, which all tell alike; at 0 nobody has looked yet."""
+    return since(f"(max({own('progress_outbox_oldest_timestamp_seconds')}) > 0)")
 
 
 def _over_time() -> model.Panel:

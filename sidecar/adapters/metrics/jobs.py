@@ -1,14 +1,17 @@
 """Updates, jobs and their stages, counted by type."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sidecar.adapters.metrics.series import OTHER, Families, Names, labels_of
-from sidecar.core.job import Reason
+from sidecar.core.job import NOTHING, Reason
 from sidecar.ports import Exemplar
 
 RESULTS = (*Reason, "rejected")
 REJECTIONS = ("validation", "auth", "rate_limited", "too_large", "conflict", "unavailable")
 OUTCOMES = ("completed", "failed", "cancelled", "lost")
+STAGE_OUTCOMES = ("completed", "failed", "cancelled")
+"""How stages usually end, of which the series are there before one does."""
+
 LABELS = ("job_type", "stage", "item")
 
 ERROR_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10)
@@ -18,8 +21,10 @@ JOB_BUCKETS = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 2
 class JobMetrics:
     """The verbs of `Metrics` that tell of jobs."""
 
-    def __init__(self, make: Families, job_types: Sequence[str]) -> None:
-        """Register the families; those of `job_types`, and of other labels that are known, begin at 0."""
+    def __init__(
+        self, make: Families, job_types: Sequence[str], stages_by_type: Mapping[str, Sequence[str]] = NOTHING
+    ) -> None:
+        """Register the families; those of `job_types`, their declared stages and other known labels begin at 0."""
         self._updates = make.counter("progress_updates_total", "Updates by result.", "job_type", "result")
         self._rejections = make.counter("progress_updates_rejected_total", "Refused updates.", "reason")
         self._started = make.counter("progress_jobs_started_total", "Attempts whose work began.", "job_type")
@@ -38,6 +43,9 @@ class JobMetrics:
         )
         self._overflow = make.counter("progress_label_overflow_total", "Values shown as other.", "label")
         self.names = Names(job_types, self._begin_type, lambda label: self._overflow.of(label).inc())
+        for job_type, stages in stages_by_type.items():
+            for stage in stages:
+                self.stage_started(job_type, stage)
         for reason in REJECTIONS:
             self._rejections.of(reason)
         for label in LABELS:
@@ -71,6 +79,13 @@ class JobMetrics:
         """Count items of a kind that were worked off."""
         shown_type = self.names.job_type(job_type)
         self._items.of(shown_type, self.names.item(shown_type, item)).inc(number)
+
+    def stage_started(self, job_type: str, stage: str) -> None:
+        """Let a stage's series be there at 0 before it ends, so that its first end is an increase."""
+        shown_type = job_type if self.names.has_series(job_type) else OTHER
+        shown_stage = stage if self.names.has_stage(shown_type, stage) else OTHER
+        for outcome in STAGE_OUTCOMES:
+            self._stages.of(shown_type, shown_stage, outcome)
 
     def stage_finished(
         self, job_type: str, stage: str, outcome: str, seconds: float, exemplar: Exemplar = None

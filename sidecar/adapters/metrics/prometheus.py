@@ -28,7 +28,8 @@ class PrometheusMetrics(JobMetrics, RequestMetrics, StoreMetrics):
     """`Metrics` in a registry, and what a scrape of it answers.
 
     Labels come from closed sets and route templates. Of the job types and stages that workers invent the first few
-    get series of their own, later ones are `other`. `job_types` and `loops` are known beforehand and begin at 0.
+    get series of their own, later ones are `other`. `job_types`, their `stages_by_type` and `loops` are known
+    beforehand and begin at 0.
     """
 
     def __init__(
@@ -36,13 +37,16 @@ class PrometheusMetrics(JobMetrics, RequestMetrics, StoreMetrics):
         registry: CollectorRegistry,
         job_types: Sequence[str] = ("default",),
         loops: Sequence[str] = (),
+        clock: Callable[[], float] = time.time,
+        stages_by_type: Mapping[str, Sequence[str]] = NOTHING,
     ) -> None:
-        """Register the families; `attach` adds what a scrape reads from the stores."""
+        """Register the families; `attach` adds what a scrape reads from the stores. `clock` gives Unix seconds."""
         make = Families(registry)
-        JobMetrics.__init__(self, make, job_types)
+        JobMetrics.__init__(self, make, job_types, stages_by_type)
         RequestMetrics.__init__(self, make)
         StoreMetrics.__init__(self, make)
         self._registry = registry
+        self._clock = clock
         self._census: Census | None = None
         self._is_up: Mapping[str, Callable[[], bool]] = {}
         self._most_job_series = 0
@@ -121,5 +125,5 @@ class PrometheusMetrics(JobMetrics, RequestMetrics, StoreMetrics):
         finally:
             self._collector_seconds.set(time.perf_counter() - began)
         self._collector_at.set_to_current_time()
-        families = JobFamilies(self.names, self._limits_of, self._most_job_series, self._past, time.time())
-        return [up, *families.of_types(counts), *families.of_jobs(jobs, counts)]
+        families = JobFamilies(self.names, self._limits_of, self._most_job_series, self._past, self._clock(), counts)
+        return [up, *families.of_types(), *families.of_jobs(jobs)]

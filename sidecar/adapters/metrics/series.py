@@ -1,6 +1,6 @@
 """Families of metrics and their series: fast look-ups, labels that can be encoded, bounds on what workers invent."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -15,6 +15,9 @@ MOST_JOB_TYPES = 50
 
 MOST_STAGES = 30
 """Stages that get series, of each job type; and kinds of items."""
+
+MOST_STAGES_IN_ALL = 300
+"""Stages that get series, of all job types together: each of them is a histogram by outcome, 54 samples and more."""
 
 Family = TypeVar("Family", Counter, Gauge, Histogram)
 
@@ -67,9 +70,11 @@ class Names:
         self._begin = begin
         self._overflow = overflow
         self._stages: dict[str, set[str]] = {}
+        self._stage_count = 0
         self._items: dict[str, set[str]] = {}
         for job_type in (*job_types, OTHER):
             self._add(job_type)
+        self._declared = frozenset(self._stages)
         self._most_types = len(self._stages) + MOST_JOB_TYPES
 
     @property
@@ -86,6 +91,18 @@ class Names:
         self._add(job_type)
         return True
 
+    def alike(self, jobs_by_type: Mapping[str, int]) -> frozenset[str]:
+        """Return which of the types in the stores are shown by name in what every replica reads alike from these.
+
+        It hangs on what is in the stores alone, not on what a replica has seen: two that folded different types into
+        `other` would, taken together, count many jobs twice. The types with most unfinished jobs come first.
+        """
+        found = jobs_by_type.keys() - self._declared
+        shown = sorted(found, key=lambda job_type: (-jobs_by_type[job_type], job_type))[:MOST_JOB_TYPES]
+        for job_type in shown:
+            self.has_series(job_type)
+        return self._declared.union(shown)
+
     def known(self, job_type: str) -> str:
         """Return the name under which a job type is shown that takes no place: it may be long gone, or a mistake."""
         return job_type if job_type in self._stages else OTHER
@@ -99,18 +116,30 @@ class Names:
 
     def stage(self, shown_type: str, stage: str) -> str:
         """Return the name under which a stage is shown."""
-        return self._shown(self._stages[shown_type], stage, "stage")
+        if self.has_stage(shown_type, stage):
+            return stage
+        self._overflow("stage")
+        return OTHER
+
+    def has_stage(self, shown_type: str, stage: str) -> bool:
+        """Tell whether a stage is shown by its name; it is from now on if there was room."""
+        known = self._stages[shown_type]
+        if stage in known:
+            return True
+        if len(known) >= MOST_STAGES or self._stage_count >= MOST_STAGES_IN_ALL:
+            return False
+        known.add(stage)
+        self._stage_count += 1
+        return True
 
     def item(self, shown_type: str, item: str) -> str:
         """Return the name under which a kind of items is shown."""
-        return self._shown(self._items.setdefault(shown_type, set()), item, "item")
-
-    def _shown(self, known: set[str], name: str, label: str) -> str:
-        if name not in known and len(known) >= MOST_STAGES:
-            self._overflow(label)
+        known = self._items.setdefault(shown_type, set())
+        if item not in known and len(known) >= MOST_STAGES:
+            self._overflow("item")
             return OTHER
-        known.add(name)
-        return name
+        known.add(item)
+        return item
 
     def _add(self, job_type: str) -> None:
         self._stages[job_type] = set()

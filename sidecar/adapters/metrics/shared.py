@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from sidecar.adapters.metrics.series import OTHER, Names, encodable
 from sidecar.core.job import NOTHING, Stall, StallReason, Status
-from sidecar.core.stalls import Limits, Settling, advancing_since, calm_until, threshold
+from sidecar.core.stalls import Limits, Settling, advancing_since, calm_until, threshold, was_known
 from sidecar.core.view import View
 from sidecar.ports import Counts
 
@@ -26,7 +26,7 @@ class PastTimes(Protocol):
 
     @property
     def queued(self) -> Mapping[str, float]:
-        """When the oldest job that nobody has begun was made."""
+        """Since when the job waits that nobody has begun for longest."""
         ...
 
     @property
@@ -54,18 +54,26 @@ BY_JOB = ["job_id", "job_type"]
 class JobFamilies:
     """Makes the families of one scrape."""
 
-    def __init__(self, names: Names, limits_of: LimitsOf, most_jobs: int, past: PastTimes, now: float) -> None:
-        """Keep which types have series, their limits, of how many jobs it is told one by one, and what has been."""
+    def __init__(  # noqa: PLR0913, PLR0917 - what a scrape goes by
+        self, names: Names, limits_of: LimitsOf, most_jobs: int, past: PastTimes, now: float, counts: Counts
+    ) -> None:
+        """Keep which types have series, their limits, of how many jobs it is told one by one, and what is and was."""
+        self._counts = counts
+        jobs_by_type = Tally[str]()
+        for (job_type, status), number in counts.jobs.items():
+            jobs_by_type[job_type] += number if status in UNFINISHED else 0
+        self._alike = names.alike(jobs_by_type)
         self._past = past
         self._now = now
         self._names = names
         self._limits_of = limits_of
         self._most_jobs = most_jobs
 
-    def of_types(self, counts: Counts) -> Iterator[Metric]:
+    def of_types(self) -> Iterator[Metric]:
         """Yield what is told of each job type, over all of its jobs."""
-        active = {key: number for key, number in counts.jobs.items() if key[1] in UNFINISHED}
-        queued = {key: number for key, number in counts.jobs.items() if key[1] == Status.QUEUED}
+        jobs = self._counts.jobs
+        active = {key: number for key, number in jobs.items() if key[1] in UNFINISHED}
+        queued = {key: number for key, number in jobs.items() if key[1] == Status.QUEUED}
         for name, text, numbers in (
             ("progress_jobs_active", "Jobs that are not finished.", active),
             ("progress_jobs_queued", "Jobs that nobody has begun.", queued),
@@ -74,13 +82,13 @@ class JobFamilies:
             for job_type, number in self._by_type(numbers).items():
                 family.add_metric([job_type], number)
             yield family
-        yield self._stalled(counts.stalled)
+        yield self._stalled(self._counts.stalled)
         yield from self._limits()
         yield from self._times()
 
-    def of_jobs(self, jobs: Sequence[View], counts: Counts) -> Iterator[Metric]:
+    def of_jobs(self, jobs: Sequence[View]) -> Iterator[Metric]:
         """Yield what is told of unfinished jobs one by one, and how many are left out."""
-        total = sum(number for (_, status), number in counts.jobs.items() if status in UNFINISHED)
+        total = sum(number for (_, status), number in self._counts.jobs.items() if status in UNFINISHED)
         yield _plain("progress_job_series_limit", "Jobs that may have series of their own.", self._most_jobs)
         yield _plain("progress_job_series_dropped", "Unfinished jobs without.", max(0, total - len(jobs)))
         info = GaugeMetricFamily("progress_job_info", "Always 1; what the job is.", labels=[*BY_JOB, *WORDS])
@@ -91,15 +99,18 @@ class JobFamilies:
         for name, text, value in PER_JOB:
             family = GaugeMetricFamily(name, text, labels=BY_JOB)
             for job in jobs:
-                found = value(job, self._limits_in_force(job, counts.settling))
+                found = value(job, self._limits_in_force(job, self._counts.settling))
                 if found is not None:
                     family.add_metric(self._labels(job), found)
             yield family
 
     def _limits_in_force(self, job: View, settling: Settling) -> Limits:
+        """Return the limits of a job; none while things settle, but for what stood still before nobody looked."""
         limits = self._limits_of(job.job.job_type)
-        clock = Stall(StallReason.NO_PROGRESS, 0.0, threshold(job, limits) or 0.0)
-        return NO_LIMITS if calm_until(clock, job, limits, settling) > self._now else limits
+        clock = Stall(StallReason.NO_PROGRESS, advancing_since(job), threshold(job, limits) or 0.0)
+        if calm_until(clock, job, limits, settling) <= self._now or was_known(clock, job, settling):
+            return limits
+        return NO_LIMITS
 
     def _stuck(self, jobs: Sequence[View]) -> Metric:
         """Return which of the jobs are stuck, at what and since when."""
@@ -121,7 +132,7 @@ class JobFamilies:
         for name, text, times, told in (
             (
                 "progress_jobs_queued_oldest_timestamp_seconds",
-                "When the oldest of them was made.",
+                "Since when the one waits that waits for longest.",
                 self._past.queued,
                 min,
             ),
@@ -135,7 +146,7 @@ class JobFamilies:
         ):
             shown: dict[str, float] = {}
             for job_type, value in times.items():
-                name_shown = self._names.known(job_type)
+                name_shown = job_type if job_type in self._alike else self._names.known(job_type)
                 shown[name_shown] = told(shown.get(name_shown, value), value)
             family = GaugeMetricFamily(name, text, labels=["job_type"])
             for job_type, value in shown.items():
@@ -143,18 +154,22 @@ class JobFamilies:
             yield family
 
     def _labels(self, job: View) -> list[str]:
-        shown = job.job.job_type if self._names.has_series(job.job.job_type) else OTHER
-        return [job.job.job_id, encodable(shown)]
+        return [job.job.job_id, encodable(self._shown(job.job.job_type))]
+
+    def _shown(self, job_type: str) -> str:
+        return job_type if job_type in self._alike else OTHER
+
+    @property
+    def _job_types(self) -> Iterable[str]:
+        """Every type that has series: also those of which nothing is left, at 0."""
+        return dict.fromkeys((*self._names.job_types, *sorted(self._alike)))
 
     def _by_type(self, numbers: Mapping[tuple[str, str], int]) -> Mapping[str, int]:
-        """Return numbers by shown type; where room is short, the types with most of them come first."""
-        by_type: Tally[str] = Tally()
-        for (job_type, _), number in numbers.items():
-            by_type[job_type] += number
+        """Return numbers by shown type."""
         shown = Tally[str]()
-        for job_type, number in sorted(by_type.items(), key=lambda entry: (-entry[1], entry[0])):
-            shown[job_type if self._names.has_series(job_type) else OTHER] += number
-        return {job_type: shown[job_type] for job_type in self._names.job_types}
+        for (job_type, _), number in numbers.items():
+            shown[self._shown(job_type)] += number
+        return {job_type: shown[job_type] for job_type in self._job_types}
 
     def _stalled(self, stalled: Mapping[tuple[str, str], int]) -> Metric:
         family = GaugeMetricFamily("progress_jobs_stalled", "Jobs that are stuck.", labels=["job_type", "reason"])
@@ -165,17 +180,22 @@ class JobFamilies:
         return family
 
     def _limits(self) -> Iterator[Metric]:
-        moves = GaugeMetricFamily(
-            "progress_stall_threshold_seconds", "How long jobs may make no progress.", labels=["job_type"]
-        )
-        speaks = GaugeMetricFamily(
-            "progress_heartbeat_threshold_seconds", "How long jobs may say nothing.", labels=["job_type"]
-        )
-        for job_type in self._names.job_types:
-            limits = self._limits_of(job_type)
-            moves.add_metric([job_type], limits.no_progress_seconds)
-            speaks.add_metric([job_type], limits.silent_seconds)
-        yield from (moves, speaks)
+        for name, text, limit in LIMITS:
+            family = GaugeMetricFamily(name, text, labels=["job_type"])
+            for job_type in self._job_types:
+                family.add_metric([encodable(job_type)], limit(self._limits_of(job_type)))
+            yield family
+
+
+LIMITS: Iterable[tuple[str, str, Callable[[Limits], float]]] = (
+    (
+        "progress_stall_threshold_seconds",
+        "How long jobs may make no progress.",
+        lambda limits: limits.no_progress_seconds,
+    ),
+    ("progress_heartbeat_threshold_seconds", "How long jobs may say nothing.", lambda limits: limits.silent_seconds),
+    ("progress_queue_threshold_seconds", "How long jobs may wait to begin.", lambda limits: limits.not_started_seconds),
+)
 
 
 def _plain(name: str, text: str, value: float) -> Metric:

@@ -41,7 +41,7 @@ async def read_counts(redis: Client) -> Counts:
 
 
 async def read_outstanding(link: RedisLink, limit: int) -> list[View]:
-    """Return unfinished jobs: those that are stuck for the longest, then those longest without progress."""
+    """Return unfinished jobs: those stuck for longest, what nobody began last, then the idle ones."""
     redis = link.commands
     projects = await _names(redis.zrange(keys.DUE_PROJECTS, 0, -1))
     stuck = await _lowest(redis, projects, "stalled", limit)

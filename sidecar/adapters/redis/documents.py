@@ -9,7 +9,7 @@ from sidecar.adapters.redis.keys import ProjectKeys
 from sidecar.adapters.redis.link import RedisLink, Script
 from sidecar.core.document import row
 from sidecar.core.errors import Unreadable
-from sidecar.core.job import Event, Job
+from sidecar.core.job import Event, Job, Stall, StallReason
 from sidecar.core.merge import fork
 from sidecar.core.view import View, view
 from sidecar.ports import Cursor, Gone, Missed, Stored
@@ -19,6 +19,9 @@ TOMBSTONE_SECONDS = 3_600.0
 
 READ = Script("read.lua")
 CHANGES = Script("changes.lua")
+AFTER_ALL_OTHERS = 1e11
+"""Seconds: as a time it is the year 5138, and as a number it leaves a float its microseconds, some 15 of them."""
+
 GONE, LOST = b"gone", b"lost"
 """What that script says in the place of a document."""
 
@@ -153,11 +156,19 @@ def write_arguments(
         encode_notice(job.version, row(shown), is_end=shown.is_over) if is_told else b"",
         *(count_field(known.view) if known else "", count_field(shown)),
         *(job.created_at, job.updated_at, job.last_progress_at),
-        *("" if due is None else due, "" if stall is None else stall.since),
+        *("" if due is None else due, "" if stall is None else rank(stall)),
         *(int(known is not None and not known.view.is_finished), int(not shown.is_finished)),
         *(int(is_told), len(events)),
         *map(encode_event, events),
     ]
+
+
+def rank(stall: Stall) -> float:
+    """Return the place of a job among those that are stuck: by since when, and after all others if nobody began it.
+
+    However many wait, they hide none that runs.
+    """
+    return stall.since + (AFTER_ALL_OTHERS if stall.reason is StallReason.NOT_STARTED else 0.0)
 
 
 def count_field(shown: View) -> str:

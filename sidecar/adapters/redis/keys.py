@@ -52,9 +52,10 @@ class ProjectKeys:
 
     `changed` orders job ids by rev, `created` and `updated` by time, `active` the unfinished ones by creation,
     `idle` those by last progress, `due` by when they should be looked at if nothing is heard of them, `stalled` those
-    that are, by since when, `finished` the others by their last change; `rev` is a hash of epoch, run, base, cut
-    and rev, `counts` one of jobs by type and status, `outbox` the stream of timeline events, `unread` those of them
-    that wait for a release that can read them, `gone` the deleted ids by when their tombstone may go.
+    that are, by since when and what nobody began last, `finished` the others by their last change; `rev` is a hash of
+    epoch, run, base, cut and rev, `counts` one of jobs by type and status, `outbox` the stream of timeline events,
+    `unread` those of them that wait for a release that can read them, `gone` the deleted ids by when their tombstone
+    may go.
     """
 
     project: str

@@ -5,7 +5,7 @@
 -- ARGV  epoch to use if a new one is due, run id of the server,
 --       then for each job 16 values and its events:
 --       id, expected tag ("" if there must be none), new tag, document, published row, old and new count field,
---       created_at, updated_at, last_progress_at, when it is due ("" if never), since when it is stalled ("" if not),
+--       created_at, updated_at, last_progress_at, when it is due ("" if never), its rank among the stalled ("" if it is not),
 --       was active (1/0), is active (1/0), is told (1/0), number of events, events...
 -- Returns epoch, and when the project is due if that is earlier than before ('inf' if it only has unfinished jobs again,
 -- else ''); then for each job {1, rev} if stored, or {0, tag, document, rev} as it is now.

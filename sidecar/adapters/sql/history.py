@@ -58,8 +58,12 @@ class SqlHistory:
             return {kind: float(at) for kind, at in await connection.execute(completed)}
 
     async def oldest_queued(self) -> Mapping[str, float]:
-        """Return when the oldest job of each type was made that nobody has begun; see `Past`."""
-        asked = select(JOBS.c.job_type, func.min(JOBS.c.created_at)).group_by(JOBS.c.job_type)
+        """Return since when a job of each type waits that nobody has begun; see `Past`.
+
+        Of rows that an older release wrote it is known when they were made.
+        """
+        since = func.coalesce(JOBS.c.opened_at, JOBS.c.created_at)
+        asked = select(JOBS.c.job_type, func.min(since)).group_by(JOBS.c.job_type)
         async with self._database.reading(STATS_SECONDS) as connection:
             rows = await connection.execute(asked.where(JOBS.c.status == Status.QUEUED.value))
             return {kind: float(at) for kind, at in rows}

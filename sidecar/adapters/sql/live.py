@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import select
 
-from sidecar.adapters.codec import decode_job
 from sidecar.adapters.read_queue import ReadQueue
 from sidecar.adapters.sql.census import read_counts, read_outstanding
 from sidecar.adapters.sql.changes import read_changes
@@ -18,7 +17,7 @@ from sidecar.adapters.sql.tables import JOBS, PROJECTS, TOMBSTONES
 from sidecar.adapters.sql.writes import forget_jobs, lock_projects, move_projects, upsert
 from sidecar.core.errors import HistoryUnavailable
 from sidecar.core.job import Event, Job
-from sidecar.core.view import View, view
+from sidecar.core.view import View
 from sidecar.ports import ChangeJob, Counts, Missed, Page, Query, Stored, Written
 
 
@@ -120,8 +119,7 @@ class SqlLive:
     async def outstanding(self, limit: int) -> list[View]:
         """Return unfinished jobs, the most pressing first; see `Census`."""
         async with self._database.reading() as connection:
-            documents = await read_outstanding(connection, limit)
-        return [view(decode_job(document)) for document in documents]
+            return await read_outstanding(connection, limit)
 
     async def _read(self, job_ids: Sequence[str]) -> dict[str, Stored]:
         mine = select(JOBS.c.job_id, JOBS.c.document, JOBS.c.rev, PROJECTS.c.epoch)

@@ -9,6 +9,7 @@ from sidecar.core.changes import summary
 from sidecar.core.job import Event, Job, Json
 from sidecar.core.merge import fork
 from sidecar.core.stages import word
+from sidecar.core.stalls import opened_at
 from sidecar.core.view import View, view
 from sidecar.ports import Cursor, Stored
 
@@ -35,6 +36,7 @@ def job_row(shown: View, rev: int, copied: Cursor = NO_COPY, *, is_ahead: bool) 
         "progress_at": job.last_progress_at,
         "stall_reason": None if stall is None else stall.reason.value,
         "stalled_since": None if stall is None else stall.since,
+        "opened_at": opened_at(shown),
         "version": job.version,
         "rev": rev,
         "copied_epoch": copied.epoch,
