@@ -235,19 +235,19 @@ async def tell_some_ahead(archive: Archive, live: LiveStore, clock: Clock) -> To
     jobs, buried = await archive.ahead(AHEAD_A_ROUND)
     if not jobs and not buried:
         return Told(set(), is_more=False)
+    for gone in buried:
+        await _delete(live, gone)
     answers = await live.update_many([(each.job.job_id, joining(each.job, clock)) for each in jobs])
     for answer in answers:
         if isinstance(answer, Unavailable):
             raise answer
-    for gone in buried:
-        await _delete(live, gone)
     for each, answer in zip(jobs, answers, strict=True):
         if not isinstance(answer, Written):  # nor would it be taken later: its id belongs to another project there
             told = {"job_id": each.job.job_id, "error": str(answer)}
             logger.error("a job that SQL has cannot be told to Redis", extra={"fields": told})
     await archive.told(jobs, buried)
     projects = {each.job.project for each in jobs} | {gone.project for gone in buried}
-    return Told(projects, is_more=max(len(jobs), len(buried)) == AHEAD_A_ROUND)
+    return Told(projects, is_more=bool(buried) or len(jobs) == AHEAD_A_ROUND)
 
 
 async def _delete(live: LiveStore, gone: Buried) -> None:
