@@ -6,6 +6,7 @@ It works on connections of its own, as nobody else talks to a server that is awa
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 
 from sidecar.adapters.breaker import Breaker
 from sidecar.adapters.redis.epochs import Place, RedisEpochs
@@ -51,6 +52,8 @@ class Restoration:
         """
         self._rescue.memory.forget_all()
         await self._own.ping()
+        with suppress(HistoryUnavailable):
+            await self._forget_deleted()
         if self._own.run_id != self._link.run_id:
             await self._join([held.job for held in self._stores.live.memory.remembered()])
         try:
@@ -84,6 +87,7 @@ class Restoration:
         """
         while True:
             await self._stores.breaker.until_away()
+            await self._forget_deleted()
             unrecorded = await self._unrecorded()
             for start in range(0, len(unrecorded), JOBS_A_TURN):
                 jobs = unrecorded[start : start + JOBS_A_TURN]
@@ -140,6 +144,9 @@ class Restoration:
 
     def _changes(self, jobs: Sequence[Job]) -> list[tuple[str, ChangeJob]]:
         return [(job.job_id, joining(job, self._stores.clock)) for job in jobs]
+
+    async def _forget_deleted(self) -> None:
+        await self._stores.forget_deleted([held.job.job_id for held in self._stores.live.memory.remembered()])
 
     async def _unrecorded(self) -> list[Job]:
         places: dict[str, Cursor] = {}
