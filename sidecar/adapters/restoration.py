@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 JOBS_A_TURN = 100
 
+LOOK_SECONDS = 5.0
+"""Between two looks at whether Redis still knows of every project."""
+
 ROUNDS = 1_000
 """How often, at most, Redis is told a hundred jobs that SQL took, before it takes no more while the last are told."""
 
@@ -73,12 +76,18 @@ class Restoration:
         self._is_due.set()
 
     async def run(self) -> None:
-        """Make good what could not be done while SQL was away, for ever; raises `StoreUnavailable`."""
+        """Make good what could not be done while SQL was away, for ever; raises `StoreUnavailable`.
+
+        A running server that was emptied (`FLUSHALL`) is filled as soon as it is seen to be, now and then.
+        """
         while True:
-            await self._is_due.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._is_due.wait()
             await self._sql_breaker.until_back()
-            await self._restore()
-            self._is_due.clear()
+            if self._is_due.is_set() or await self._lacks_a_project():
+                await self._restore()
+                self._is_due.clear()
 
     async def spill(self) -> None:
         """Whenever Redis goes away, give SQL what this process was acknowledged and has not been recorded; for ever.
@@ -103,7 +112,9 @@ class Restoration:
                 logger.warning(
                     "Redis has lost data, which is filled in from SQL", extra={"fields": {"project": project}}
                 )
+                unrecorded = [job for job in await self._unrecorded() if job.project == project]
                 await self._fill(project)
+                await self._join(unrecorded)
         told: set[str] = set()
         for _ in range(ROUNDS):
             projects, is_more = await tell_some_ahead(self._archive, self._rescue, self._stores.clock)
@@ -122,6 +133,15 @@ class Restoration:
         until = clock() + self._own.timeout_seconds
         while await tell_ahead(self._archive, self._rescue, self._stores.clock) and clock() < until:
             continue
+
+    async def _lacks_a_project(self) -> bool:
+        """Whether Redis knows nothing at all of a project that was recorded from it; two round trips."""
+        places = await self._epochs.places(set(await self._stores.sql.projects()))
+        for project, place in places.items():
+            is_unknown = not place.cursor.epoch and not place.restored
+            if is_unknown and await self._has_lost(project, place):
+                return True
+        return False
 
     async def _has_lost(self, project: str, place: Place) -> bool:
         """Whether Redis lacks something that was recorded from it."""
