@@ -1,15 +1,19 @@
 """How full the outbox is, and what is still let in: Redis' memory is bounded however long SQL is away."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from sidecar.core.errors import StoreRefused
+from sidecar.core.job import Event
 from sidecar.core.merge import Outcome
 from sidecar.history import Outbox
 from sidecar.ports import Metrics
 
 NEARLY_FULL = 0.8
 LOOK_SECONDS = 2.0
+
+SAMPLE = ":progress"
+"""How the ids of progress samples end."""
 
 
 class OutboxBound:
@@ -51,9 +55,18 @@ class OutboxBound:
         """Return the outcome, without a progress sample if the outbox is nearly full; see `Admit`."""
         if self.share < NEARLY_FULL or not outcome.events:
             return outcome
-        kept = tuple(event for event in outcome.events if not event.id.endswith(":progress"))
+        kept = tuple(event for event in outcome.events if not event.id.endswith(SAMPLE))
         if self.share >= 1 and kept:
             raise StoreRefused("the outbox is full: the history has been away for too long")
-        if len(kept) < len(outcome.events):
-            self._metrics.sample_dropped()
-        return outcome._replace(events=kept)
+        if len(kept) == len(outcome.events):
+            return outcome
+        self._metrics.sample_dropped()
+        return _with_lines(outcome, kept)
+
+
+def _with_lines(outcome: Outcome, kept: Sequence[Event]) -> Outcome:
+    """Return an outcome with some of its lines alone: a job counts no line that nobody writes."""
+    written = outcome.job.event_count - len(outcome.events)
+    job = outcome.job._replace(event_count=written + len(kept))
+    events = tuple(event._replace(number=number) for number, event in enumerate(kept, written + 1))
+    return outcome._replace(job=job, view=outcome.view._replace(job=job), events=events)

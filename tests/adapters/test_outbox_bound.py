@@ -8,7 +8,9 @@ from sidecar.core.errors import StoreRefused
 from sidecar.core.job import Status, WorkerEvent
 from sidecar.settings import Settings
 from sidecar.storage import GRACE_SECONDS, Storage
+from sidecar.tracker import Tracker
 from tests.adapters.contract_live_store import viewed
+from tests.adapters.fallback.mishaps import parted
 from tests.adapters.storages import counted
 from tests.adapters.updates import NOON, finish, push, update
 from tests.clock import Clock
@@ -54,6 +56,31 @@ async def test_nearly_full_outbox_takes_no_samples_and_counts_them_but_takes_all
     assert (told.count("progress"), told.count("line"), told.count("completed")) == (1, 1, 1)
     assert dropped(storage) == 3  # the end comes with one as well
     assert (await viewed(live)).status is Status.COMPLETED
+
+
+async def test_timeline_without_the_samples_that_were_dropped_is_whole_and_its_numbers_have_no_gap(
+    storage: Storage, live: RedisLive
+) -> None:
+    """So it is told from SQL while Redis is away."""
+    store = storage.surface("rest")
+    tracker = Tracker(store, store, storage.history, counted(storage), lambda: NOON)
+    await live.update("job-1", push(update(percent=1)))
+    await fill(storage, NEARLY_FULL)
+    await live.update("job-1", push(update(percent=30), NOON + 60))
+    await live.update("job-1", push(update(percent=60, event=LINE), NOON + 120))
+    await live.update("job-1", push(update(percent=70), NOON + 180))
+    assert dropped(storage) == 3
+    assert (await viewed(live)).job.event_count == 3
+    await storage.recorder.record_all()
+    live.memory.forget_all()
+    with parted(storage):
+        lines = await tracker.timeline("job-1", 0, 100, lambda _: True)
+        assert [(each.number, each.type) for each in lines] == [(1, "created"), (2, "started"), (3, "line")]
+        assert len(await tracker.attempts("job-1", lambda _: True)) == 1
+    storage.redis_breaker.close()
+    await storage.outbox_bound.look()
+    await live.update("job-1", push(update(percent=80), NOON + 240))
+    assert [(each.number, each.type) for each in await live.timeline("job-1", 0, 100)] == [(4, "progress")]
 
 
 async def test_full_outbox_refuses_what_would_make_it_grow_until_there_is_room(
