@@ -19,7 +19,7 @@ SAMPLE = ":progress"
 class OutboxBound:
     """Lets outcomes in while there is room for their timeline lines.
 
-    Finished jobs that should have left Redis by now, and have not as SQL is away, take of the same room.
+    Finished jobs that should have left Redis by now, and have not as nothing is recorded, take of the same room.
     """
 
     def __init__(
@@ -27,11 +27,12 @@ class OutboxBound:
         outbox: Outbox,
         metrics: Metrics,
         most_bytes: int,
-        overdue_before: Callable[[], float | None] = lambda: None,
+        overdue_before: Callable[[float | None], float | None] = lambda _: None,
     ) -> None:
         """Keep the parts; `watch` does the looking.
 
-        `overdue_before` tells, while SQL is away, when a job finished (Unix seconds) that should have left since.
+        `overdue_before` tells by when the oldest line was written, if nothing is recorded, when a job finished that
+        should have left since (both in Unix seconds).
         """
         self._overdue_before = overdue_before
         self._outbox = outbox
@@ -47,7 +48,10 @@ class OutboxBound:
 
     async def look(self) -> None:
         """Look how full the outbox is; raises `StoreUnavailable`."""
-        backlog = await self._outbox.backlog(self._overdue_before())
+        backlog = await self._outbox.backlog()
+        overdue_before = self._overdue_before(backlog.oldest_at)
+        if overdue_before is not None:
+            backlog = await self._outbox.backlog(overdue_before)
         self.share = backlog.size_bytes / self._most_bytes
         self._metrics.outbox(backlog.lines, backlog.size_bytes, self._most_bytes, backlog.oldest_at)
 

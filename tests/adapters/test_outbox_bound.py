@@ -1,5 +1,7 @@
 """What is let in while SQL is away and the outbox fills: Redis' memory is bounded, over real servers."""
 
+import time
+
 import pytest
 
 from sidecar.adapters.outbox_bound import NEARLY_FULL
@@ -121,3 +123,20 @@ async def test_finished_jobs_that_cannot_leave_take_of_the_room_while_sql_is_awa
     storage.sql_breaker.close()
     await storage.outbox_bound.look()
     await live.update("new", finish("new", now=clock.now))
+
+
+@pytest.mark.parametrize("is_nearly_due", [True, False])
+async def test_finished_jobs_that_are_not_recorded_take_of_the_room_though_sql_can_be_read(
+    storage: Storage, live: RedisLive, clock: Clock, *, is_nearly_due: bool
+) -> None:
+    names = [f"job-{number:02}" for number in range(20)]
+    words, now = {"status": "completed"}, time.time()  # Redis says when a line was written
+    given = [(name, push(update(name, metadata={"k": "x" * 8_000}, words=words), now)) for name in names]
+    await live.update_many(given)
+    clock.now = now + HOUR + GRACE_SECONDS + (-1 if is_nearly_due else 1)
+    await storage.outbox_bound.look()
+    assert not storage.sql_breaker.is_away
+    assert storage.outbox_bound.share < NEARLY_FULL if is_nearly_due else storage.outbox_bound.share > 1
+    await storage.recorder.record_all()
+    await storage.outbox_bound.look()
+    assert storage.outbox_bound.share == 0
