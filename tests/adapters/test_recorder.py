@@ -565,7 +565,7 @@ async def test_sql_that_takes_no_writes_is_told_once_and_counted_and_so_is_that_
     await until(lambda: CAN_RECORD in caplog.messages, 60.0, "it is told")
     await ended(running)
     await assert_recorded(storage, lines)
-    assert storage.database.takes_writes
+    await until(lambda: storage.database.takes_writes, 60.0, "SQL takes writes again")
     assert [caplog.messages.count(message) for message in (CANNOT_RECORD, CAN_RECORD)] == [1, 1]
     levels = {record.levelname for record in caplog.records if record.message in {CANNOT_RECORD, CAN_RECORD}}
     assert levels == {"WARNING"}
