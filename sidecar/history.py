@@ -134,7 +134,10 @@ class Archive(Protocol):
         ...
 
     async def ahead(self, limit: int) -> tuple[list[Ahead], list[Buried]]:
-        """Return jobs and deletions that Redis has yet to be told of."""
+        """Return jobs and deletions that Redis has yet to be told of: deletions first.
+
+        A job whose id was deleted before is held back until that has been `told`.
+        """
         ...
 
     async def has(self, jobs: Sequence[Job]) -> list[Job]:

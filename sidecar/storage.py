@@ -49,7 +49,8 @@ CATCH_UP_SECONDS = 5.0
 PUSH_MISS = ("update", "ingest", "miss")
 
 GRACE_SECONDS = 60.0
-"""A finished job may stay in Redis for so long after its time until it counts as one that cannot leave."""
+"""A finished job may stay in Redis for so long after its time until it counts as one that cannot leave, and a timeline
+line may wait for so long until it counts as one that is not recorded."""
 
 LATE_SECONDS = 30.0
 """A recorder that has not been round for so long is late."""
@@ -192,9 +193,14 @@ class Storage:
         if self.replica is not None:
             await self.replica.close()
 
-    def _overdue_before(self) -> float | None:
-        """Tell, while SQL is away, when a job finished that would have left Redis since."""
-        return self._clock() - self._finished_seconds - GRACE_SECONDS if self.sql_breaker.is_away else None
+    def _overdue_before(self, oldest_at: float | None) -> float | None:
+        """Tell, while nothing is recorded, when a job finished that would have left Redis since.
+
+        That is so when SQL is away, or the oldest line waits for long, for whatever reason and whoever records.
+        """
+        late = self._clock() - GRACE_SECONDS
+        is_stuck = self.sql_breaker.is_away or (oldest_at is not None and oldest_at < late)
+        return late - self._finished_seconds if is_stuck else None
 
     async def _redis_answers(self) -> bool:
         await self.link.ping()
@@ -202,7 +208,7 @@ class Storage:
 
     async def _sql_answers(self) -> bool:
         async with self.database.reading():
-            return True
+            return self.database.takes_writes
 
     async def _recorder_keeps_up(self) -> bool:
         return self.recorder.behind_seconds < LATE_SECONDS

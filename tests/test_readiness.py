@@ -1,5 +1,6 @@
-"""What /readyz says of how Redis keeps what it was given."""
+"""What /readyz says of how Redis keeps what it was given, and of an SQL that takes nothing."""
 
+import resource
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ from tests.faults.valkey import Valkey
 SECONDS = 20.0
 POLICIES = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
 SAFE = {**POLICIES, "is_safe": True}
+LINE = {"event": {"type": "line", "details": {"text": "x" * 10_000}}}
+MESSAGES = (
+    *("SQL takes no writes", "SQL takes writes again"),
+    *("what Redis has cannot be recorded in SQL", "what Redis has is recorded in SQL again"),
+)
 
 
 @pytest.fixture
@@ -69,3 +75,49 @@ async def test_redis_that_is_away_tells_nothing(sidecar: Sidecar, valkey: Valkey
 
     await until_found(is_away, SECONDS, lambda: "Redis is away")
     assert (await durability(sidecar))[1] == {"is_safe": None}
+
+
+async def test_sql_that_takes_no_writes_is_named_and_work_is_taken_as_long_as_redis_does(
+    sidecar: Sidecar, valkey: Valkey
+) -> None:
+    """Its disk is full. It can be read all the time, and nobody may write to it but the sidecar itself."""
+    answers: list[tuple[int, str, str]] = []
+
+    async with ClientSession() as session:
+
+        async def is_told(code: int, sql: str) -> bool:
+            async with session.get(f"{sidecar.url}/readyz") as response:
+                parts = await response.json()
+                answers.append((response.status, parts["redis"], parts["sql"]))
+                return (response.status, parts["sql"]) == (code, sql)
+
+        async def pushed() -> int:
+            async with session.post(f"{sidecar.url}/v1/jobs/job-1", json=LINE) as response:
+                return response.status
+
+        async def is_named() -> bool:
+            assert await pushed() == 200
+            return await is_told(200, "unavailable")
+
+        async def is_refused() -> bool:
+            return await pushed() == 503
+
+        limit_files(sidecar, max(path.stat().st_size for path in sidecar.history.parent.glob("history.db*")))
+        await until_found(is_named, SECONDS, lambda: f"SQL takes no writes, {answers[-1]}\n{sidecar.complaints()}")
+        limit_files(sidecar, resource.RLIM_INFINITY)
+        await until_found(lambda: is_told(200, "ok"), SECONDS, lambda: f"SQL takes writes again, {answers[-1]}")
+        await sidecar.recorded(session)
+        limit_files(sidecar, max(path.stat().st_size for path in sidecar.history.parent.glob("history.db*")))
+        valkey.kill()
+        await until_found(is_refused, SECONDS, lambda: f"no store takes it\n{sidecar.complaints()}")
+        await until_found(lambda: is_told(503, "unavailable"), SECONDS, lambda: f"it is told, {answers[-1]}")
+        limit_files(sidecar, resource.RLIM_INFINITY)
+        await until_found(lambda: is_told(200, "ok"), SECONDS, lambda: f"it takes work again, {answers[-1]}")
+        assert await pushed() == 200
+    told = sidecar.complaints()
+    assert [told.count(f'"{message}"') >= 1 for message in MESSAGES] == [True] * len(MESSAGES)
+
+
+def limit_files(sidecar: Sidecar, most_bytes: int) -> None:
+    """Bound the files that a sidecar writes, while it runs."""
+    resource.prlimit(sidecar.pid, resource.RLIMIT_FSIZE, (most_bytes, resource.RLIM_INFINITY))

@@ -48,8 +48,7 @@ class FallbackStore:
                 error = unavailable
         async with self._taken(was_away=was_away) as is_for_sql:
             if is_for_sql:
-                remembering = self._stores.with_memory(job_id, change)
-                written = await self._serving.by_sql("update", self._sql.update(job_id, remembering), error)
+                written = await self._serving.by_sql("update", self._update_in_sql(job_id, change), error)
                 self._took(written)
                 return written
         return await self._live.update(job_id, change)
@@ -65,8 +64,7 @@ class FallbackStore:
             return answers
         async with self._taken(was_away=was_away) as is_for_sql:
             if is_for_sql:
-                remembering = [(changes[i][0], self._stores.with_memory(*changes[i])) for i in missed]
-                kept = await self._serving.timed_many("sql", self._sql.update_many(remembering))
+                kept = await self._serving.timed_many("sql", self._update_many_in_sql([changes[i] for i in missed]))
                 for index, answer in zip(missed, kept, strict=True):
                     answers[index] = answer
                     if isinstance(answer, Written):
@@ -76,11 +74,7 @@ class FallbackStore:
 
     async def get(self, job_id: str) -> Stored | None:
         """Return the job, from the history if it has left Redis."""
-
-        async def in_sql() -> Stored | None:
-            return self._stores.remembering(await self._sql.get(job_id), job_id)
-
-        return await self._serving.by_either("get", lambda: self._get(job_id), in_sql)
+        return await self._serving.by_either("get", lambda: self._get(job_id), lambda: self._stores.recalled(job_id))
 
     async def page(self, query: Query) -> Page:
         """Return a page of jobs, those that are live and those of the past in one order."""
@@ -145,7 +139,7 @@ class FallbackStore:
 
         async def in_sql() -> list[Event]:
             events = await self._sql.timeline(job_id, after, limit)
-            stored = self._stores.remembering(await self._sql.get(job_id), job_id)
+            stored = await self._stores.recalled(job_id)
             if stored is not None and len(events) < limit and _lacks_lines(stored.view.job, after, events):
                 raise StoreUnavailable("the last lines of the timeline are in Redis, which gives no answer")
             return events
@@ -175,6 +169,19 @@ class FallbackStore:
         """Let SQL take changes inside; false if Redis, which was away, has come back in the last moment."""
         async with self._stores.crossing.taken():
             yield self._is_away or not was_away
+
+    async def _update_in_sql(self, job_id: str, change: ChangeJob) -> Written:
+        await self._stores.forget_deleted([job_id])
+        return await self._sql.update(job_id, self._stores.with_memory(job_id, change))
+
+    async def _update_many_in_sql(self, changes: Sequence[tuple[str, ChangeJob]]) -> list[Written | Exception]:
+        try:
+            await self._stores.forget_deleted(job_id for job_id, _ in changes)
+        except HistoryUnavailable as error:
+            return [error] * len(changes)
+        return await self._sql.update_many(
+            [(job_id, self._stores.with_memory(job_id, each)) for job_id, each in changes]
+        )
 
     async def _catch_up_with_memory(self) -> None:
         """Give SQL first what Redis acknowledged last; if that takes too long, SQL tells what it has."""

@@ -6,6 +6,7 @@ It works on connections of its own, as nobody else talks to a server that is awa
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 
 from sidecar.adapters.breaker import Breaker
 from sidecar.adapters.redis.epochs import Place, RedisEpochs
@@ -21,6 +22,9 @@ from sidecar.ports import ChangeJob, Stored
 logger = logging.getLogger(__name__)
 
 JOBS_A_TURN = 100
+
+LOOK_SECONDS = 5.0
+"""Between two looks at whether Redis still knows of every project."""
 
 ROUNDS = 1_000
 """How often, at most, Redis is told a hundred jobs that SQL took, before it takes no more while the last are told."""
@@ -52,6 +56,8 @@ class Restoration:
         """
         self._rescue.memory.forget_all()
         await self._own.ping()
+        with suppress(HistoryUnavailable):
+            await self._forget_deleted()
         if self._own.run_id != self._link.run_id:
             await self._join([held.job for held in self._stores.live.memory.remembered()])
         tell_the_rest = self._tell_the_last
@@ -74,12 +80,18 @@ class Restoration:
         self._is_due.set()
 
     async def run(self) -> None:
-        """Make good what could not be done while SQL was away, for ever; raises `StoreUnavailable`."""
+        """Make good what could not be done while SQL was away, for ever; raises `StoreUnavailable`.
+
+        A running server that was emptied (`FLUSHALL`) is filled as soon as it is seen to be, now and then.
+        """
         while True:
-            await self._is_due.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._is_due.wait()
             await self._sql_breaker.until_back()
-            await self._restore()
-            self._is_due.clear()
+            if self._is_due.is_set() or await self._lacks_a_project():
+                await self._restore()
+                self._is_due.clear()
 
     async def spill(self) -> None:
         """Whenever Redis goes away, give SQL what this process was acknowledged and has not been recorded; for ever.
@@ -101,7 +113,9 @@ class Restoration:
                 logger.warning(
                     "Redis has lost data, which is filled in from SQL", extra={"fields": {"project": project}}
                 )
+                unrecorded = [each.job for each in await self._stores.spill.unrecorded() if each.job.project == project]
                 await self._fill(project)
+                await self._join(unrecorded)
         told: set[str] = set()
         for _ in range(ROUNDS):
             projects, is_more = await tell_some_ahead(self._archive, self._rescue, self._stores.clock)
@@ -147,6 +161,15 @@ class Restoration:
         if await self._archive.ahead(1) == ([], []):
             self._stores.untold.told_all(mark)
 
+    async def _lacks_a_project(self) -> bool:
+        """Whether Redis knows nothing at all of a project that was recorded from it; two round trips."""
+        places = await self._epochs.places(set(await self._stores.sql.projects()))
+        for project, place in places.items():
+            is_unknown = not place.cursor.epoch and not place.restored
+            if is_unknown and await self._has_lost(project, place):
+                return True
+        return False
+
     async def _has_lost(self, project: str, place: Place) -> bool:
         """Whether Redis lacks something that was recorded from it."""
         recorded = (await self._archive.recorded(project)).cursor
@@ -168,3 +191,6 @@ class Restoration:
 
     def _changes(self, jobs: Sequence[Job]) -> list[tuple[str, ChangeJob]]:
         return [(job.job_id, joining(job, self._stores.clock)) for job in jobs]
+
+    async def _forget_deleted(self) -> None:
+        await self._stores.forget_deleted([held.job.job_id for held in self._stores.live.memory.remembered()])

@@ -39,7 +39,7 @@ class Spill:
             mark = self._memory.mark
             if mark == self._mark:
                 return 0
-            unrecorded = await self._unrecorded()
+            unrecorded = await self.unrecorded()
             wanted = [held for held in unrecorded if self._given.get(held.job.job_id) != held.cursor]
             for start in range(0, len(wanted), JOBS_A_TURN):
                 some = wanted[start : start + JOBS_A_TURN]
@@ -50,7 +50,8 @@ class Spill:
             self._mark = mark
             return len(wanted)
 
-    async def _unrecorded(self) -> list[Held]:
+    async def unrecorded(self) -> list[Held]:
+        """Return what is remembered and not recorded; what was deleted in SQL, by whatever sidecar, is forgotten."""
         places: dict[str, Cursor] = {}
         found: list[Held] = []
         for held in self._memory.remembered():
@@ -59,7 +60,9 @@ class Spill:
                 places[project] = (await self._archive.recorded(project)).cursor
             if places[project].epoch != held.cursor.epoch or held.cursor.rev > places[project].rev:
                 found.append(held)
-        return found
+        buried = await self._sql.buried([held.job for held in found])
+        self._memory.forget(buried)
+        return [held for held in found if held.job.job_id not in buried]
 
 
 def _check(given: Sequence[Held], answers: Sequence[Written | Exception]) -> None:

@@ -1,6 +1,6 @@
 """The two stores, which of them serves, and what one knows of the other's jobs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sidecar.adapters.breaker import Breaker
 from sidecar.adapters.crossing import Crossing
@@ -56,14 +56,28 @@ class Stores:
 
         return on_memory
 
-    def remembering(self, stored: Stored | None, job_id: str) -> Stored | None:
+    async def recalled(self, job_id: str) -> Stored | None:
         """Return a job as SQL has it, and at least as new as this process was last acknowledged."""
+        stored = await self.sql.get(job_id)
         remembered = self.live.memory.last_written(job_id)
         if remembered is None:
             return stored
+        if stored is None or stored.view.job.created_at > remembered.job.created_at:
+            await self.forget_deleted([job_id])
+            if self.live.memory.last_written(job_id) is None:
+                return stored
         if stored is None:
             return Stored(remembered.view, remembered.cursor)
         return Stored(united(stored.view, remembered.job, self.clock()).view, stored.cursor)
+
+    async def forget_deleted(self, job_ids: Iterable[str]) -> None:
+        """Remember nothing of those of the jobs that were deleted in SQL, by whatever sidecar.
+
+        Raises `HistoryUnavailable`.
+        """
+        held = filter(None, map(self.live.memory.last_written, job_ids))
+        if jobs := [each.job for each in held]:
+            self.live.memory.forget(await self.sql.buried(jobs))
 
 
 def finding(sql: SqlLive) -> Elsewhere:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from sidecar.core.errors import Conflict, Unavailable, UnknownJob, Unreadable
+from sidecar.core.errors import Conflict, HistoryBusy, HistoryUnavailable, Unavailable, UnknownJob, Unreadable
 from sidecar.core.job import Job, Reason
 from sidecar.core.merge import Outcome, united
 from sidecar.core.view import View
@@ -109,6 +109,7 @@ class Recorder:
         self._reached: dict[str, Reached] = {}
         self._unreadable: set[str] = set()
         self._recorded_at = time.monotonic()
+        self._is_stuck = False
 
     @property
     def behind_seconds(self) -> float:
@@ -124,15 +125,30 @@ class Recorder:
         self._reached.clear()
         while True:
             if await self._lease.hold():
-                if not self._reached:
-                    await self._outbox.take_up()
-                await self.record_all()
-                await tell_ahead(self._archive, self._live, self._clock)
+                await self._round()
                 await sleep(PAUSE_SECONDS)
             else:
                 self._reached.clear()
+                self._is_stuck = False
                 await sleep(IDLE_SECONDS)
             self._recorded_at = time.monotonic()
+
+    async def _round(self) -> None:
+        """Record and tell all there is; say once that SQL does not take it, and once that it does again."""
+        try:
+            if not self._reached:
+                await self._outbox.take_up()
+            await self.record_all()
+            await tell_ahead(self._archive, self._live, self._clock)
+        except HistoryUnavailable as error:
+            self._metrics.store_failed("sql", "record", "busy" if isinstance(error, HistoryBusy) else "unavailable")
+            if not self._is_stuck:
+                logger.warning("what Redis has cannot be recorded in SQL", extra={"fields": {"error": str(error)}})
+            self._is_stuck = True
+            raise
+        if self._is_stuck:
+            logger.warning("what Redis has is recorded in SQL again")
+        self._is_stuck = False
 
     async def catch_up(self, seconds: float) -> None:
         """Record what those who are gone have left, whoever has the lease, for no longer than so long.
@@ -235,19 +251,19 @@ async def tell_some_ahead(archive: Archive, live: LiveStore, clock: Clock) -> To
     jobs, buried = await archive.ahead(AHEAD_A_ROUND)
     if not jobs and not buried:
         return Told(set(), is_more=False)
+    for gone in buried:
+        await _delete(live, gone)
     answers = await live.update_many([(each.job.job_id, joining(each.job, clock)) for each in jobs])
     for answer in answers:
         if isinstance(answer, Unavailable):
             raise answer
-    for gone in buried:
-        await _delete(live, gone)
     for each, answer in zip(jobs, answers, strict=True):
         if not isinstance(answer, Written):  # nor would it be taken later: its id belongs to another project there
             told = {"job_id": each.job.job_id, "error": str(answer)}
             logger.error("a job that SQL has cannot be told to Redis", extra={"fields": told})
     await archive.told(jobs, buried)
     projects = {each.job.project for each in jobs} | {gone.project for gone in buried}
-    return Told(projects, is_more=max(len(jobs), len(buried)) == AHEAD_A_ROUND)
+    return Told(projects, is_more=bool(buried) or len(jobs) == AHEAD_A_ROUND)
 
 
 async def _delete(live: LiveStore, gone: Buried) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
@@ -16,8 +17,10 @@ from sidecar.adapters.redis.lease import RedisLease
 from sidecar.adapters.redis.link import RedisLink
 from sidecar.adapters.redis.live import RedisLive
 from sidecar.adapters.redis.outbox import RedisOutbox
+from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.tables import JOBS, TABLES
 from sidecar.background.recorder import LINES_A_BATCH, Recorder, tell_ahead
+from sidecar.background.supervision import patient
 from sidecar.core.errors import StoreUnavailable, Unreadable
 from sidecar.core.job import Event, Job, Status, WorkerEvent
 from sidecar.core.merge import fork
@@ -30,10 +33,11 @@ from sidecar.tasks import ended
 from tests.adapters.contract_live_store import query
 from tests.adapters.storages import counted
 from tests.adapters.updates import NOON, finish, push, update
-from tests.faults.patience import until_found
+from tests.faults.patience import until, until_found
 from tests.http.conftest import Counted
 
 TAKE_OVER_SECONDS = 10.0
+CANNOT_RECORD, CAN_RECORD = "what Redis has cannot be recorded in SQL", "what Redis has is recorded in SQL again"
 
 
 class Broken(RedisOutbox):
@@ -105,6 +109,26 @@ async def assert_recorded(storage: Storage, lines: dict[str, list[Event]]) -> No
     assert sql.keys() == lines.keys()
     for job_id, events in lines.items():
         assert await storage.history.timeline(job_id, 0, 10_000) == events
+
+
+@asynccontextmanager
+async def refusing(url: str) -> AsyncIterator[None]:
+    """Let SQL take no writes of what is recorded, nor on trial, while inside, as on a full disk."""
+    database = Database(url, 5.0)
+    tables = ("recorded", "watch")
+    if database.is_postgresql:
+        made = ["CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE disk_full; END'"]
+        what, place = "EXECUTE FUNCTION refuse()", " ON {}"
+    else:
+        made, what, place = [], "BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END", ""
+    async with database.writing() as connection:
+        for given in (*made, *(f"CREATE TRIGGER full_{name} BEFORE INSERT ON {name} {what}" for name in tables)):
+            await connection.execute(text(given))
+    yield
+    async with database.writing() as connection:
+        for name in tables:
+            await connection.execute(text(f"DROP TRIGGER full_{name}" + place.format(name)))
+    await database.close()
 
 
 async def left(storage: Storage) -> int:
@@ -520,3 +544,28 @@ async def test_job_of_a_newer_format_is_refused_and_others_are_pushed_and_listed
         with pytest.raises(Unreadable):
             await store.get("newer")
         assert [each.view.job.job_id for each in (await store.page(query())).jobs][-1] == "other"
+
+
+async def test_sql_that_takes_no_writes_is_told_once_and_counted_and_so_is_that_it_is_over(
+    storage: Storage, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It can be read all the time."""
+    metrics, live = Counted(), storage.stores.live
+    ports = (storage.outbox, live, live, storage.archive, RedisLease(storage.link, "recorder"), metrics, time.time)
+    recorder = Recorder(*ports)
+    lines = await told(live, 5)
+    count = sum(map(len, lines.values()))
+    async with refusing(database_url):
+        running = asyncio.create_task(patient(recorder.run, storage.redis_breaker, storage.sql_breaker))
+        await until(lambda: metrics.counts["store_failed", "sql", "record", "unavailable"] > 2, 60.0, "it fails")
+        await storage.database.revive()
+        assert not storage.database.takes_writes
+        assert await storage.history.timeline("default-0", 0, 10) == []
+    await until(lambda: metrics.counts["recorded", count] == 1, 60.0, "it is recorded")
+    await until(lambda: CAN_RECORD in caplog.messages, 60.0, "it is told")
+    await ended(running)
+    await assert_recorded(storage, lines)
+    await until(lambda: storage.database.takes_writes, 60.0, "SQL takes writes again")
+    assert [caplog.messages.count(message) for message in (CANNOT_RECORD, CAN_RECORD)] == [1, 1]
+    levels = {record.levelname for record in caplog.records if record.message in {CANNOT_RECORD, CAN_RECORD}}
+    assert levels == {"WARNING"}

@@ -19,6 +19,10 @@ STORE_OPERATIONS = (
 )
 STORES = ("redis", "sql")
 STORE_FAILURES = ("unavailable", "refused", "busy")
+RECORD_FAILURES = (
+    ("redis", "record", "unreadable"),
+    *(("sql", "record", kind) for kind in ("unavailable", "busy")),
+)
 
 
 class StoreMetrics:
@@ -54,7 +58,7 @@ class StoreMetrics:
         )
         for answer in product(STORES, STORE_OPERATIONS):
             self._store_seconds.of(*answer)
-        for failure in (*product(STORES, STORE_OPERATIONS, STORE_FAILURES), ("redis", "record", "unreadable")):
+        for failure in (*product(STORES, STORE_OPERATIONS, STORE_FAILURES), *RECORD_FAILURES):
             self._store_errors.of(*failure)
         for fallback in FALLBACKS:
             self._fallbacks.of(*fallback)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidecar.adapters.codec import decode_job
@@ -56,6 +56,7 @@ class SqlArchive:
             order = (await lock_projects(connection, [project]))[project]
             if await _recorded(connection, project) != before:
                 raise SupersededError
+            batch = await _without_buried(connection, batch)
             last = await _write_lines(connection, batch.lines)
             await _forget(connection, batch.changes)
             stored = [change for change in batch.changes if isinstance(change, Stored)]
@@ -65,8 +66,11 @@ class SqlArchive:
             await move_projects(connection, {project: order})
 
     async def ahead(self, limit: int) -> tuple[list[Ahead], list[Buried]]:
-        """Return what Redis has yet to be told."""
-        jobs = select(JOBS.c.job_id, JOBS.c.document).where(JOBS.c.is_ahead, JOBS.c.job_id.not_in(self._unread))
+        """Return what Redis has yet to be told; see `Archive`."""
+        is_deleted_first = exists().where(TOMBSTONES.c.job_id == JOBS.c.job_id, TOMBSTONES.c.is_ahead)
+        jobs = select(JOBS.c.job_id, JOBS.c.document).where(
+            JOBS.c.is_ahead, JOBS.c.job_id.not_in(self._unread), ~is_deleted_first
+        )
         gone = select(TOMBSTONES).where(TOMBSTONES.c.is_ahead).limit(limit)
         async with self._database.reading() as connection:
             rows = (await connection.execute(jobs.limit(limit))).all()
@@ -94,7 +98,13 @@ class SqlArchive:
         return [job for job in jobs if versions.get(job.job_id) == job.version]
 
     async def told(self, jobs: Sequence[Ahead], buried: Sequence[Buried]) -> None:
-        """Note that Redis has been told."""
+        """Note that Redis has been told.
+
+        Who told it a job that was deleted meanwhile may have been later than who told it of that: it is told once more.
+        """
+        told_ids = [each.job.job_id for each in jobs]
+        is_gone = ~exists().where(JOBS.c.job_id == TOMBSTONES.c.job_id)
+        again = update(TOMBSTONES).where(TOMBSTONES.c.job_id.in_(told_ids), is_gone).values(is_ahead=True)
         async with self._database.writing(RECORD_SECONDS) as connection:
             await lock_projects(connection, [*(each.job.project for each in jobs), *(each.project for each in buried)])
             for each in jobs:
@@ -105,6 +115,7 @@ class SqlArchive:
                     TOMBSTONES.c.job_id == gone.job_id, TOMBSTONES.c.created_at == gone.created_at
                 )
                 await connection.execute(mine.values(is_ahead=False))
+            await connection.execute(again)
 
     async def forget(self, finished_before: float, limit: int) -> int:
         """Remove old jobs; see `Archive`."""
@@ -180,6 +191,32 @@ async def _known(connection: AsyncConnection, changes: Iterable[Stored]) -> dict
     return known
 
 
+async def _without_buried(connection: AsyncConnection, batch: Batch) -> Batch:
+    """Return a batch without what Redis still has, or had, of jobs that were deleted here."""
+    ids = {line.job_id for line in batch.lines}
+    ids |= {change.view.job.job_id for change in batch.changes if isinstance(change, Stored)}
+    asked = select(TOMBSTONES).where(TOMBSTONES.c.job_id.in_(ids))
+    tombs = {row.job_id: row for row in await connection.execute(asked)}
+    if not tombs:
+        return batch
+    lines = [line for line in batch.lines if not _is_of_buried(line, tombs.get(line.job_id))]
+    changes = [
+        each
+        for each in batch.changes
+        if isinstance(each, Gone) or not _is_buried(each, tombs.get(each.view.job.job_id))
+    ]
+    return Batch(lines, changes)
+
+
+def _is_of_buried(line: Line, tomb: Any) -> bool:
+    return tomb is not None and line.event.type != "deleted" and line.event.at <= tomb.deleted_at
+
+
+def _is_buried(change: Stored, tomb: Any) -> bool:
+    """Whether Redis has yet to hear that a job was deleted; one that it has although it was told was given back."""
+    return tomb is not None and tomb.is_ahead and change.view.job.created_at <= tomb.created_at
+
+
 async def _write_lines(connection: AsyncConnection, lines: Sequence[Line]) -> dict[str, int]:
     """Append lines; one that tells of a deletion removes what was there before it of its job."""
     last: dict[str, int] = {}
@@ -196,17 +233,21 @@ async def _write_lines(connection: AsyncConnection, lines: Sequence[Line]) -> di
 async def _delete(connection: AsyncConnection, line: Line) -> None:
     """Forget a deleted job, but not a later one of the same id."""
     created_at = line.event.details.get("created_at", line.event.at)
-    later = select(JOBS.c.job_id).where(JOBS.c.job_id == line.job_id, JOBS.c.created_at > created_at)
-    await connection.execute(delete(TIMELINE).where(TIMELINE.c.job_id == line.job_id, TIMELINE.c.at <= line.event.at))
-    if (await connection.execute(later)).first() is None:
+    later = select(JOBS.c.created_at).where(JOBS.c.job_id == line.job_id, JOBS.c.created_at > created_at)
+    begun_at = (await connection.execute(later)).scalar()
+    # Redis may have been told of the deletion long after the later job began
+    is_old = TIMELINE.c.at <= line.event.at if begun_at is None else TIMELINE.c.at < begun_at
+    await connection.execute(delete(TIMELINE).where(TIMELINE.c.job_id == line.job_id, is_old))
+    if begun_at is None:
         for table in (JOBS, ATTEMPTS, STAGES):
             await connection.execute(delete(table).where(table.c.job_id == line.job_id))
 
 
 async def _forget(connection: AsyncConnection, changes: Sequence[Stored | Gone]) -> None:
-    """Forget the jobs that Redis says are gone, but those of which SQL knows more."""
+    """Forget the jobs that Redis says are gone, but those of which SQL knows more, or which came after a deletion."""
     ids = [change.job_id for change in changes if isinstance(change, Gone)]
     if ids:
-        ahead = select(JOBS.c.job_id).where(JOBS.c.job_id.in_(ids), JOBS.c.is_ahead)
+        is_later = exists().where(TOMBSTONES.c.job_id == JOBS.c.job_id, TOMBSTONES.c.created_at < JOBS.c.created_at)
+        ahead = select(JOBS.c.job_id).where(JOBS.c.job_id.in_(ids), JOBS.c.is_ahead | is_later)
         kept = set((await connection.execute(ahead)).scalars().all())
         await forget_jobs(connection, [job_id for job_id in ids if job_id not in kept])

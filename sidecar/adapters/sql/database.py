@@ -1,22 +1,27 @@
 """The connection to SQL: an engine, a deadline on everything, our own errors, and the migrations."""
 
 import asyncio
+import logging
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
+from math import inf
 from typing import Any
 
 import asyncpg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, event, make_url, select, text
+from sqlalchemy import Connection, delete, event, insert, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from sidecar.adapters.breaker import Breaker
-from sidecar.adapters.sql.tables import RECORDED
+from sidecar.adapters.sql.tables import RECORDED, WATCH
 from sidecar.adapters.turns import Turns
 from sidecar.core.errors import HistoryBusy, HistoryUnavailable, StartError, StoreUnavailable
+
+logger = logging.getLogger(__name__)
 
 READERS = 4
 WRITERS = 2
@@ -35,6 +40,12 @@ GRACE_SECONDS = 0.5
 
 READING = "sidecar_is_reading"
 
+TRIAL = "trial"
+"""Names the row that is written only to see whether it can be."""
+
+TRIAL_SECONDS = 2.0
+"""Who has tried to write in so short a time knows better: there may be room for a small row alone."""
+
 
 class Database:
     """A SQLite file or a PostgreSQL database; `open` before use, `close` after.
@@ -50,6 +61,9 @@ class Database:
         self._engine = _engine(url, timeout_seconds)
         self._reads = Turns(READERS, timeout_seconds, HistoryBusy)
         self._writes = Turns(WRITERS, timeout_seconds, HistoryBusy)
+        self._tried_at = -inf
+        self.takes_writes = True
+        """Whether the last write was taken: a full disk is read from as ever, and a replica too."""
 
     @property
     def is_postgresql(self) -> bool:
@@ -79,12 +93,26 @@ class Database:
             await connection.run_sync(_migrate)
 
     async def revive(self) -> None:
-        """Raise `StoreUnavailable` unless the tables can be read, made anew if need be."""
+        """Raise `StoreUnavailable` unless the tables can be read, made anew if need be.
+
+        If the last write was not taken, and nobody has tried since, a small one is: nobody may dare to before one is.
+        """
         try:
             await self.ping()
         except HistoryUnavailable:
             await self._migrated(self.timeout_seconds)
             await self.ping()
+        if not self.takes_writes and time.monotonic() - self._tried_at > TRIAL_SECONDS:
+            with suppress(HistoryUnavailable):
+                await self._try_to_write()
+
+    async def _try_to_write(self) -> None:
+        async with self._connected(self.timeout_seconds, is_reading=False) as connection:
+            await connection.execute(delete(WATCH).where(WATCH.c.name == TRIAL))
+            now = time.time()
+            row = {"name": TRIAL, "evaluated_at": now, "settling_since": now, "settling_until": now}
+            await connection.execute(insert(WATCH).values(row))
+        self._wrote()
 
     async def start(self) -> None:
         """Open at the start; raises `StartError` when it cannot be used."""
@@ -125,12 +153,27 @@ class Database:
             try:
                 async with self._connected(seconds, is_reading=is_reading) as connection:
                     yield connection
-            except StoreUnavailable:
+            except StoreUnavailable as error:
                 if self._breaker is not None:
                     self._breaker.failed()
+                if not is_reading:
+                    self._failed_to_write(error)
                 raise
         if self._breaker is not None:
             self._breaker.answered()
+        if not is_reading:
+            self._wrote()
+
+    def _wrote(self) -> None:
+        if not self.takes_writes:
+            self.takes_writes = True
+            logger.warning("SQL takes writes again")
+
+    def _failed_to_write(self, error: StoreUnavailable) -> None:
+        self._tried_at = time.monotonic()
+        if self.takes_writes:
+            self.takes_writes = False
+            logger.warning("SQL takes no writes", extra={"fields": {"error": str(error)}})
 
     def _check(self) -> None:
         if self._breaker is not None:

@@ -1,6 +1,7 @@
 """The store that serves while Redis is away: every change in a transaction, and all that is read of jobs."""
 
 from collections.abc import Callable, Sequence
+from math import inf
 
 from sqlalchemy import select
 
@@ -59,11 +60,15 @@ class SqlLive:
 
     async def is_buried(self, job: Job) -> bool:
         """Whether a job, and not an earlier one of its id, was deleted here."""
-        mine = select(TOMBSTONES.c.job_id).where(
-            TOMBSTONES.c.job_id == job.job_id, TOMBSTONES.c.created_at >= job.created_at
-        )
+        return bool(await self.buried([job]))
+
+    async def buried(self, jobs: Sequence[Job]) -> list[str]:
+        """Return the ids of those of the jobs that, and not earlier ones of their ids, were deleted here."""
+        mine = select(TOMBSTONES.c.job_id, TOMBSTONES.c.created_at)
         async with self._database.reading() as connection:
-            return (await connection.execute(mine)).first() is not None
+            asked = mine.where(TOMBSTONES.c.job_id.in_([job.job_id for job in jobs]))
+            deleted = dict((await connection.execute(asked)).all())
+        return [job.job_id for job in jobs if job.created_at <= deleted.get(job.job_id, -inf)]
 
     async def page(self, query: Query) -> Page:
         """Return a page of jobs; see `LiveStore`."""

@@ -87,7 +87,10 @@ TOMBSTONES = Table(
     Column("is_ahead", Boolean, nullable=False),
     Index("tombstones_of_project_by_rev", "project", "rev"),
 )
-"""Jobs deleted while SQL served; `is_ahead` until Redis has been told. `created_at` tells a later job of that id."""
+"""Jobs deleted while SQL served; `is_ahead` until Redis has been told. `created_at` tells a later job of that id.
+
+A later job does not remove it: what Redis, or a sidecar, still has of the deleted one is nothing of the later one.
+"""
 
 TIMELINE = Table(
     "timeline",

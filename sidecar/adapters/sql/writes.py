@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Insert, Table, delete, func, select, text, update
+from sqlalchemy import Insert, Table, delete, exists, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -94,8 +94,13 @@ async def store_jobs(connection: AsyncConnection, jobs: Sequence[tuple[View, Row
     await upsert(connection, JOBS, [row for _, row in jobs])
     await upsert(connection, ATTEMPTS, [attempt_row(shown) for shown, _ in jobs])
     await upsert(connection, STAGES, [row for shown, _ in jobs for row in stage_rows(shown)])
-    buried = delete(TOMBSTONES).where(TOMBSTONES.c.job_id.in_([row["job_id"] for _, row in jobs]))
-    await connection.execute(buried)
+    await _unearth(connection, [row["job_id"] for _, row in jobs])
+
+
+async def _unearth(connection: AsyncConnection, job_ids: Sequence[str]) -> None:
+    """Remove the tombstones of jobs that are here again; those of earlier jobs of their ids stay."""
+    is_here = exists().where(JOBS.c.job_id == TOMBSTONES.c.job_id, JOBS.c.created_at <= TOMBSTONES.c.created_at)
+    await connection.execute(delete(TOMBSTONES).where(TOMBSTONES.c.job_id.in_(job_ids), is_here))
 
 
 async def forget_jobs(connection: AsyncConnection, job_ids: Sequence[str]) -> None:

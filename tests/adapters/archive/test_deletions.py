@@ -6,6 +6,8 @@ from sidecar.adapters.sql.archive import SqlArchive
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.history import SqlHistory
 from sidecar.adapters.sql.live import SqlLive
+from sidecar.background.recorder import joining
+from sidecar.core.job import Job
 from sidecar.core.merge import fork
 from sidecar.core.view import view
 from sidecar.history import BEGINNING, Batch, Recorded
@@ -95,3 +97,107 @@ async def test_gone_job_of_which_sql_knows_more_stays(archive: SqlArchive, sql: 
     await archive.record("default", batch, BEGINNING, Recorded(Cursor(REDIS, 3), ""))
     assert view(await job_of(sql)).current == 4
     assert await ahead_ids(archive) == ["job-1"]
+
+
+async def began_anew(archive: SqlArchive, sql: SqlLive, redis: Redis) -> Job:
+    """Delete a job in SQL, of which Redis has yet to be told, let it begin anew there and return the old one."""
+    old = redis.push(update(seq=1, current=9), update(seq=2, attempt=2))
+    await record(archive, redis)
+    assert await sql.delete("job-1", lambda _: None)
+    await sql.update("job-1", push(update(seq=1, current=1), NOON + 2_000))
+    return old
+
+
+async def test_redis_is_told_of_a_deletion_first_and_of_the_job_that_began_anew_afterwards(
+    archive: SqlArchive, sql: SqlLive, redis: Redis
+) -> None:
+    old = await began_anew(archive, sql, redis)
+    jobs, gone = await archive.ahead(10)
+    assert (jobs, [(each.job_id, each.created_at) for each in gone]) == ([], [("job-1", old.created_at)])
+    await archive.told(jobs, gone)
+    jobs, gone = await archive.ahead(10)
+    assert ([each.job.created_at for each in jobs], gone) == ([NOON + 2_000], [])
+    await archive.told(jobs, gone)
+    assert await archive.ahead(10) == ([], [])
+    assert await sql.is_buried(old)
+    assert not await sql.is_buried(await job_of(sql))
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+async def test_what_redis_still_had_of_a_deleted_job_is_nothing_of_the_one_that_began_anew(
+    archive: SqlArchive, sql: SqlLive, history: SqlHistory, redis: Redis, *, is_told: bool
+) -> None:
+    await began_anew(archive, sql, redis)
+    if is_told:
+        await archive.told(*await archive.ahead(10))
+    before = await types(history), await history.attempts("job-1")
+    redis.push(update(seq=3, attempt=3), now=NOON + 900)
+    redis.delete("job-1", NOON + 3_000)
+    batch = redis.taken()
+    await archive.record("default", batch, await archive.recorded("default"), redis.recorded)
+    assert (await job_of(sql)).created_at == NOON + 2_000
+    assert (await types(history), await history.attempts("job-1")) == before
+
+
+async def test_job_that_redis_has_yet_to_hear_is_deleted_is_not_recorded(
+    archive: SqlArchive, sql: SqlLive, history: SqlHistory, redis: Redis
+) -> None:
+    redis.push(update(seq=1, current=9))
+    await record(archive, redis)
+    assert await sql.delete("job-1", lambda _: None)
+    redis.push(update(seq=2, current=10), now=NOON + 900)
+    await record(archive, redis)
+    assert await sql.get("job-1") is None
+    assert await types(history) == []
+    assert len((await archive.ahead(10))[1]) == 1
+
+
+async def test_redis_that_was_told_a_job_after_its_deletion_is_told_of_that_once_more(
+    archive: SqlArchive, sql: SqlLive
+) -> None:
+    await sql.update("job-1", push(update(current=1)))
+    late = await archive.ahead(10)
+    assert await sql.delete("job-1", lambda _: None)
+    await archive.told(*await archive.ahead(10))
+    assert await archive.ahead(10) == ([], [])
+    await archive.told(*late)
+    jobs, gone = await archive.ahead(10)
+    assert (jobs, [each.job_id for each in gone]) == ([], ["job-1"])
+
+
+async def test_job_that_began_anew_stays_although_redis_says_of_the_old_one_that_it_is_gone(
+    archive: SqlArchive, sql: SqlLive, history: SqlHistory, redis: Redis
+) -> None:
+    await began_anew(archive, sql, redis)
+    for _ in range(2):
+        await archive.told(*await archive.ahead(10))
+    batch = Batch((), (Gone("job-1", Cursor(REDIS, 9)),))
+    await archive.record("default", batch, await archive.recorded("default"), Recorded(Cursor(REDIS, 9), ""))
+    assert (await job_of(sql)).created_at == NOON + 2_000
+    assert await types(history) == ["created", "started"]
+
+
+async def test_deleted_job_that_is_given_back_is_deleted_no_more(
+    archive: SqlArchive, sql: SqlLive, redis: Redis
+) -> None:
+    old = redis.push(update(seq=1, current=9))
+    await record(archive, redis)
+    assert await sql.delete("job-1", lambda _: None)
+    await sql.update("job-1", joining(old, lambda: NOON + 1_000))
+    assert not await sql.is_buried(old)
+    jobs, gone = await archive.ahead(10)
+    assert ([each.job.job_id for each in jobs], gone) == (["job-1"], [])
+
+
+async def test_tombstone_of_a_job_that_began_anew_is_forgotten_in_time(
+    archive: SqlArchive, sql: SqlLive, redis: Redis
+) -> None:
+    old = await began_anew(archive, sql, redis)
+    await archive.forget(NOON + 1_001, 10)
+    assert await sql.is_buried(old)  # Redis has yet to be told
+    await archive.told(*await archive.ahead(10))
+    await archive.forget(NOON + 999, 10)
+    assert await sql.is_buried(old)
+    await archive.forget(NOON + 1_001, 10)
+    assert not await sql.is_buried(old)
+    assert await sql.get("job-1") is not None

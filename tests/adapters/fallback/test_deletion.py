@@ -1,18 +1,24 @@
 """A deletion is one of both stores, whichever of them took it."""
 
+import asyncio
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.fallback import FallbackStore
 from sidecar.adapters.redis.live import RedisLive
+from sidecar.background.recorder import tell_ahead
 from sidecar.core.errors import Conflict
-from sidecar.core.job import Job
-from sidecar.ports import Gone
+from sidecar.core.job import Job, Status
+from sidecar.ports import Gone, Written
 from sidecar.storage import Storage
+from sidecar.tasks import ended
 from tests.adapters.contract_live_store import query
 from tests.adapters.fallback.conftest import fell_back, left_redis
-from tests.adapters.fallback.mishaps import paused
-from tests.adapters.updates import push, update
+from tests.adapters.fallback.mishaps import come_back_empty, parted, paused
+from tests.adapters.updates import NOON, push, update
 from tests.clock import Clock
 
 
@@ -75,3 +81,131 @@ async def test_deletion_that_sql_took_is_one_of_redis_when_it_returns(
     assert isinstance((await live.since("default", 0, 10)).changes[-1], Gone)
     await storage.recorder.record_all()
     assert await storage.stores.sql.get("job-1") is None
+
+
+async def assert_is_new_alone(storage: Storage) -> None:
+    """Find the job that began anew in both stores, and nothing of the deleted one."""
+    for recorded in range(2):
+        for stored in (await storage.stores.live.get("job-1"), await storage.stores.sql.get("job-1")):
+            assert stored is not None
+            shown = stored.view
+            assert (shown.current, shown.status, shown.job.created_at) == (1, Status.RUNNING, NOON + 20), recorded
+            assert shown.job.metadata.keys() == {"new"}
+        events = await storage.history.timeline("job-1", 0, 100)
+        assert [(event.type, event.at) for event in events[:2]] == [("created", NOON + 20), ("started", NOON + 20)]
+        assert all(event.at >= NOON + 20 and event.type != "completed" for event in events)
+        assert [each["attempt"] for each in await storage.history.attempts("job-1")] == [1]
+        await storage.recorder.record_all()
+    assert await storage.archive.ahead(10) == ([], [])
+
+
+OLD_ENDS = [pytest.param({}, id="runs"), pytest.param({"words": {"status": "completed"}}, id="completed")]
+
+
+async def pushed_old(store: FallbackStore, **fields: Any) -> None:
+    """Push a job of two attempts, which is to be deleted."""
+    await store.update("job-1", push(update(writer="w", seq=1, add_current=5, metadata={"old": 1})))
+    await store.update("job-1", push(update(writer="w", seq=1, attempt=2, add_current=5, **fields), NOON + 5))
+
+
+async def pushed_new(store: FallbackStore) -> None:
+    await store.update("job-1", push(update(writer="w", seq=2, add_current=1, metadata={"new": 1}), NOON + 20))
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+@pytest.mark.parametrize("fields", OLD_ENDS)
+async def test_job_that_began_anew_after_its_deletion_while_redis_was_away_has_nothing_of_the_old_one(
+    storage: Storage, store: FallbackStore, clock: Clock, fields: dict[str, Any], *, is_recorded: bool
+) -> None:
+    await pushed_old(store)
+    await storage.recorder.record_all()
+    if fields or not is_recorded:
+        await store.update("job-1", push(update(writer="w", seq=2, attempt=2, add_current=1, **fields), NOON + 6))
+    if is_recorded:
+        await storage.recorder.record_all()
+    with parted(storage):
+        clock.now = NOON + 10
+        assert await store.delete("job-1", lambda _: None)
+        await pushed_new(store)
+    clock.now = NOON + 30
+    await storage.restoration.prepare()
+    await assert_is_new_alone(storage)
+
+
+async def test_recorder_tells_of_a_deletion_before_it_tells_of_the_job_that_began_anew(
+    storage: Storage, store: FallbackStore, clock: Clock
+) -> None:
+    await pushed_old(store)
+    await storage.recorder.record_all()
+    with parted(storage):
+        clock.now = NOON + 10
+        assert await store.delete("job-1", lambda _: None)
+        await pushed_new(store)
+    storage.redis_breaker.close()
+    for _ in range(2):
+        await tell_ahead(storage.archive, storage.stores.live, clock)
+    await assert_is_new_alone(storage)
+
+
+async def test_job_that_sql_deleted_is_not_recorded_again_by_a_sidecar_that_still_has_redis(
+    storage: Storage, store: FallbackStore, other: Storage
+) -> None:
+    theirs = other.surface("ingest")
+    await theirs.update("job-1", push(update(current=5)))
+    await other.recorder.record_all()
+    with parted(storage):
+        assert await store.delete("job-1", lambda _: None)
+    await theirs.update("job-1", push(update(current=6), NOON + 1))
+    await other.recorder.record_all()
+    assert await other.stores.sql.get("job-1") is None
+    await storage.restoration.prepare()
+    assert await theirs.get("job-1") is None
+    await other.recorder.record_all()
+    assert await theirs.get("job-1") is None
+    assert await storage.history.timeline("job-1", 0, 10) == []
+
+
+@pytest.mark.parametrize("how", ["update", "update_many", "get", "spill"])
+async def test_what_a_sidecar_remembers_does_not_bring_back_what_another_one_deleted_in_sql(
+    storage: Storage, store: FallbackStore, other: Storage, clock: Clock, how: str
+) -> None:
+    await pushed_old(store)
+    await storage.recorder.record_all()
+    await store.update("job-1", push(update(writer="w", seq=2, attempt=2, add_current=1), NOON + 6))
+    with parted(storage), parted(other):
+        clock.now = NOON + 10
+        assert await other.surface("rest").delete("job-1", lambda _: None)
+        change = push(update(writer="w", seq=2, add_current=1, metadata={"new": 1}), NOON + 20)
+        match how:
+            case "get":
+                assert await store.get("job-1") is None
+            case "spill":
+                spilling = asyncio.create_task(storage.restoration.spill())
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(spilling), 0.3)
+                await ended(spilling)
+                assert await storage.stores.sql.get("job-1") is None
+            case "update_many":
+                assert isinstance((await store.update_many([("job-1", change)]))[0], Written)
+            case _:
+                await store.update("job-1", change)
+        if how not in {"update", "update_many"}:
+            await store.update("job-1", change)
+    await storage.restoration.prepare()
+    await assert_is_new_alone(storage)
+    await other.restoration.prepare()
+    await assert_is_new_alone(storage)
+
+
+async def test_memory_does_not_bring_back_what_was_deleted_in_sql_to_a_redis_that_returns_empty(
+    storage: Storage, store: FallbackStore, other: Storage, valkey: EmbeddedValkey, tmp_path: Path
+) -> None:
+    await pushed_old(store)
+    await storage.recorder.record_all()
+    with parted(storage), parted(other):
+        assert await other.surface("rest").delete("job-1", lambda _: None)
+        await come_back_empty(valkey, tmp_path)
+        await other.restoration.prepare()
+        await storage.restoration.prepare()
+    assert await storage.stores.live.get("job-1") is None
+    assert await store.get("job-1") is None

@@ -10,10 +10,11 @@ from sidecar.adapters.redis.live import RedisLive
 from sidecar.core.job import Status
 from sidecar.storage import Storage
 from sidecar.tasks import ended
-from tests.adapters.contract_live_store import viewed
-from tests.adapters.fallback.conftest import SOON
+from tests.adapters.contract_live_store import ids, query, viewed
+from tests.adapters.fallback.conftest import SOON, left_redis
 from tests.adapters.fallback.mishaps import come_back_empty
 from tests.adapters.updates import NOON, finish, push, update
+from tests.clock import Clock
 from tests.faults.patience import until_found
 
 
@@ -105,3 +106,41 @@ async def test_recorder_has_an_empty_redis_filled_by_itself(
 
     await until_found(is_filled, SOON, lambda: "Redis is filled")
     await ended(running)
+
+
+async def test_running_server_that_is_emptied_is_filled_though_nobody_asks_for_a_job(
+    storage: Storage, store: FallbackStore, live: RedisLive
+) -> None:
+    for name in ("a", "b"):
+        await store.update(name, push(update(name, project=name, writer="w", seq=1, add_current=5)))
+    await store.update("done", finish("done", now=NOON + 1))
+    await storage.recorder.record_all()
+    await store.update("a", push(update("a", project="a", writer="w", seq=2, add_current=1), NOON + 3))
+    await store.update("late", push(update("late", project="b", current=1), NOON + 3))
+    await storage.link.commands.flushall()
+    running = asyncio.create_task(storage.restoration.run())
+
+    async def is_filled() -> bool:
+        return set(ids((await live.page(query())).jobs)) == {"a", "b", "done", "late"}
+
+    await until_found(is_filled, SOON, lambda: "Redis is filled")
+    assert (await viewed(live, "a")).current == 6
+    assert (await live.counts()).jobs == {("default", "running"): 3, ("default", "completed"): 1}
+
+    async def is_recorded() -> bool:
+        await storage.recorder.record_all()
+        return "late" in await storage.stores.sql.find(["late"])
+
+    await until_found(is_recorded, SOON, lambda: "what is filled in is recorded")
+    await ended(running)
+
+
+async def test_emptied_server_is_not_filled_again_and_again_with_a_project_of_which_all_has_left_it(
+    storage: Storage, clock: Clock
+) -> None:
+    await left_redis(storage, clock)
+    await storage.link.commands.flushall()
+    assert await storage.restoration._lacks_a_project()
+    await storage.restoration.prepare()
+    assert await storage.stores.live.projects() == []
+    assert not await storage.restoration._lacks_a_project()
