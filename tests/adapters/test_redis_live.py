@@ -183,3 +183,14 @@ async def test_updates_that_arrive_together_go_out_together(store: RedisLive, li
     assert after["cmdstat_evalsha"]["calls"] - before["cmdstat_evalsha"]["calls"] <= 25
     for number in range(20):
         assert (await viewed(store, f"job-{number}")).current == 5
+
+
+async def test_jobs_that_are_forgotten_while_a_batch_enters_others_are_changed_with_it(store: RedisLive) -> None:
+    await store.update("known", push(update("known", current=1)))
+    batch = [("known", push(update("known", current=2))), ("new", push(update("new", current=3)))]
+    pushing = asyncio.create_task(store.update_many(batch))
+    await asyncio.sleep(0)  # it has begun to ask for the other one
+    store.memory.forget(["known"])
+    answers = await pushing
+    assert not any(isinstance(answer, Exception) for answer in answers)
+    assert [(await viewed(store, job_id)).current for job_id in ("known", "new")] == [2, 3]

@@ -72,6 +72,7 @@ class RedisLive:
 
     async def update_many(self, changes: Changes) -> list[Written | Exception]:
         """Apply changes of many jobs; see `LiveStore`."""
+        remembered = {job_id: self._projects[job_id] for job_id, _ in changes if job_id in self._projects}
         try:
             changes, entered, answers = await self.entrance.enter_many(changes)
         except SidecarError as error:
@@ -79,7 +80,7 @@ class RedisLive:
         by_project: dict[str, list[int]] = {}
         for index, (job_id, _) in enumerate(changes):
             if index not in answers:
-                by_project.setdefault(self._projects.get(job_id) or entered[job_id], []).append(index)
+                by_project.setdefault(remembered.get(job_id) or entered[job_id], []).append(index)
         parts = [self._update_in(project, changes, mine, entered) for project, mine in by_project.items()]
         for part in await asyncio.gather(*parts):
             answers |= part
@@ -135,6 +136,7 @@ class RedisLive:
             return None
         lacked = self.memory.lacked_by(held)
         if lacked is None:
+            self.memory.read(held)
             return Stored(held.view, held.cursor)
         written = await self.entrance.put_back(lacked)
         return Stored(written.outcome.view, written.cursor)

@@ -16,6 +16,9 @@ PROJECTS_CACHED = 16_384
 REMEMBERED_SECONDS = TOMBSTONE_SECONDS / 2
 """A job that is remembered and is nowhere else any more: later than this it was deleted."""
 
+UNRECORDED_SECONDS = 5.0
+"""Longer than it takes to record a job, if all is well."""
+
 WRITES_A_LINE = 1 << 24
 """A millionth of a chance that two lines of 48 bits pass for one, and more writes than anybody misses of a job."""
 
@@ -59,6 +62,19 @@ class Memory:
         """Remember a job as it stands in Redis now."""
         self._changes += 1
         self._held[held.job.job_id] = held
+
+    def read(self, held: Held) -> None:
+        """Remember a job that another process has just written, unless more is known of it.
+
+        It may not be recorded yet: what was shown is shown again if Redis goes away now.
+        """
+        known = self.last_written(held.job.job_id)
+        if known is None:
+            is_news = held.job.updated_at > self._clock() - UNRECORDED_SECONDS
+        else:
+            is_news = known.cursor.epoch == held.cursor.epoch and known.cursor.rev < held.cursor.rev
+        if is_news:
+            self.keep(held)
 
     def last_written(self, job_id: str) -> Held | None:
         """Return a job as this process wrote it last, None if it is not remembered."""

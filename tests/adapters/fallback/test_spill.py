@@ -73,6 +73,19 @@ async def test_lists_and_streams_have_it_from_the_first_call_that_redis_does_not
     }
 
 
+async def test_job_of_another_sidecar_that_was_shown_is_shown_again_although_it_is_not_recorded(
+    storage: Storage, store: FallbackStore, other: Storage
+) -> None:
+    theirs = other.surface("ingest")
+    await theirs.update("job-1", push(update(writer="w", seq=1, add_current=5)))
+    assert (await viewed(store)).current == 5
+    await theirs.update("job-1", push(update(writer="w", seq=2, add_current=1)))
+    assert (await viewed(store)).current == 6
+    with parted(storage):
+        assert (await viewed(store)).current == 6
+        assert [each.view.current for each in (await store.page(query())).jobs] == [6]
+
+
 async def test_sql_tells_what_it_has_if_it_cannot_take_it(
     storage: Storage, store: FallbackStore, database_path: Path
 ) -> None:
