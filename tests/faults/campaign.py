@@ -1,10 +1,11 @@
 """Writers and watchers at work while one fault after another happens, and what is found wrong after each."""
 
 import asyncio
+import itertools
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.faults.patience import until, until_found
 from tests.faults.plan import Fault, Kind, Target, seeded
 from tests.faults.program import Sidecar
 from tests.faults.readers import Readers
-from tests.faults.watchers import JobWatcher, Watcher, Watchers
+from tests.faults.watchers import JobWatcher, Origin, Watcher, Watchers
 from tests.faults.world import ORDINARY, Conditions, world
 from tests.faults.writers import Writers
 
@@ -53,7 +54,7 @@ class Place(Protocol):
 
     @property
     def urls(self) -> list[str]:
-        """Where clients go."""
+        """Where clients go: to each of the sidecars, in the same order."""
         ...
 
     async def is_level(self) -> bool:
@@ -139,11 +140,23 @@ class Campaign:
         self._writers = Writers(self._ledger, session, place.urls, source, nap_seconds=NAP * lost_seconds)
         self._auditor = Auditor(self._ledger, session, [each.url for each in place.sidecars])
         self._lost_seconds = lost_seconds
-        who = self._ledger, session, place.urls[0]
-        jobs = [JobWatcher(f"job watcher {n}", *who, self._writers.jobs, n) for n in range(JOB_WATCHERS)]
-        projects = [Watcher(f"project watcher {n}", *who) for n in range(PROJECT_WATCHERS)]
-        self._watchers = Watchers([*projects, *jobs])
+        self._watchers = Watchers([*self._project_watchers(), *self._job_watchers()])
         self._readers = Readers(self._ledger, session, place.urls, seeded(seed))
+
+    def _project_watchers(self) -> Iterator[Watcher]:
+        for number, origin in zip(range(PROJECT_WATCHERS), self._origins(), strict=False):
+            yield Watcher(f"project watcher {number} of {origin.url}", self._ledger, self._session, origin)
+
+    def _job_watchers(self) -> Iterator[JobWatcher]:
+        jobs = self._writers.jobs
+        for number, origin in zip(range(JOB_WATCHERS), self._origins(), strict=False):
+            name = f"job watcher {number} of {origin.url}"
+            yield JobWatcher(name, self._ledger, self._session, origin, jobs, number)
+
+    def _origins(self) -> Iterator[Origin]:
+        """Yield the sidecars in turn, for ever."""
+        pairs = zip(self._world.urls, self._world.sidecars, strict=True)
+        return itertools.cycle([Origin(url, sidecar.times_started) for url, sidecar in pairs])
 
     async def run(
         self, faults: Iterable[Fault], say: Callable[[str], None] = lambda _: None, most_pause_seconds: float = 0.0

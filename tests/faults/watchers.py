@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Self
 
@@ -30,10 +30,21 @@ class Message(NamedTuple):
     data: dict[str, Any]
 
 
-class Watcher:
-    """Follows streams one after another; what it knows of jobs outlives every connection."""
+class Origin(NamedTuple):
+    """A sidecar as those who watch know it: where it is reached, and how often it has been started by now."""
 
-    def __init__(self, name: str, ledger: Ledger, session: ClientSession, url: str) -> None:
+    url: str
+    lives: Callable[[], int]
+
+
+class Watcher:
+    """Follows streams of one sidecar one after another; what it knows of jobs outlives every connection.
+
+    Which versions it has seen counts as long as that sidecar lives: nothing older may follow, whoever reconnects. That
+    nothing is undone, and no percent goes back, holds for ever.
+    """
+
+    def __init__(self, name: str, ledger: Ledger, session: ClientSession, origin: Origin) -> None:
         self.violations: list[str] = []
         self.seen: Counter[str] = Counter()
         self.finished: set[str] = set()
@@ -43,7 +54,8 @@ class Watcher:
         self._name = name
         self._ledger = ledger
         self._session = session
-        self._url = url
+        self._origin = origin
+        self._life = 0
         self._last_id: str | None = None
         self._is_anew = False
         self._versions: dict[str, int] = {}
@@ -75,7 +87,7 @@ class Watcher:
         """Read one connection to its end; true if there will never be more."""
         headers = {} if self._last_id is None else {"Last-Event-ID": self._last_id}
         timeout = ClientTimeout(total=None, sock_connect=SILENT_SECONDS, sock_read=SILENT_SECONDS)
-        async with self._session.get(f"{self._url}{path}", headers=headers, timeout=timeout) as response:
+        async with self._session.get(f"{self._origin.url}{path}", headers=headers, timeout=timeout) as response:
             if response.status == 204:
                 return True
             if response.status != 200:
@@ -85,7 +97,9 @@ class Watcher:
         return False
 
     async def _read(self, response: ClientResponse) -> None:
-        self._versions.clear()  # another connection may begin with an older state, but not go back within itself
+        if (life := self._origin.lives()) != self._life:  # one that begins anew may know less than the one before
+            self._versions.clear()
+            self._life = life
         async for message in messages(response.content):
             self.seen[message.event] += 1
             self._take(message)
@@ -137,9 +151,9 @@ class JobWatcher(Watcher):
     """Follows the stream of one job to its end, then that of the job in its place."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - a watcher, and what it follows
-        self, name: str, ledger: Ledger, session: ClientSession, url: str, jobs: Sequence[Job], place: int
+        self, name: str, ledger: Ledger, session: ClientSession, origin: Origin, jobs: Sequence[Job], place: int
     ) -> None:
-        super().__init__(name, ledger, session, url)
+        super().__init__(name, ledger, session, origin)
         self._jobs = jobs
         self._place = place
         self._followed: list[str] = []
