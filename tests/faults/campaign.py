@@ -182,18 +182,23 @@ class Campaign:
         lost = await self._lost(fault)
         await self._writers.gather()
         in_flight = await self._writers.until_in_flight(self._world.harmed(fault))
-        disagreement = self._ledger.disagreement() if fault.can_part else None
+        outage = self._outage(fault)
         await self._world.strike(fault, lambda: _end(lost))
         began = time.monotonic()
         for sidecar in self._world.sidecars:
             await sidecar.whole(self._session)
         self.report.strikes.append(Strike(fault, in_flight, time.monotonic() - began))
-        if disagreement is not None:
+        if fault.can_part:
             await until_found(self._world.is_level, LEVEL_SECONDS, lambda: "Redis has been told what SQL took")
-            disagreement.end()
+        outage.end()
         await self._writers.until_acknowledged(BETWEEN)
         known = self._ledger.job_ids
         await self._audit(self._random.sample(known, min(SAMPLE, len(known))), f"after {fault}")
+
+    def _outage(self, fault: Fault) -> Span:
+        """Begin what a fault may excuse: one sidecar alone disagrees with nobody."""
+        can_part = fault.can_part and len(self._world.sidecars) > 1
+        return self._ledger.disagreement() if can_part else self._ledger.outage()
 
     async def _until_some_return(self) -> None:
         """Wait until a job has been lost, and is back: a fault puts off for a while that jobs count as lost."""

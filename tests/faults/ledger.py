@@ -60,8 +60,8 @@ class Ledger:
     """Every push by job, what may be missing of it, and when.
 
     What a push says of its job is never excused; the line of the timeline that it brought is, if a disk was lost. While
-    sidecars may disagree on whether Redis is there, and a little longer, what one of them shows may lack what another
-    one took.
+    several sidecars may disagree on whether Redis is there, and a little longer, what one of them shows may lack what
+    another one took. During any outage of a store, what was told to be late may have been counted.
     """
 
     def __init__(self, lost_seconds: float = math.inf) -> None:
@@ -70,6 +70,7 @@ class Ledger:
         self._by_job: dict[str, list[Push]] = {}
         self._lost_lines: list[Span] = []
         self._disagreements: list[Span] = []
+        self._outages: list[Span] = []
         self.acknowledged = 0
 
     @property
@@ -91,9 +92,14 @@ class Ledger:
         self._lost_lines.append(Span(since))
         return self._lost_lines[-1]
 
+    def outage(self) -> Span:
+        """Begin a time in which a store may go away before it answers."""
+        self._outages.append(Span(time.monotonic()))
+        return self._outages[-1]
+
     def disagreement(self) -> Span:
-        """Begin a time in which sidecars may disagree."""
-        self._disagreements.append(Span(time.monotonic()))
+        """Begin such a time, in which several sidecars may disagree besides."""
+        self._disagreements.append(self.outage())
         return self._disagreements[-1]
 
     def may_lack(self, since: float) -> bool:
@@ -125,7 +131,7 @@ class Ledger:
 
     def _may_be_counted(self, push: Push) -> bool:
         """Whether what was told to be late may have been counted: by a store that went away before it answered."""
-        return any(each.since <= push.answered_at and push.sent_at <= each.until for each in self._disagreements)
+        return any(each.since <= push.answered_at and push.sent_at <= each.until for each in self._outages)
 
     def has_end(self, job_id: str) -> bool:
         """Whether anybody has tried to finish it."""

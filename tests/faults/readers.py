@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Self
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from tests.faults.ledger import Ledger
+from tests.faults.ledger import Bounds, Ledger
 from tests.faults.oracle import violations
 
 READERS = 2
@@ -16,8 +17,34 @@ PAUSE_SECONDS = 0.05
 READ_SECONDS = 5.0
 
 
+@dataclass(slots=True)
+class Shown:
+    """What a sidecar has shown: it may not unsay that, whatever another one thinks."""
+
+    jobs: set[str] = field(default_factory=set)
+    finished: set[str] = field(default_factory=set)
+
+    def least(self, job_id: str, bounds: Bounds) -> Bounds:
+        """Return these bounds of a job, narrowed to what must be shown again."""
+        pushes, is_finished = (
+            max(bounds.pushes, int(job_id in self.jobs)),
+            bounds.is_finished or job_id in self.finished,
+        )
+        return replace(bounds, pushes=pushes, is_finished=is_finished)
+
+    def take(self, job: Mapping[str, Any]) -> None:
+        """Note what it shows."""
+        self.jobs.add(job["job_id"])
+        if job["status"] == "completed":
+            self.finished.add(job["job_id"])
+
+
 class Readers:
-    """Some of them, at work while inside; `lacking` counts answers that lacked something, as they might."""
+    """Some of them, at work while inside; `lacking` counts answers that lacked something, as they might.
+
+    An answer may lack what another sidecar was told while the two may disagree. It may at no time have too much, nor
+    take back what the same sidecar has shown.
+    """
 
     def __init__(self, ledger: Ledger, session: ClientSession, urls: Sequence[str], random: Random) -> None:
         self.reads = 0
@@ -27,6 +54,7 @@ class Readers:
         self._session = session
         self._urls = urls
         self._random = random
+        self._shown = {url: Shown() for url in urls}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -49,17 +77,24 @@ class Readers:
                     continue
 
     async def _look(self, job_id: str) -> None:
-        least = self._ledger.least(job_id)
+        url = self._random.choice(self._urls)
+        acknowledged = self._ledger.least(job_id)
+        least, excused = (
+            self._shown[url].least(job_id, bounds) for bounds in (acknowledged, Bounds(is_quiet=acknowledged.is_quiet))
+        )
         began = time.monotonic()
         job: dict[str, Any] | None = None
-        url = f"{self._random.choice(self._urls)}/v1/jobs/{job_id}"
-        async with self._session.get(url, timeout=ClientTimeout(READ_SECONDS)) as response:
+        async with self._session.get(f"{url}/v1/jobs/{job_id}", timeout=ClientTimeout(READ_SECONDS)) as response:
             if response.status == 200:
                 job = dict(await response.json())
             elif response.status != 404:
                 return
         self.reads += 1
-        if found := list(violations(least, self._ledger.most(job_id), job, None)):
-            may_lack = self._ledger.may_lack(began)
-            self.lacking += may_lack
-            self.violations += [] if may_lack else [f"{url} was read and {what}" for what in found]
+        most = self._ledger.most(job_id)
+        found = list(violations(least, most, job, None))
+        if found and self._ledger.may_lack(began):
+            found = list(violations(excused, most, job, None))
+            self.lacking += not found
+        self.violations += [f"{url} was read and {job_id}: {what}" for what in found]
+        if job is not None:
+            self._shown[url].take(job)

@@ -128,14 +128,14 @@ def test_late_counts_for_nothing_and_is_told(known: Ledger) -> None:
 
 
 def test_late_may_have_been_counted_by_a_store_that_went_away_before_it_answered(known: Ledger) -> None:
-    disagreement = known.disagreement()
+    outage = known.outage()
     push = pushed(Fate.OPEN, 3, 10, sent_at=time.monotonic())
     known.opened(push)
     known.answered(push, Fate.LATE)
     late = {"number": 5, "type": "late", "details": {"event": {"details": {"id": "w-3"}}}}
     for rows, expected in ((12, 0), (22, 0), (32, 1)):
         assert len(wrong(known, SHOWN | {"items": {"rows": rows, "files": 7}}, [*TIMELINE, late])) == expected
-    disagreement.until = push.sent_at - 1
+    outage.until = push.sent_at - 1
     assert len(wrong(known, SHOWN | {"items": {"rows": 22, "files": 7}}, [*TIMELINE, late])) == 1
 
 
@@ -148,6 +148,7 @@ def test_lost_disk_excuses_the_lines_that_were_sent_to_it_and_nothing_else() -> 
 
 def test_answer_may_lack_something_during_a_disagreement_and_shortly_after(known: Ledger) -> None:
     began = time.monotonic()
+    known.outage()
     assert not known.may_lack(began)
     disagreement = known.disagreement()
     assert known.may_lack(began)
