@@ -66,7 +66,7 @@ class Place(Protocol):
         ...
 
     async def strike(self, fault: Fault, fallen: Callable[[], None] = ...) -> None:
-        """Let a fault happen and be over; `fallen` is called when what was killed is dead."""
+        """Let a fault alone happen and be over; `fallen` is called when what was killed is dead."""
         ...
 
 
@@ -169,7 +169,7 @@ class Campaign:
                 for fault in faults:
                     await self._suffer(fault)
                     await asyncio.sleep(self._random.uniform(0, most_pause_seconds))
-                    say(f"{self.report.strikes[-1]}: {len(self.report.violations)} violations")
+                    say(f"{fault}: {len(self.report.violations)} violations")
                 await self._until_some_return()
             except (AssertionError, TimeoutError) as error:
                 self.report.violations.append(f"broken off: {error!r}")
@@ -180,20 +180,34 @@ class Campaign:
 
     async def _suffer(self, fault: Fault) -> None:
         lost = await self._lost(fault)
-        await self._writers.gather()
-        in_flight = await self._writers.until_in_flight(self._world.harmed(fault))
+        in_flight = await self._volley(fault)
         outage = self._outage(fault)
-        await self._world.strike(fault, lambda: _end(lost))
+        struck, _ = await asyncio.gather(self._strike_too(fault), self._world.strike(fault, lambda: _end(lost)))
         began = time.monotonic()
         for sidecar in self._world.sidecars:
             await sidecar.whole(self._session)
-        self.report.strikes.append(Strike(fault, in_flight, time.monotonic() - began))
+        recovery_seconds = time.monotonic() - began
+        self.report.strikes += [Strike(each, count, recovery_seconds) for each, count in [(fault, in_flight), *struck]]
         if fault.can_part:
             await until_found(self._world.is_level, LEVEL_SECONDS, lambda: "Redis has been told what SQL took")
         outage.end()
         await self._writers.until_acknowledged(BETWEEN)
         known = self._ledger.job_ids
         await self._audit(self._random.sample(known, min(SAMPLE, len(known))), f"after {fault}")
+
+    async def _volley(self, fault: Fault) -> int:
+        """Let everybody push at once, and return how many requests are under way to what a fault is about to strike."""
+        await self._writers.gather()
+        return await self._writers.until_in_flight(self._world.harmed(fault))
+
+    async def _strike_too(self, fault: Fault) -> list[tuple[Fault, int]]:
+        """Let happen what strikes while this fault lasts, and return it with the requests that were in flight."""
+        if fault.then is None:
+            return []
+        await asyncio.sleep(fault.gap_seconds)
+        in_flight = await self._volley(fault.then)
+        await self._world.strike(fault.then)
+        return [(fault.then, in_flight)]
 
     def _outage(self, fault: Fault) -> Span:
         """Begin what a fault may excuse: one sidecar alone disagrees with nobody."""
