@@ -21,6 +21,7 @@ from tests.faults.patience import until, until_found
 from tests.faults.plan import Fault, Kind, Target, seeded
 from tests.faults.program import Sidecar
 from tests.faults.readers import Readers
+from tests.faults.telling import clock_time
 from tests.faults.watchers import JobWatcher, Origin, Watcher, Watchers
 from tests.faults.world import ORDINARY, Conditions, world
 from tests.faults.writers import Writers
@@ -72,16 +73,18 @@ class Place(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """A fault that happened, how many requests were under way to what it struck, and how long it took to be whole."""
+    """A fault that happened, how many requests were under way to what it struck, and when and how soon it was whole."""
 
     fault: Fault
     in_flight: int
     recovery_seconds: float
+    over_at: str
 
     @override
     def __str__(self) -> str:
         """Tell it in a line."""
-        return f"{self.fault}: {self.in_flight} requests in flight, whole after {self.recovery_seconds:.1f} s"
+        whole = f"whole after {self.recovery_seconds:.1f} s at {self.over_at}"
+        return f"{self.fault}: {self.in_flight} requests in flight, {whole}"
 
 
 @dataclass(slots=True)
@@ -184,16 +187,22 @@ class Campaign:
         outage = self._outage(fault)
         struck, _ = await asyncio.gather(self._strike_too(fault), self._world.strike(fault, lambda: _end(lost)))
         began = time.monotonic()
-        for sidecar in self._world.sidecars:
-            await sidecar.whole(self._session)
-        recovery_seconds = time.monotonic() - began
-        self.report.strikes += [Strike(each, count, recovery_seconds) for each, count in [(fault, in_flight), *struck]]
+        await self._whole()
+        recovery_seconds, over_at = time.monotonic() - began, clock_time()
+        self.report.strikes += [
+            Strike(each, count, recovery_seconds, over_at) for each, count in [(fault, in_flight), *struck]
+        ]
+        await self._writers.until_acknowledged(BETWEEN)
         if fault.can_part:
+            await self._whole()  # again: one that was stopped finds only now that Redis did not answer it
             await until_found(self._world.is_level, LEVEL_SECONDS, lambda: "Redis has been told what SQL took")
         outage.end()
-        await self._writers.until_acknowledged(BETWEEN)
         known = self._ledger.job_ids
         await self._audit(self._random.sample(known, min(SAMPLE, len(known))), f"after {fault}")
+
+    async def _whole(self) -> None:
+        for sidecar in self._world.sidecars:
+            await sidecar.whole(self._session)
 
     async def _volley(self, fault: Fault) -> int:
         """Let everybody push at once, and return how many requests are under way to what a fault is about to strike."""

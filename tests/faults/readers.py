@@ -11,6 +11,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from tests.faults.ledger import Bounds, Ledger
 from tests.faults.oracle import violations
+from tests.faults.telling import clock_time
 
 READERS = 2
 PAUSE_SECONDS = 0.05
@@ -95,6 +96,6 @@ class Readers:
         if found and self._ledger.may_lack(began):
             found = list(violations(excused, most, job, None))
             self.lacking += not found
-        self.violations += [f"{url} was read and {job_id}: {what}" for what in found]
+        self.violations += [f"{clock_time()}: {url} was read and {job_id}: {what}" for what in found]
         if job is not None:
             self._shown[url].take(job)

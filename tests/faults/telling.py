@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 import pytest
 from typing_extensions import override
@@ -67,6 +68,11 @@ def time_taken(reports: Sequence[pytest.TestReport]) -> Iterator[str]:
     if ours:
         seconds = max(each.stop for each in ours) - min(each.start for each in ours)
         yield f"fault tests: {seconds:.0f} s, of {MOST_SECONDS} s that they may take"
+
+
+def clock_time() -> str:
+    """Return what time it is, as the sidecar's log tells it."""
+    return datetime.now(UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
 def _seed() -> str:

@@ -14,6 +14,7 @@ from typing_extensions import override
 from tests.faults.jobs import PROJECT, Job
 from tests.faults.ledger import Ledger
 from tests.faults.patience import until
+from tests.faults.telling import clock_time
 
 AGAIN_SECONDS = 0.2
 SILENT_SECONDS = 8.0
@@ -144,7 +145,7 @@ class Watcher:
             self._lost.discard(job_id)
 
     def _wrong(self, what: str) -> None:
-        self.violations.append(f"{self._name}: {what}")
+        self.violations.append(f"{clock_time()}: {self._name}: {what}")
 
 
 class JobWatcher(Watcher):
