@@ -36,6 +36,9 @@ class Bounds:
     events: set[str] = field(default_factory=set)
     message: Rank | None = None
     is_finished: bool = False
+    ending: tuple[str, str] | None = None
+    """Its status and the tag of the push that said so; nobody ends a job twice."""
+
     is_quiet: bool = False
     """Whether nobody has been heard of it for so long that it may count as lost."""
 
@@ -53,7 +56,8 @@ class Bounds:
             self.sums[name] = self.sums.get(name, 0) + value
         if push.has_message:
             self.message = max(self.message or (0, ""), (push.seq, push.writer))
-        self.is_finished = self.is_finished or push.is_end
+        if push.is_end:
+            self.is_finished, self.ending = True, (push.ending, push.tag)
 
 
 class Ledger:

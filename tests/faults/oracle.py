@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tests.faults.jobs import CURRENT, STAGE_TOTAL
+from tests.faults.jobs import CURRENT, FINISHED, STAGE_TOTAL, outcome
 from tests.faults.ledger import Bounds, Rank
 
 Document = Mapping[str, Any]
@@ -50,17 +50,30 @@ def _maxima(least: Bounds, most: Bounds, job: Document) -> Iterator[str]:
 
 
 def _status(least: Bounds, most: Bounds, job: Document) -> Iterator[str]:
-    is_finished = job["status"] == "completed"
+    is_finished = job["status"] in FINISHED
     if least.is_finished and not is_finished:
         yield f"it is {job['status']}, and its end was acknowledged"
-    if is_finished and not most.is_finished:
-        yield "it is completed, which nobody said"
+    if is_finished:
+        yield from _ending(most, job)
     if job["status"] == "lost" and (least.is_quiet or most.is_quiet):
         return
     if not is_finished and job["status"] != "running":
         yield f"it is {job['status']}, which nobody said"
-    if is_finished and job["percent"] != 100:
+    if job["status"] == "completed" and job["percent"] != 100:
         yield f"it is completed at {job['percent']} percent"
+
+
+def _ending(most: Bounds, job: Document) -> Iterator[str]:
+    if most.ending is None:
+        yield f"it is {job['status']}, which nobody said"
+        return
+    ending, tag = most.ending
+    if job["status"] != ending:
+        yield f"it is {job['status']}, and its end was {ending}"
+    for name, told in outcome(ending, tag).items():
+        found = job[name] or {}
+        if {field: found.get(field) for field in told} != told:
+            yield f"its {name} is {found}, and {told} was told"
 
 
 def _message(least: Bounds, job: Document) -> Iterator[str]:
@@ -91,10 +104,11 @@ def _events(least: Bounds, most: Bounds, timeline: Sequence[Document]) -> Iterat
     if turns and turns[0][1] != "lost":  # later ones need not alternate: each side of a split has its own
         yield f"the timeline tells of a return and of no loss before: {turns}"
     types = Counter(event["type"] for event in timeline)
-    for once in ("created", "completed"):
+    for once in ("created", *FINISHED):
         if types[once] > 1:
             yield f"the timeline has {types[once]} lines of type {once}"
-    for line, is_due in (("created", least.pushes > 0), ("completed", least.is_finished)):
+    ending = least.ending[0] if least.ending else "completed"
+    for line, is_due in (("created", least.pushes > 0), (ending, least.is_finished)):
         if is_due and least.is_all_told and not types[line]:
             yield f"the timeline has no line of type {line}"
 

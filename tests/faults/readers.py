@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
+from tests.faults.jobs import FINISHED
 from tests.faults.ledger import Bounds, Ledger
 from tests.faults.oracle import violations
 from tests.faults.telling import clock_time
@@ -36,7 +37,7 @@ class Shown:
     def take(self, job: Mapping[str, Any]) -> None:
         """Note what it shows."""
         self.jobs.add(job["job_id"])
-        if job["status"] == "completed":
+        if job["status"] in FINISHED:
             self.finished.add(job["job_id"])
 
 

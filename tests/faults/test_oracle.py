@@ -20,6 +20,8 @@ SHOWN: dict[str, Any] = {
     "items": {"rows": 12, "files": 7},
     "stages": [],
     "message": "2 w",
+    "result": {"of": "2 w"},
+    "error": None,
 }
 TIMELINE = [
     {"number": 1, "type": "created", "details": {}},
@@ -67,6 +69,9 @@ def test_all_that_was_acknowledged_is_right(known: Ledger) -> None:
         lambda job: job | {"current": 101},
         lambda job: job | {"status": "running"},
         lambda job: job | {"status": "lost"},
+        lambda job: job | {"status": "failed"},
+        lambda job: job | {"result": {"of": "1 w"}},
+        lambda job: job | {"result": None},
         lambda job: job | {"percent": 99.99},
         lambda job: job | {"message": "1 w"},
         lambda job: job | {"message": None},

@@ -97,7 +97,11 @@ async def test_answer_that_has_too_much_is_told_also_during_a_disagreement(
     ("before", "after", "told"),
     [
         (RIGHT, {}, "unknown"),
-        (RIGHT | {"status": "completed", "percent": 100}, RIGHT, "it is running, and its end was acknowledged"),
+        (
+            RIGHT | {"status": "completed", "percent": 100, "result": {"of": "2 w"}},
+            RIGHT,
+            "it is running, and its end was acknowledged",
+        ),
     ],
 )
 async def test_what_the_same_sidecar_has_shown_is_not_taken_back_during_a_disagreement(  # noqa: PLR0913, PLR0917 - two states

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, StreamReader
 from typing_extensions import override
 
-from tests.faults.jobs import PROJECT, Job
+from tests.faults.jobs import FINISHED, PROJECT, Job
 from tests.faults.ledger import Ledger
 from tests.faults.patience import until
 from tests.faults.telling import clock_time
@@ -130,7 +130,7 @@ class Watcher:
             self._wrong(f"{job_id} at {row['cursor']}: version {version} after {self._versions[job_id]}")
         if percent < self._percents.get(key, 0.0):
             self._wrong(f"{job_id} at {row['cursor']}: {percent} percent after {self._percents[key]}")
-        if job_id in self.finished and row["status"] != "completed":
+        if job_id in self.finished and row["status"] not in FINISHED:
             self._wrong(f"{job_id} at {row['cursor']}: {row['status']} after it was finished")
         self._versions[job_id], self._percents[key] = version, percent
         self._note_silence(job_id, is_lost=row["status"] == "lost")
