@@ -11,7 +11,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from tests.faults.jobs import PROJECT
 from tests.faults.ledger import Bounds, Ledger
-from tests.faults.oracle import violations
+from tests.faults.oracle import attempt_of, violations
 
 READ_SECONDS = 15.0
 AGAIN_SECONDS = 0.25
@@ -86,7 +86,7 @@ class Auditor:
         except UnreadableError as error:
             return [str(error)]
         self.told[job_id] = Counter(event["type"] for event in timeline)
-        found = list(violations(least, self._ledger.most(job_id), job, timeline))
+        found = list(violations(least, self._ledger.most(job_id, attempt_of(job)), job, timeline))
         return [f"{what} (version {job['version'] if job else None})" for what in found]
 
     async def _timeline(self, job_id: str) -> list[dict[str, Any]]:

@@ -17,6 +17,9 @@ FINISHED = ("completed", "failed", "cancelled")
 OTHER_END_SHARE = 0.3
 """How many jobs do not end well, of those that end before all of their work is done."""
 
+AGAIN_SHARE = 0.5
+"""How many of those that failed are tried again."""
+
 
 class Shape(StrEnum):
     """How the progress of a job is told."""
@@ -32,17 +35,21 @@ class Fate(StrEnum):
     OPEN = "open"
     KEPT = "kept"
     LATE = "late"
+    STALE = "stale"
+    """Another attempt had begun."""
+
     DOUBTFUL = "doubtful"
     """Recognised, but perhaps as one that came late."""
 
 
 @dataclass(slots=True)
 class Job:
-    """A job as its writers know it."""
+    """An attempt at a job, as its writers know it."""
 
     job_id: str
     shape: Shape
     total: int
+    attempt: int = 1
     progress: int = 0
     is_ended: bool = False
 
@@ -88,7 +95,7 @@ class Push:
     def body(self) -> dict[str, Any]:
         """What is sent, the same at each try."""
         plan = {"stages": [{"name": name} for name in STAGES]}
-        said: dict[str, Any] = {"project": PROJECT, "job_type": self.job.shape}
+        said: dict[str, Any] = {"project": PROJECT, "job_type": self.job.shape, "attempt": self.job.attempt}
         said |= {} if self.has_key else {"writer": self.writer, "seq": self.seq}
         said |= plan if self.job.shape is Shape.STAGED else {"total": self.job.total}
         said |= self._counters()
@@ -132,6 +139,13 @@ def new_job(number: int, random: Random, *, is_long: bool) -> Job:
     shape = random.choice(list(Shape))
     total = len(STAGES) * STAGE_TOTAL if shape is Shape.STAGED else random.randint(60, 160)
     return Job(f"job-{number}", shape, total)
+
+
+def after(ended: Push, number: int, random: Random, *, is_long: bool) -> Job:
+    """Return what is worked on when a job has ended: perhaps that job again, else a new one."""
+    if ended.ending == "failed" and random.random() < AGAIN_SHARE:
+        return Job(ended.job.job_id, ended.job.shape, ended.job.total, ended.job.attempt + 1)
+    return new_job(number, random, is_long=is_long)
 
 
 def next_push(job: Job, writer: str, seq: int, random: Random) -> Push:

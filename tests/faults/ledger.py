@@ -29,7 +29,7 @@ class Span:
 
 @dataclass(slots=True)
 class Bounds:
-    """What some pushes amount to."""
+    """What some pushes amount to: those of the highest attempt among them, and all of their events."""
 
     maxima: dict[str, int] = field(default_factory=dict)
     sums: dict[str, int] = field(default_factory=dict)
@@ -46,10 +46,18 @@ class Bounds:
     """Whether no disk can have taken a line of the timeline along."""
 
     pushes: int = 0
+    attempt: int = 0
 
     def take(self, push: Push) -> None:
         """Count a push in."""
         self.pushes += 1
+        if push.job.attempt > self.attempt:
+            self.attempt = push.job.attempt
+            self.maxima, self.sums, self.message, self.is_finished, self.ending = {}, {}, None, False, None
+        if push.job.attempt == self.attempt:
+            self._count(push)
+
+    def _count(self, push: Push) -> None:
         for name, value in push.maxima.items():
             self.maxima[name] = max(value, self.maxima.get(name, 0))
         for name, value in push.sums.items():
@@ -123,11 +131,12 @@ class Ledger:
                 bounds.events.add(push.event_id)
         return bounds
 
-    def most(self, job_id: str) -> Bounds:
-        """Return what can be there."""
+    def most(self, job_id: str, attempt: int = 1) -> Bounds:
+        """Return what can be there of an attempt."""
         bounds = Bounds(is_quiet=self._is_quiet(job_id))
         for push in self._by_job.get(job_id, ()):
-            if push.tries and not (push.fate is Fate.LATE and push.tries == 1 and not self._may_be_counted(push)):
+            is_uncounted = push.fate is Fate.LATE and push.tries == 1 and not self._may_be_counted(push)
+            if push.job.attempt == attempt and push.tries and not is_uncounted:
                 bounds.take(push)
             if push.event_id:
                 bounds.events.add(push.event_id)
@@ -137,19 +146,34 @@ class Ledger:
         """Whether what was told to be late may have been counted: by a store that went away before it answered."""
         return any(each.since <= push.answered_at and push.sent_at <= each.until for each in self._outages)
 
-    def has_end(self, job_id: str) -> bool:
-        """Whether anybody has tried to finish it."""
-        return any(push.is_end for push in self._by_job.get(job_id, ()))
+    def has_end(self, job_id: str, attempt: int) -> bool:
+        """Whether anybody has tried to finish this attempt at it."""
+        return any(push.is_end and push.job.attempt == attempt for push in self._by_job.get(job_id, ()))
+
+    def latest(self, job_id: str) -> int:
+        """Return the highest attempt that anybody has begun."""
+        return max((push.job.attempt for push in self._by_job.get(job_id, ())), default=0)
+
+    def has_ended(self, job_id: str, attempt: int) -> bool:
+        """Whether the end of this attempt is acknowledged, and nobody has begun another."""
+        pushes = self._by_job.get(job_id, ())
+        ends = (push.job.attempt for push in pushes if push.is_end and push.fate is Fate.KEPT)
+        return attempt in ends and attempt == self.latest(job_id)
 
     def active(self) -> list[str]:
         """Return the jobs that must be there, and neither finished nor lost."""
-        least = {job_id: self.least(job_id) for job_id in self._by_job if not self.has_end(job_id)}
-        return [job_id for job_id, bounds in least.items() if bounds.pushes and not bounds.is_quiet]
+        least = {job_id: self.least(job_id) for job_id in self._by_job}
+        return [
+            job_id
+            for job_id, bounds in least.items()
+            if bounds.pushes and not bounds.is_quiet and not self.has_end(job_id, bounds.attempt)
+        ]
 
-    def ends(self) -> dict[str, float]:
-        """Return the jobs that must be finished, with when that was first sent."""
-        ends = (push for pushes in self._by_job.values() for push in pushes if push.is_end)
-        return {push.job.job_id: push.first_sent_at for push in ends if push.fate is Fate.KEPT}
+    def ends(self) -> dict[tuple[str, int], float]:
+        """Return the jobs that must be finished, by their last attempt, with when that was first sent."""
+        ends = (push for pushes in self._by_job.values() for push in pushes if push.is_end and push.fate is Fate.KEPT)
+        last = (push for push in ends if push.job.attempt == self.latest(push.job.job_id))
+        return {(push.job.job_id, push.job.attempt): push.first_sent_at for push in last}
 
     def unanswered(self) -> list[Push]:
         """Return what nobody has answered."""

@@ -11,17 +11,33 @@ Document = Mapping[str, Any]
 
 
 def violations(least: Bounds, most: Bounds, job: Document | None, timeline: Sequence[Document] | None) -> Iterator[str]:
-    """Yield each thing that is wrong; `least` was drawn up before the job was read, `most` after; None: not asked."""
+    """Yield each thing that is wrong; None: not asked.
+
+    `least` was drawn up before the job was read, `most` after, for the attempt that is shown.
+    """
     if job is None:
         if least.pushes:
             yield f"unknown, with {least.pushes} acknowledged pushes"
         return
+    if timeline is not None:
+        yield from _events(least, most, timeline)
+    if job["attempt"] < least.attempt:
+        yield f"it is attempt {job['attempt']}, and a push of attempt {least.attempt} was acknowledged"
+        return
+    if not most.attempt:
+        yield f"it is attempt {job['attempt']}, which nobody began"
+        return
+    if least.attempt < job["attempt"]:  # of which nothing is acknowledged
+        least = Bounds(is_quiet=least.is_quiet)
     yield from _sums(least, most, job)
     yield from _maxima(least, most, job)
     yield from _status(least, most, job)
     yield from _message(least, job)
-    if timeline is not None:
-        yield from _events(least, most, timeline)
+
+
+def attempt_of(job: Document | None) -> int:
+    """Return which attempt is shown, the first if there is nothing."""
+    return 1 if job is None else int(job["attempt"])
 
 
 def counter(job: Document, name: str) -> int:
@@ -103,14 +119,15 @@ def _events(least: Bounds, most: Bounds, timeline: Sequence[Document]) -> Iterat
     turns = sorted((event["at"], event["type"]) for event in timeline if event["type"] in {"lost", "returned"})
     if turns and turns[0][1] != "lost":  # later ones need not alternate: each side of a split has its own
         yield f"the timeline tells of a return and of no loss before: {turns}"
-    types = Counter(event["type"] for event in timeline)
-    for once in ("created", *FINISHED):
-        if types[once] > 1:
-            yield f"the timeline has {types[once]} lines of type {once}"
+    types = Counter((event["type"], event["attempt"]) for event in timeline if event["type"] in FINISHED)
+    types["created", 1] = sum(event["type"] == "created" for event in timeline)
+    for (once, attempt), times in types.items():
+        if times > 1:
+            yield f"the timeline has {times} lines of type {once} in attempt {attempt}"
     ending = least.ending[0] if least.ending else "completed"
-    for line, is_due in (("created", least.pushes > 0), (ending, least.is_finished)):
-        if is_due and least.is_all_told and not types[line]:
-            yield f"the timeline has no line of type {line}"
+    for (line, attempt), is_due in ((("created", 1), least.pushes > 0), ((ending, least.attempt), least.is_finished)):
+        if is_due and least.is_all_told and not types[line, attempt]:
+            yield f"the timeline has no line of type {line} in attempt {attempt}"
 
 
 def _event_id(event: Document) -> str | None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Self
 
@@ -11,7 +11,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from tests.faults.jobs import FINISHED
 from tests.faults.ledger import Bounds, Ledger
-from tests.faults.oracle import violations
+from tests.faults.oracle import attempt_of, violations
 from tests.faults.telling import clock_time
 
 READERS = 2
@@ -19,26 +19,26 @@ PAUSE_SECONDS = 0.05
 READ_SECONDS = 5.0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Shown:
-    """What a sidecar has shown: it may not unsay that, whatever another one thinks."""
+    """What a sidecar had shown before it was asked: it may not unsay that, whatever another one thinks."""
 
-    jobs: set[str] = field(default_factory=set)
-    finished: set[str] = field(default_factory=set)
+    jobs: frozenset[str] = frozenset()
+    finished: frozenset[tuple[str, int]] = frozenset()
+    """By attempt."""
 
-    def least(self, job_id: str, bounds: Bounds) -> Bounds:
-        """Return these bounds of a job, narrowed to what must be shown again."""
-        pushes, is_finished = (
-            max(bounds.pushes, int(job_id in self.jobs)),
-            bounds.is_finished or job_id in self.finished,
-        )
-        return replace(bounds, pushes=pushes, is_finished=is_finished)
+    def taken_back(self, job_id: str, job: Mapping[str, Any] | None) -> Iterator[str]:
+        """Yield what it takes back."""
+        if job is None:
+            if job_id in self.jobs:
+                yield "it is unknown after it was shown"
+        elif (job_id, job["attempt"]) in self.finished and job["status"] not in FINISHED:
+            yield f"it is {job['status']} after it was finished"
 
-    def take(self, job: Mapping[str, Any]) -> None:
-        """Note what it shows."""
-        self.jobs.add(job["job_id"])
-        if job["status"] in FINISHED:
-            self.finished.add(job["job_id"])
+    def with_job(self, job: Mapping[str, Any]) -> Self:
+        """Return this and what is shown now."""
+        ended = {(job["job_id"], job["attempt"])} if job["status"] in FINISHED else set()
+        return replace(self, jobs=self.jobs | {job["job_id"]}, finished=self.finished | ended)
 
 
 class Readers:
@@ -80,10 +80,7 @@ class Readers:
 
     async def _look(self, job_id: str) -> None:
         url = self._random.choice(self._urls)
-        acknowledged = self._ledger.least(job_id)
-        least, excused = (
-            self._shown[url].least(job_id, bounds) for bounds in (acknowledged, Bounds(is_quiet=acknowledged.is_quiet))
-        )
+        least, shown = self._ledger.least(job_id), self._shown[url]
         began = time.monotonic()
         job: dict[str, Any] | None = None
         async with self._session.get(f"{url}/v1/jobs/{job_id}", timeout=ClientTimeout(READ_SECONDS)) as response:
@@ -92,11 +89,12 @@ class Readers:
             elif response.status != 404:
                 return
         self.reads += 1
-        most = self._ledger.most(job_id)
+        most = self._ledger.most(job_id, attempt_of(job))
         found = list(violations(least, most, job, None))
         if found and self._ledger.may_lack(began):
-            found = list(violations(excused, most, job, None))
+            found = list(violations(Bounds(is_quiet=least.is_quiet), most, job, None))
             self.lacking += not found
-        self.violations += [f"{clock_time()}: {url} was read and {job_id}: {what}" for what in found]
+        for what in (*found, *shown.taken_back(job_id, job)):
+            self.violations.append(f"{clock_time()}: {url} was read and {job_id}: {what}")
         if job is not None:
-            self._shown[url].take(job)
+            self._shown[url] = self._shown[url].with_job(job)

@@ -17,6 +17,7 @@ SECONDS = 10.0
 JOB = Job("job-1", Shape.COUNTED, 100)
 RIGHT: dict[str, Any] = {
     "job_id": "job-1",
+    "attempt": 1,
     "status": "running",
     "percent": 7,
     "current": 7,
@@ -96,11 +97,11 @@ async def test_answer_that_has_too_much_is_told_also_during_a_disagreement(
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
-        (RIGHT, {}, "unknown"),
+        (RIGHT, {}, "it is unknown after it was shown"),
         (
             RIGHT | {"status": "completed", "percent": 100, "result": {"of": "2 w"}},
             RIGHT,
-            "it is running, and its end was acknowledged",
+            "it is running after it was finished",
         ),
     ],
 )

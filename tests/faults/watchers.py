@@ -48,7 +48,9 @@ class Watcher:
     def __init__(self, name: str, ledger: Ledger, session: ClientSession, origin: Origin) -> None:
         self.violations: list[str] = []
         self.seen: Counter[str] = Counter()
-        self.finished: set[str] = set()
+        self.finished: set[tuple[str, int]] = set()
+        """Jobs whose end it has heard of, by attempt."""
+
         self.reset_at = -1.0
         """When a stream that began anew was last complete: it need not tell of what had finished before."""
 
@@ -81,7 +83,9 @@ class Watcher:
     def lacking(self) -> list[str]:
         """Return the jobs of whose end it should have heard and has not."""
         return [
-            job_id for job_id, at in self._ledger.ends().items() if job_id not in self.finished and at > self.reset_at
+            job_id
+            for (job_id, attempt), at in self._ledger.ends().items()
+            if (job_id, attempt) not in self.finished and at > self.reset_at
         ]
 
     async def _connected(self, path: str) -> bool:
@@ -117,7 +121,7 @@ class Watcher:
                 self._look(message.data)
             case "done":
                 self._look(message.data["job"])
-                self.finished.add(message.data["job_id"])
+                self.finished.add((message.data["job_id"], message.data["job"]["attempt"]))
             case "gone":
                 self._wrong(f"{message.data['job_id']} is told to be gone")
             case _:
@@ -130,7 +134,7 @@ class Watcher:
             self._wrong(f"{job_id} at {row['cursor']}: version {version} after {self._versions[job_id]}")
         if percent < self._percents.get(key, 0.0):
             self._wrong(f"{job_id} at {row['cursor']}: {percent} percent after {self._percents[key]}")
-        if job_id in self.finished and row["status"] not in FINISHED:
+        if key in self.finished and row["status"] not in FINISHED:
             self._wrong(f"{job_id} at {row['cursor']}: {row['status']} after it was finished")
         self._versions[job_id], self._percents[key] = version, percent
         self._note_silence(job_id, is_lost=row["status"] == "lost")
@@ -157,26 +161,32 @@ class JobWatcher(Watcher):
         super().__init__(name, ledger, session, origin)
         self._jobs = jobs
         self._place = place
-        self._followed: list[str] = []
+        self._followed: set[tuple[str, int]] = set()
 
     @override
     async def run(self) -> None:
         while True:
-            job_id = self._jobs[self._place].job_id
-            self._followed.append(job_id)
-            await self.follow(f"/v1/jobs/{job_id}/events")
-            await self._until_replaced(job_id)
+            job = self._jobs[self._place]
+            self._followed.add((job.job_id, job.attempt))
+            while self._jobs[self._place] is job or self._lacks(job):
+                await self.follow(f"/v1/jobs/{job.job_id}/events")
+                await self._until_replaced(job)
 
-    async def _until_replaced(self, job_id: str) -> None:
+    async def _until_replaced(self, job: Job) -> None:
+        """Wait until another job is to be followed, or this one has ended unheard: another attempt ended its stream."""
         while True:
             await asyncio.sleep(AGAIN_SECONDS)
-            if self._jobs[self._place].job_id != job_id:
+            if self._jobs[self._place] is not job or self._lacks(job):
                 return
+
+    def _lacks(self, job: Job) -> bool:
+        key = job.job_id, job.attempt
+        return key not in self.finished and self._ledger.has_ended(*key)
 
     @override
     def lacking(self) -> list[str]:
         """Return the job that it follows, if that has ended unseen, and earlier ones whose stream was over too soon."""
-        return [job_id for job_id in self._ledger.ends() if job_id in self._followed and job_id not in self.finished]
+        return [key[0] for key in self._ledger.ends() if key in self._followed and key not in self.finished]
 
 
 class Watchers:

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from tests.faults.jobs import Fate, Job, Push, new_job, next_push
+from tests.faults.jobs import Fate, Job, Push, after, new_job, next_push
 from tests.faults.ledger import Ledger
 from tests.faults.patience import until
 
@@ -165,7 +165,7 @@ class Writers:
         self._ledger.answered(push, fate)
         if push.is_end:
             place = self.jobs.index(push.job)
-            self.jobs[place] = self._new_job(place)
+            self.jobs[place] = after(push, next(self._numbers), self._random, is_long=place < LONG_JOBS)
 
     def _new_job(self, place: int) -> Job:
         return new_job(next(self._numbers), self._random, is_long=place < LONG_JOBS)
@@ -218,7 +218,8 @@ class Writers:
 
     def _fate(self, push: Push, reason: str, *, is_applied: bool) -> Fate:
         """Return what an answer means; OPEN if it makes no sense."""
-        has_ended = self._ledger.has_end(push.job.job_id)
+        has_ended = self._ledger.has_end(push.job.job_id, push.job.attempt)
+        is_stale = self._ledger.latest(push.job.job_id) > push.job.attempt
         match reason:
             case "applied" | "out_of_order" if is_applied:
                 return Fate.KEPT
@@ -228,5 +229,7 @@ class Writers:
                 return Fate.DOUBTFUL if has_ended and not push.is_end else Fate.KEPT
             case "late" if has_ended and not is_applied:
                 return Fate.LATE
+            case "stale_attempt" if is_stale and not is_applied:
+                return Fate.STALE
             case _:
                 return Fate.OPEN
