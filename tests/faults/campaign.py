@@ -195,7 +195,7 @@ class Campaign:
         await self._writers.until_acknowledged(BETWEEN)
         if fault.can_part:
             await self._whole()  # again: one that was stopped finds only now that Redis did not answer it
-            await until_found(self._world.is_level, LEVEL_SECONDS, lambda: "Redis has been told what SQL took")
+            await self._until_level()
         outage.end()
         known = self._ledger.job_ids
         await self._audit(self._random.sample(known, min(SAMPLE, len(known))), f"after {fault}")
@@ -203,6 +203,9 @@ class Campaign:
     async def _whole(self) -> None:
         for sidecar in self._world.sidecars:
             await sidecar.whole(self._session)
+
+    async def _until_level(self) -> None:
+        await until_found(self._world.is_level, LEVEL_SECONDS, lambda: "Redis has been told what SQL took")
 
     async def _volley(self, fault: Fault) -> int:
         """Let everybody push at once, and return how many requests are under way to what a fault is about to strike."""
@@ -231,10 +234,15 @@ class Campaign:
             await until(lambda: any(each.seen["returned"] for each in members), seconds, "a job is lost, and returns")
 
     async def _lost(self, fault: Fault) -> Span | None:
-        """Draw up which lines a lost disk may cost: of the live store those not yet recorded, of the history any."""
+        """Draw up which lines a lost disk may cost: of the live store those not yet recorded, of the history any.
+
+        Of a push, what it says of its job is in the other store by then.
+        """
         if fault.kind is not Kind.EMPTY or fault.target is Target.SIDECAR:
             return None
         if fault.target is Target.POSTGRES:
+            await until(self._ledger.is_agreed, LEVEL_SECONDS, "no sidecar gives SQL alone what Redis did not answer")
+            await self._until_level()
             return self._ledger.lines_lost(0.0)
         await self._writers.pause()
         await self._world.sidecars[0].recorded(self._session)

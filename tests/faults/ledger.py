@@ -119,6 +119,10 @@ class Ledger:
         now = time.monotonic()
         return any(each.since <= now and since <= each.until + BEHIND_SECONDS for each in self._disagreements)
 
+    def is_agreed(self) -> bool:
+        """Whether no answer that is asked for now may lack anything."""
+        return not self.may_lack(time.monotonic())
+
     def least(self, job_id: str) -> Bounds:
         """Return what must be there."""
         bounds = Bounds(is_quiet=self._is_quiet(job_id))
