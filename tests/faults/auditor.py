@@ -30,7 +30,11 @@ class Auditor:
     `told` counts the lines of each job's timeline by type, as they were read last.
     """
 
-    def __init__(self, ledger: Ledger, session: ClientSession, urls: Sequence[str]) -> None:
+    def __init__(
+        self, ledger: Ledger, session: ClientSession, urls: Sequence[str], later_seconds: float = LATER_SECONDS
+    ) -> None:
+        """Keep what it needs; of what is wrong it tells whether it still was so much later."""
+        self._later_seconds = later_seconds
         self.late = 0
         self.told: dict[str, Counter[str]] = {}
         self._ledger = ledger
@@ -39,7 +43,7 @@ class Auditor:
 
     async def audit(self, job_ids: Iterable[str]) -> list[str]:
         """Return what is wrong with these jobs, a line for each thing."""
-        limit, until = asyncio.Semaphore(AT_ONCE), time.monotonic() + LATER_SECONDS
+        limit, until = asyncio.Semaphore(AT_ONCE), time.monotonic() + self._later_seconds
 
         async def one(job_id: str) -> list[str]:
             async with limit:

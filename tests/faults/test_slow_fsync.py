@@ -86,7 +86,7 @@ async def lost(home: Path, library: Path, session: ClientSession, account: Accou
             ledger.lines_lost(0.0).end()
         await _start(valkey, sidecar, session)
         await writers.stop()
-        found = [*writers.violations, *await Auditor(ledger, session, [sidecar.url]).audit(ledger.job_ids)]
+        found = [*writers.violations, *await Auditor(ledger, session, [sidecar.url], 0).audit(ledger.job_ids)]
         return [f"FAULTS_SEED={seed}: {line}" for line in found]
     finally:
         await writers.stop()
