@@ -52,8 +52,9 @@ programs:
 bench: .venv/dev.stamp  ## Measure
 	.venv/bin/python bench/run.py
 
-soak: .venv/dev.stamp  ## Let faults befall a whole deployment; make soak MINUTES=60 SEED=7
-	.venv/bin/python -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+soak: .venv/dev.stamp  ## Let faults befall a whole deployment; make soak MINUTES=60 SEED=7 EMBEDDED=1
+	.venv/bin/python -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) \
+	    $(if $(EMBEDDED),--embedded)
 
 rehearse: .venv/dev.stamp  ## See alerts come and go as people will: what compose runs, without containers, 21 minutes
 	.venv/bin/python -u -m tests.rehearsal

@@ -11,7 +11,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from tests.faults.jobs import PROJECT
 from tests.faults.ledger import Bounds, Ledger
-from tests.faults.oracle import violations
+from tests.faults.oracle import attempt_of, violations
 
 READ_SECONDS = 15.0
 AGAIN_SECONDS = 0.25
@@ -30,7 +30,11 @@ class Auditor:
     `told` counts the lines of each job's timeline by type, as they were read last.
     """
 
-    def __init__(self, ledger: Ledger, session: ClientSession, urls: Sequence[str]) -> None:
+    def __init__(
+        self, ledger: Ledger, session: ClientSession, urls: Sequence[str], later_seconds: float = LATER_SECONDS
+    ) -> None:
+        """Keep what it needs; of what is wrong it tells whether it still was so much later."""
+        self._later_seconds = later_seconds
         self.late = 0
         self.told: dict[str, Counter[str]] = {}
         self._ledger = ledger
@@ -39,7 +43,7 @@ class Auditor:
 
     async def audit(self, job_ids: Iterable[str]) -> list[str]:
         """Return what is wrong with these jobs, a line for each thing."""
-        limit, until = asyncio.Semaphore(AT_ONCE), time.monotonic() + LATER_SECONDS
+        limit, until = asyncio.Semaphore(AT_ONCE), time.monotonic() + self._later_seconds
 
         async def one(job_id: str) -> list[str]:
             async with limit:
@@ -86,7 +90,7 @@ class Auditor:
         except UnreadableError as error:
             return [str(error)]
         self.told[job_id] = Counter(event["type"] for event in timeline)
-        found = list(violations(least, self._ledger.most(job_id), job, timeline))
+        found = list(violations(least, self._ledger.most(job_id, attempt_of(job)), job, timeline))
         return [f"{what} (version {job['version'] if job else None})" for what in found]
 
     async def _timeline(self, job_id: str) -> list[dict[str, Any]]:

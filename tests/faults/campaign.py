@@ -1,10 +1,11 @@
 """Writers and watchers at work while one fault after another happens, and what is found wrong after each."""
 
 import asyncio
+import itertools
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,8 @@ from tests.faults.patience import until, until_found
 from tests.faults.plan import Fault, Kind, Target, seeded
 from tests.faults.program import Sidecar
 from tests.faults.readers import Readers
-from tests.faults.watchers import JobWatcher, Watcher, Watchers
+from tests.faults.telling import clock_time
+from tests.faults.watchers import JobWatcher, Origin, Watcher, Watchers
 from tests.faults.world import ORDINARY, Conditions, world
 from tests.faults.writers import Writers
 
@@ -53,7 +55,7 @@ class Place(Protocol):
 
     @property
     def urls(self) -> list[str]:
-        """Where clients go."""
+        """Where clients go: to each of the sidecars, in the same order."""
         ...
 
     async def is_level(self) -> bool:
@@ -65,22 +67,24 @@ class Place(Protocol):
         ...
 
     async def strike(self, fault: Fault, fallen: Callable[[], None] = ...) -> None:
-        """Let a fault happen and be over; `fallen` is called when what was killed is dead."""
+        """Let a fault alone happen and be over; `fallen` is called when what was killed is dead."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """A fault that happened, how many requests were under way to what it struck, and how long it took to be whole."""
+    """A fault that happened, how many requests were under way to what it struck, and when and how soon it was whole."""
 
     fault: Fault
     in_flight: int
     recovery_seconds: float
+    over_at: str
 
     @override
     def __str__(self) -> str:
         """Tell it in a line."""
-        return f"{self.fault}: {self.in_flight} requests in flight, whole after {self.recovery_seconds:.1f} s"
+        whole = f"whole after {self.recovery_seconds:.1f} s at {self.over_at}"
+        return f"{self.fault}: {self.in_flight} requests in flight, {whole}"
 
 
 @dataclass(slots=True)
@@ -139,11 +143,23 @@ class Campaign:
         self._writers = Writers(self._ledger, session, place.urls, source, nap_seconds=NAP * lost_seconds)
         self._auditor = Auditor(self._ledger, session, [each.url for each in place.sidecars])
         self._lost_seconds = lost_seconds
-        who = self._ledger, session, place.urls[0]
-        jobs = [JobWatcher(f"job watcher {n}", *who, self._writers.jobs, n) for n in range(JOB_WATCHERS)]
-        projects = [Watcher(f"project watcher {n}", *who) for n in range(PROJECT_WATCHERS)]
-        self._watchers = Watchers([*projects, *jobs])
+        self._watchers = Watchers([*self._project_watchers(), *self._job_watchers()])
         self._readers = Readers(self._ledger, session, place.urls, seeded(seed))
+
+    def _project_watchers(self) -> Iterator[Watcher]:
+        for number, origin in zip(range(PROJECT_WATCHERS), self._origins(), strict=False):
+            yield Watcher(f"project watcher {number} of {origin.url}", self._ledger, self._session, origin)
+
+    def _job_watchers(self) -> Iterator[JobWatcher]:
+        jobs = self._writers.jobs
+        for number, origin in zip(range(JOB_WATCHERS), self._origins(), strict=False):
+            name = f"job watcher {number} of {origin.url}"
+            yield JobWatcher(name, self._ledger, self._session, origin, jobs, number)
+
+    def _origins(self) -> Iterator[Origin]:
+        """Yield the sidecars in turn, for ever."""
+        pairs = zip(self._world.urls, self._world.sidecars, strict=True)
+        return itertools.cycle([Origin(url, sidecar.times_started) for url, sidecar in pairs])
 
     async def run(
         self, faults: Iterable[Fault], say: Callable[[str], None] = lambda _: None, most_pause_seconds: float = 0.0
@@ -156,7 +172,7 @@ class Campaign:
                 for fault in faults:
                     await self._suffer(fault)
                     await asyncio.sleep(self._random.uniform(0, most_pause_seconds))
-                    say(f"{self.report.strikes[-1]}: {len(self.report.violations)} violations")
+                    say(f"{fault}: {len(self.report.violations)} violations")
                 await self._until_some_return()
             except (AssertionError, TimeoutError) as error:
                 self.report.violations.append(f"broken off: {error!r}")
@@ -167,20 +183,48 @@ class Campaign:
 
     async def _suffer(self, fault: Fault) -> None:
         lost = await self._lost(fault)
-        await self._writers.gather()
-        in_flight = await self._writers.until_in_flight(self._world.harmed(fault))
-        disagreement = self._ledger.disagreement() if fault.can_part else None
-        await self._world.strike(fault, lambda: _end(lost))
+        in_flight = await self._volley(fault)
+        outage = self._outage(fault)
+        struck, _ = await asyncio.gather(self._strike_too(fault), self._world.strike(fault, lambda: _end(lost)))
         began = time.monotonic()
-        for sidecar in self._world.sidecars:
-            await sidecar.whole(self._session)
-        self.report.strikes.append(Strike(fault, in_flight, time.monotonic() - began))
-        if disagreement is not None:
-            await until_found(self._world.is_level, LEVEL_SECONDS, lambda: "Redis has been told what SQL took")
-            disagreement.end()
+        await self._whole()
+        recovery_seconds, over_at = time.monotonic() - began, clock_time()
+        self.report.strikes += [
+            Strike(each, count, recovery_seconds, over_at) for each, count in [(fault, in_flight), *struck]
+        ]
         await self._writers.until_acknowledged(BETWEEN)
+        if fault.can_part:
+            await self._whole()  # again: one that was stopped finds only now that Redis did not answer it
+            await self._until_level()
+        outage.end()
         known = self._ledger.job_ids
         await self._audit(self._random.sample(known, min(SAMPLE, len(known))), f"after {fault}")
+
+    async def _whole(self) -> None:
+        for sidecar in self._world.sidecars:
+            await sidecar.whole(self._session)
+
+    async def _until_level(self) -> None:
+        await until_found(self._world.is_level, LEVEL_SECONDS, lambda: "Redis has been told what SQL took")
+
+    async def _volley(self, fault: Fault) -> int:
+        """Let everybody push at once, and return how many requests are under way to what a fault is about to strike."""
+        await self._writers.gather()
+        return await self._writers.until_in_flight(self._world.harmed(fault))
+
+    async def _strike_too(self, fault: Fault) -> list[tuple[Fault, int]]:
+        """Let happen what strikes while this fault lasts, and return it with the requests that were in flight."""
+        if fault.then is None:
+            return []
+        await asyncio.sleep(fault.gap_seconds)
+        in_flight = await self._volley(fault.then)
+        await self._world.strike(fault.then)
+        return [(fault.then, in_flight)]
+
+    def _outage(self, fault: Fault) -> Span:
+        """Begin what a fault may excuse: one sidecar alone disagrees with nobody."""
+        can_part = fault.can_part and len(self._world.sidecars) > 1
+        return self._ledger.disagreement() if can_part else self._ledger.outage()
 
     async def _until_some_return(self) -> None:
         """Wait until a job has been lost, and is back: a fault puts off for a while that jobs count as lost."""
@@ -190,10 +234,15 @@ class Campaign:
             await until(lambda: any(each.seen["returned"] for each in members), seconds, "a job is lost, and returns")
 
     async def _lost(self, fault: Fault) -> Span | None:
-        """Draw up which lines a lost disk may cost: of the live store those not yet recorded, of the history any."""
+        """Draw up which lines a lost disk may cost: of the live store those not yet recorded, of the history any.
+
+        Of a push, what it says of its job is in the other store by then.
+        """
         if fault.kind is not Kind.EMPTY or fault.target is Target.SIDECAR:
             return None
         if fault.target is Target.POSTGRES:
+            await until(self._ledger.is_agreed, LEVEL_SECONDS, "no sidecar gives SQL alone what Redis did not answer")
+            await self._until_level()
             return self._ledger.lines_lost(0.0)
         await self._writers.pause()
         await self._world.sidecars[0].recorded(self._session)

@@ -5,7 +5,7 @@ import os
 import signal
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -60,7 +60,7 @@ class EmbeddedWorld:
         return self.urls
 
     async def strike(self, fault: Fault, fallen: Callable[[], None] = lambda: None) -> None:
-        """Let a fault happen and be over; `fallen` is called when what was killed is dead."""
+        """Let a fault alone happen and be over; `fallen` is called when what was killed is dead."""
         valkey = await self.valkey() if fault.target is not Target.SIDECAR else 0
         match fault.target, fault.kind:
             case Target.SIDECAR, Kind.KILL:
@@ -84,7 +84,8 @@ class EmbeddedWorld:
             case Target.REDIS, Kind.STOP:
                 os.kill(valkey, signal.SIGSTOP)
                 await asyncio.sleep(fault.seconds)
-                os.kill(valkey, signal.SIGCONT)
+                with suppress(ProcessLookupError):  # it dies with the sidecar
+                    os.kill(valkey, signal.SIGCONT)
             case _:
                 raise AssertionError(f"nobody knows how to {fault}")
 

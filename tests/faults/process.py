@@ -21,6 +21,7 @@ class Process:
         self._environment = environment
         self._running: subprocess.Popen[bytes] | None = None
         self.limit: Callable[[], None] | None = None
+        self._lives = 0
 
     @property
     def pid(self) -> int:
@@ -28,9 +29,14 @@ class Process:
         assert self._running is not None
         return self._running.pid
 
+    def times_started(self) -> int:
+        """Return how often it has been started."""
+        return self._lives
+
     def start(self) -> None:
         """Start it; it must not run."""
         assert self._running is None or self._running.poll() is not None
+        self._lives += 1
         die, limit = die_with_this_process(), self.limit
 
         def before_exec() -> None:

@@ -82,7 +82,7 @@ class Sidecar(Process):
         await until_found(is_whole, seconds, lambda: f"every part is in order, {parts}\n{self.complaints()}")
 
     async def metric(self, session: ClientSession, name: str) -> float:
-        """Return a plain gauge or counter; NaN while it does not answer."""
+        """Return a gauge or counter, its name a regular expression; NaN while it does not answer."""
         try:
             async with session.get(f"{self.url}/metrics", timeout=ClientTimeout(5)) as response:
                 found = re.search(rf"^{name} (\S+)$", await response.text(), re.MULTILINE)

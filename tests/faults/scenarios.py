@@ -50,7 +50,7 @@ async def killed_while_it_records(
         await writers.until_acknowledged(PUSHES)
         await writers.pause()
         await sidecar.recorded(session)
-        return [*writers.violations, *await Auditor(ledger, session, [sidecar.url]).audit(ledger.job_ids)]
+        return [*writers.violations, *await Auditor(ledger, session, [sidecar.url], 0).audit(ledger.job_ids)]
 
 
 async def one_of_two_cut_off(
@@ -86,7 +86,7 @@ async def one_of_two_cut_off(
         disagreement.end()
         await writers.pause()
         await near.recorded(session)
-        return [*writers.violations, *await Auditor(ledger, session, [near.url]).audit(ledger.job_ids)]
+        return [*writers.violations, *await Auditor(ledger, session, [near.url], 0).audit(ledger.job_ids)]
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
-"""What a run of the fault tests says of itself, whatever becomes of it: its seed, and each fault that happened."""
+"""What a run of the fault tests says of itself, whatever becomes of it: its seed, its time, and each fault."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 import pytest
 from typing_extensions import override
@@ -9,6 +10,9 @@ from typing_extensions import override
 from tests.faults.plan import SEED_VARIABLE, chosen_seed
 
 PROPERTY = "faults"
+FOLDER = "tests/faults/"
+MOST_SECONDS = 180
+"""The fault tests are to take less than that, with two processors of their own."""
 
 
 class Account:
@@ -43,16 +47,32 @@ def pytest_report_header() -> str:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tell the seed again, and what happened to each test."""
     told: dict[str, list[str]] = {}
-    for report in (each for reports in terminalreporter.stats.values() for each in reports):
+    reports = [each for reports in terminalreporter.stats.values() for each in reports]
+    for report in reports:
         said = [text for name, text in getattr(report, "user_properties", ()) if name == PROPERTY]
         told |= {report.nodeid: said} if said else {}
     if told:
         terminalreporter.section(PROPERTY)
     terminalreporter.write_line(_seed())
+    for line in time_taken([each for each in reports if isinstance(each, pytest.TestReport)]):
+        terminalreporter.write_line(line)
     for test, texts in told.items():
         terminalreporter.write_line(test)
         for line in (line for text in texts for line in text.splitlines()):
             terminalreporter.write_line(f"  {line}")
+
+
+def time_taken(reports: Sequence[pytest.TestReport]) -> Iterator[str]:
+    """Yield how long the fault tests took, from the first to the last, also where others ran beside them."""
+    ours = [each for each in reports if each.nodeid.startswith(FOLDER)]
+    if ours:
+        seconds = max(each.stop for each in ours) - min(each.start for each in ours)
+        yield f"fault tests: {seconds:.0f} s, of {MOST_SECONDS} s that they may take"
+
+
+def clock_time() -> str:
+    """Return what time it is, as the sidecar's log tells it."""
+    return datetime.now(UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
 def _seed() -> str:

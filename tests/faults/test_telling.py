@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.faults.telling import time_taken
+
 ROOT = Path(__file__).parents[2]
 SEED = 4711
 
@@ -75,3 +79,17 @@ def test_without_a_seed_given_the_one_that_is_drawn_is_that_of_every_worker(tmp_
     said = run(tmp_path, source, "-n", "2", seed=None)
     seeds = [line.strip() for line in said.splitlines() if line.strip().startswith("FAULTS_SEED=")]
     assert (len(seeds), len(set(seeds))) == (6, 1), said
+
+
+def report(nodeid: str, start: float, stop: float) -> pytest.TestReport:
+    return pytest.TestReport(nodeid, (nodeid, 0, nodeid), {}, "passed", None, "call", start=start, stop=stop)
+
+
+def test_time_is_that_of_the_fault_tests_from_the_first_to_the_last() -> None:
+    reports = [
+        report("tests/faults/test_a.py::test", 100.0, 130.0),
+        report("tests/faults/test_b.py::test", 110.0, 171.0),
+        report("tests/core/test_c.py::test", 1.0, 900.0),
+    ]
+    assert list(time_taken(reports)) == ["fault tests: 71 s, of 180 s that they may take"]
+    assert list(time_taken(reports[2:])) == []

@@ -4,16 +4,17 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Self
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, StreamReader
 from typing_extensions import override
 
-from tests.faults.jobs import PROJECT, Job
+from tests.faults.jobs import FINISHED, PROJECT, Job
 from tests.faults.ledger import Ledger
 from tests.faults.patience import until
+from tests.faults.telling import clock_time
 
 AGAIN_SECONDS = 0.2
 SILENT_SECONDS = 8.0
@@ -30,20 +31,34 @@ class Message(NamedTuple):
     data: dict[str, Any]
 
 
-class Watcher:
-    """Follows streams one after another; what it knows of jobs outlives every connection."""
+class Origin(NamedTuple):
+    """A sidecar as those who watch know it: where it is reached, and how often it has been started by now."""
 
-    def __init__(self, name: str, ledger: Ledger, session: ClientSession, url: str) -> None:
+    url: str
+    lives: Callable[[], int]
+
+
+class Watcher:
+    """Follows streams of one sidecar one after another; what it knows of jobs outlives every connection.
+
+    Which versions it has seen counts as long as that sidecar lives: nothing older may follow, whoever reconnects. That
+    nothing is undone, and no percent goes back, holds for ever.
+    """
+
+    def __init__(self, name: str, ledger: Ledger, session: ClientSession, origin: Origin) -> None:
         self.violations: list[str] = []
         self.seen: Counter[str] = Counter()
-        self.finished: set[str] = set()
+        self.finished: set[tuple[str, int]] = set()
+        """Jobs whose end it has heard of, by attempt."""
+
         self.reset_at = -1.0
         """When a stream that began anew was last complete: it need not tell of what had finished before."""
 
         self._name = name
         self._ledger = ledger
         self._session = session
-        self._url = url
+        self._origin = origin
+        self._life = 0
         self._last_id: str | None = None
         self._is_anew = False
         self._versions: dict[str, int] = {}
@@ -68,14 +83,16 @@ class Watcher:
     def lacking(self) -> list[str]:
         """Return the jobs of whose end it should have heard and has not."""
         return [
-            job_id for job_id, at in self._ledger.ends().items() if job_id not in self.finished and at > self.reset_at
+            job_id
+            for (job_id, attempt), at in self._ledger.ends().items()
+            if (job_id, attempt) not in self.finished and at > self.reset_at
         ]
 
     async def _connected(self, path: str) -> bool:
         """Read one connection to its end; true if there will never be more."""
         headers = {} if self._last_id is None else {"Last-Event-ID": self._last_id}
         timeout = ClientTimeout(total=None, sock_connect=SILENT_SECONDS, sock_read=SILENT_SECONDS)
-        async with self._session.get(f"{self._url}{path}", headers=headers, timeout=timeout) as response:
+        async with self._session.get(f"{self._origin.url}{path}", headers=headers, timeout=timeout) as response:
             if response.status == 204:
                 return True
             if response.status != 200:
@@ -85,7 +102,9 @@ class Watcher:
         return False
 
     async def _read(self, response: ClientResponse) -> None:
-        self._versions.clear()  # another connection may begin with an older state, but not go back within itself
+        if (life := self._origin.lives()) != self._life:  # one that begins anew may know less than the one before
+            self._versions.clear()
+            self._life = life
         async for message in messages(response.content):
             self.seen[message.event] += 1
             self._take(message)
@@ -102,7 +121,7 @@ class Watcher:
                 self._look(message.data)
             case "done":
                 self._look(message.data["job"])
-                self.finished.add(message.data["job_id"])
+                self.finished.add((message.data["job_id"], message.data["job"]["attempt"]))
             case "gone":
                 self._wrong(f"{message.data['job_id']} is told to be gone")
             case _:
@@ -115,7 +134,7 @@ class Watcher:
             self._wrong(f"{job_id} at {row['cursor']}: version {version} after {self._versions[job_id]}")
         if percent < self._percents.get(key, 0.0):
             self._wrong(f"{job_id} at {row['cursor']}: {percent} percent after {self._percents[key]}")
-        if job_id in self.finished and row["status"] != "completed":
+        if key in self.finished and row["status"] not in FINISHED:
             self._wrong(f"{job_id} at {row['cursor']}: {row['status']} after it was finished")
         self._versions[job_id], self._percents[key] = version, percent
         self._note_silence(job_id, is_lost=row["status"] == "lost")
@@ -130,38 +149,44 @@ class Watcher:
             self._lost.discard(job_id)
 
     def _wrong(self, what: str) -> None:
-        self.violations.append(f"{self._name}: {what}")
+        self.violations.append(f"{clock_time()}: {self._name}: {what}")
 
 
 class JobWatcher(Watcher):
     """Follows the stream of one job to its end, then that of the job in its place."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - a watcher, and what it follows
-        self, name: str, ledger: Ledger, session: ClientSession, url: str, jobs: Sequence[Job], place: int
+        self, name: str, ledger: Ledger, session: ClientSession, origin: Origin, jobs: Sequence[Job], place: int
     ) -> None:
-        super().__init__(name, ledger, session, url)
+        super().__init__(name, ledger, session, origin)
         self._jobs = jobs
         self._place = place
-        self._followed: list[str] = []
+        self._followed: set[tuple[str, int]] = set()
 
     @override
     async def run(self) -> None:
         while True:
-            job_id = self._jobs[self._place].job_id
-            self._followed.append(job_id)
-            await self.follow(f"/v1/jobs/{job_id}/events")
-            await self._until_replaced(job_id)
+            job = self._jobs[self._place]
+            self._followed.add((job.job_id, job.attempt))
+            while self._jobs[self._place] is job or self._lacks(job):
+                await self.follow(f"/v1/jobs/{job.job_id}/events")
+                await self._until_replaced(job)
 
-    async def _until_replaced(self, job_id: str) -> None:
+    async def _until_replaced(self, job: Job) -> None:
+        """Wait until another job is to be followed, or this one has ended unheard: another attempt ended its stream."""
         while True:
             await asyncio.sleep(AGAIN_SECONDS)
-            if self._jobs[self._place].job_id != job_id:
+            if self._jobs[self._place] is not job or self._lacks(job):
                 return
+
+    def _lacks(self, job: Job) -> bool:
+        key = job.job_id, job.attempt
+        return key not in self.finished and self._ledger.has_ended(*key)
 
     @override
     def lacking(self) -> list[str]:
         """Return the job that it follows, if that has ended unseen, and earlier ones whose stream was over too soon."""
-        return [job_id for job_id in self._ledger.ends() if job_id in self._followed and job_id not in self.finished]
+        return [key[0] for key in self._ledger.ends() if key in self._followed and key not in self.finished]
 
 
 class Watchers:

@@ -100,7 +100,7 @@ class World:
         return self.urls if is_for_all else self.urls[:1]
 
     async def strike(self, fault: Fault, fallen: Callable[[], None] = lambda: None) -> None:
-        """Let a fault happen and be over; `fallen` is called when what was killed is dead."""
+        """Let a fault alone happen and be over; `fallen` is called when what was killed is dead."""
         server, line = self.servers[fault.target], self.lines[fault.target]
         match fault.kind:
             case Kind.KILL | Kind.EMPTY:
@@ -108,6 +108,7 @@ class World:
                 fallen()
                 if fault.kind is Kind.EMPTY:
                     server.empty()
+                await asyncio.sleep(fault.seconds)
                 await asyncio.to_thread(server.start)
                 await server.ready()
             case Kind.STOP:

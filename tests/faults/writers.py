@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from tests.faults.jobs import Fate, Job, Push, new_job, next_push
+from tests.faults.jobs import Fate, Job, Push, after, new_job, next_push
 from tests.faults.ledger import Ledger
 from tests.faults.patience import until
 
@@ -29,9 +29,17 @@ PAUSE_SECONDS = 0.2
 VOLLEY_SECONDS = 0.04
 """Within this all of a volley has been answered, if nothing happens."""
 
+BATCH_SHARE = 0.1
+BATCH = (2, 4)
+"""How much of what is sent are several pushes in one request, and how many these are."""
+
 AGAIN_SECONDS = 0.2
 REQUEST_SECONDS = 5.0
 STOP_SECONDS = 30.0
+
+
+Answer = tuple[int, Any]
+"""The status of an answer, and what it says."""
 
 
 class Writers:
@@ -119,13 +127,19 @@ class Writers:
             await asyncio.sleep(self._random.uniform(0, PAUSE_SECONDS))
 
     async def _push(self, writer: str) -> None:
-        place = self._place()
-        push = next_push(self.jobs[place], writer, next(self._seqs[writer]), self._random)
+        if self._random.random() < BATCH_SHARE:
+            pushes = [self._next_push(writer) for _ in range(self._random.randint(*BATCH))]
+            for push in pushes:
+                push.has_key = False  # one key would be that of all of them
+        else:
+            pushes = [self._next_push(writer)]
+        await self._until_answered(pushes)
+
+    def _next_push(self, writer: str) -> Push:
+        push = next_push(self.jobs[self._place()], writer, next(self._seqs[writer]), self._random)
         self._ledger.opened(push)
         push.first_sent_at = time.monotonic()
-        self._ledger.answered(push, await self._until_answered(push))
-        if push.is_end:
-            self.jobs[place] = self._new_job(place)
+        return push
 
     def _place(self) -> int:
         """Return the place of a job to push to."""
@@ -135,32 +149,59 @@ class Writers:
         awake = [place for place in range(JOBS) if place < LONG_JOBS or place % NAPS != sleeping]
         return self._random.choice(awake if self._nap_seconds < math.inf else range(JOBS))
 
-    async def _until_answered(self, push: Push) -> Fate:
+    async def _until_answered(self, pushes: Sequence[Push]) -> None:
+        """Send together what nobody has answered, until everything is answered."""
         while True:
-            fate = await self._sent(push)
-            if fate is not None:
-                return fate
+            fates = await self._sent(pushes)
+            for push, fate in zip(pushes, fates, strict=True):
+                if fate is not None:
+                    self._answered(push, fate)
+            pushes = [push for push, fate in zip(pushes, fates, strict=True) if fate is None]
+            if not pushes:
+                return
             await asyncio.sleep(AGAIN_SECONDS)
+
+    def _answered(self, push: Push, fate: Fate) -> None:
+        self._ledger.answered(push, fate)
+        if push.is_end:
+            place = self.jobs.index(push.job)
+            self.jobs[place] = after(push, next(self._numbers), self._random, is_long=place < LONG_JOBS)
 
     def _new_job(self, place: int) -> Job:
         return new_job(next(self._numbers), self._random, is_long=place < LONG_JOBS)
 
-    async def _sent(self, push: Push) -> Fate | None:
-        """Send once and return what became of it, None if it has to be sent again."""
-        push.tries += 1
-        push.sent_at = time.monotonic()
+    async def _sent(self, pushes: Sequence[Push]) -> list[Fate | None]:
+        """Send once and return what became of each, None if it has to be sent again."""
+        for push in pushes:
+            push.tries += 1
+            push.sent_at = time.monotonic()
         url = self._random.choice(self._urls)
         self._in_flight[url] += 1
         try:
-            path = f"{url}/v1/jobs/{push.job.job_id}"
-            async with self._session.post(path, json=push.body, timeout=ClientTimeout(REQUEST_SECONDS)) as response:
-                status, text = response.status, await response.text()
-                return self._understood(push, status, await response.json() if status == 200 else text)
+            answers = await self._asked(url, pushes)
         except (ClientError, OSError, TimeoutError) as error:
             self.answers[type(error).__name__] += 1
-            return None
+            return [None] * len(pushes)
+        else:
+            return [self._understood(push, *answer) for push, answer in zip(pushes, answers, strict=True)]
         finally:
             self._in_flight[url] -= 1
+
+    async def _asked(self, url: str, pushes: Sequence[Push]) -> list[Answer]:
+        """Send one push, or several as a batch, and return the answer to each."""
+        first, is_alone = pushes[0], len(pushes) == 1
+        many = [{**push.body, "job_id": push.job.job_id} for push in pushes]
+        async with self._session.post(
+            url + (f"/v1/jobs/{first.job.job_id}" if is_alone else "/v1/updates"),
+            json=first.body if is_alone else many,
+            headers=first.headers,
+            timeout=ClientTimeout(REQUEST_SECONDS),
+        ) as response:
+            answer: Any = await response.json() if response.status == 200 else await response.text()
+        if is_alone or response.status != 200:
+            return [(response.status, answer)] * len(pushes)
+        self.answers["batch"] += 1
+        return [(200 if "applied" in result else result["status"], result) for result in answer["results"]]
 
     def _understood(self, push: Push, status: int, answer: Any) -> Fate | None:
         if status != 200:
@@ -177,7 +218,8 @@ class Writers:
 
     def _fate(self, push: Push, reason: str, *, is_applied: bool) -> Fate:
         """Return what an answer means; OPEN if it makes no sense."""
-        has_ended = self._ledger.has_end(push.job.job_id)
+        has_ended = self._ledger.has_end(push.job.job_id, push.job.attempt)
+        is_stale = self._ledger.latest(push.job.job_id) > push.job.attempt
         match reason:
             case "applied" | "out_of_order" if is_applied:
                 return Fate.KEPT
@@ -187,5 +229,7 @@ class Writers:
                 return Fate.DOUBTFUL if has_ended and not push.is_end else Fate.KEPT
             case "late" if has_ended and not is_applied:
                 return Fate.LATE
+            case "stale_attempt" if is_stale and not is_applied:
+                return Fate.STALE
             case _:
                 return Fate.OPEN

@@ -7,6 +7,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ import asyncpg
 from tests.servers.ports import free_port
 
 START_SECONDS = 30.0
+GONE_SECONDS = 10.0
+LOOK_SECONDS = 0.005
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -116,10 +120,21 @@ class Postgres:
         return self.url(name)
 
     def kill(self) -> None:
-        """End the server and all its processes at once, as a power cut would."""
-        self._signal(signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
+        """End the server and all its processes at once, as a power cut would, and wait until none is left.
+
+        They are found by the data directory that all of them work in. If one outlived this, the next server would find
+        its shared memory in use.
+        """
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        deadline = time.monotonic() + GONE_SECONDS
+        while left := self._left():
+            assert time.monotonic() < deadline, f"still there: {left}"
+            for pid in left:
+                _send(pid, signal.SIGKILL)
+            time.sleep(LOOK_SECONDS)
 
     def pause(self) -> None:
         """Stop all its processes: connections stay open and nothing answers."""
@@ -143,11 +158,14 @@ class Postgres:
         """Signal the server and its children: each backend is a session of its own, so by parent and not by group."""
         if self._process is None or self._process.poll() is not None:
             return
-        for pid in [self._process.pid, *_children(self._process.pid)]:
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                continue
+        _send(self._process.pid, number)  # first: then it starts no other
+        for pid in _children(self._process.pid):
+            _send(pid, number)
+
+    def _left(self) -> list[int]:
+        """Return the processes that work in the data directory."""
+        data = self._home / "data"
+        return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit() and _folder(each) == data]
 
     def _program(self, name: str) -> str:
         return str(self._packages / PROGRAMS / name)
@@ -160,6 +178,19 @@ class Postgres:
             cwd=self._home,
             **self._as,
         )
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _folder(process: Path) -> Path | None:
+    """Return where a process works; nothing if it has ended, or is somebody else's."""
+    try:
+        return (process / "cwd").readlink()
+    except OSError:
+        return None
 
 
 def _children(pid: int) -> list[int]:
