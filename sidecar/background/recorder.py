@@ -30,6 +30,7 @@ from sidecar.history import (
     UnreadLine,
 )
 from sidecar.ports import ChangeJob, Cursor, Feed, Gone, LiveStore, Metrics, Missed, Written
+from sidecar.tasks import ended
 
 logger = logging.getLogger(__name__)
 
@@ -155,9 +156,14 @@ class Recorder:
 
         A sidecar that has just begun remembers nothing of it: if Redis goes away before the next round, only SQL tells.
         """
-        with suppress(TimeoutError, Unavailable):
-            async with asyncio.timeout(seconds):
-                await self.record_all()
+        recording = asyncio.create_task(self.record_all(), name="catch-up")
+        try:
+            await asyncio.wait({recording}, timeout=seconds)
+            if recording.done():
+                with suppress(Unavailable):
+                    recording.result()
+        finally:
+            await ended(recording)
 
     async def record_all(self) -> None:
         """Record every project up to where it stands now; what cannot be read of one keeps no other from it."""
