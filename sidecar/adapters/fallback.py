@@ -5,7 +5,7 @@ when Redis is back. What this process was acknowledged by Redis and may not be r
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from sidecar.adapters.matching import is_of_unfinished
@@ -13,6 +13,7 @@ from sidecar.adapters.paging import merged
 from sidecar.adapters.serving import AWAY, INGEST, Serving
 from sidecar.adapters.stores import Stores
 from sidecar.adapters.turns import Turns
+from sidecar.background.recorder import tell_deletion
 from sidecar.core.errors import HistoryUnavailable, StoreUnavailable
 from sidecar.core.job import Event, Job
 from sidecar.core.view import View
@@ -41,7 +42,7 @@ class FallbackStore:
         was_away, error = self._is_away, AWAY
         if not was_away:
             try:
-                return await self._serving.timed("redis", "update", self._live.update(job_id, change))
+                return await self._serving.timed("redis", "update", self._update_in_redis(job_id, change))
             except HistoryUnavailable:
                 raise
             except StoreUnavailable as unavailable:
@@ -58,7 +59,7 @@ class FallbackStore:
         was_away = self._is_away
         answers: list[Written | Exception] = [AWAY] * len(changes)
         if not was_away:
-            answers = await self._serving.timed_many("redis", self._live.update_many(changes))
+            answers = await self._serving.timed_many("redis", self._update_many_in_redis(changes))
         missed = [index for index, answer in enumerate(answers) if _is_of_redis(answer)]
         if not missed:
             return answers
@@ -88,14 +89,13 @@ class FallbackStore:
     async def delete(self, job_id: str, check: Callable[[Job], None]) -> bool:
         """Forget a job everywhere."""
         was_away = self._is_away
+        deleted: list[Job] = []
+
+        def checked(job: Job) -> None:
+            check(job)
+            deleted.append(job)
 
         async def in_both() -> bool:
-            deleted: list[Job] = []
-
-            def checked(job: Job) -> None:
-                check(job)
-                deleted.append(job)
-
             if not await self._live.delete(job_id, checked):
                 return await self._sql.delete(job_id, check)
             with suppress(HistoryUnavailable):  # the recorder will do it
@@ -106,9 +106,9 @@ class FallbackStore:
             async with self._taken(was_away=was_away) as is_for_sql:
                 if not is_for_sql:
                     return await in_both()
-                is_deleted = await self._sql.delete(job_id, check)
+                is_deleted = await self._sql.delete(job_id, checked)
                 if is_deleted:
-                    self._stores.untold.deleted(job_id)
+                    self._stores.untold.took_deletion(deleted[-1])
             self._live.memory.forget([job_id])
             return is_deleted
 
@@ -170,6 +170,23 @@ class FallbackStore:
         async with self._stores.crossing.taken():
             yield self._is_away or not was_away
 
+    async def _update_in_redis(self, job_id: str, change: ChangeJob) -> Written:
+        await self._tell_deletions([job_id])
+        return await self._live.update(job_id, change)
+
+    async def _update_many_in_redis(self, changes: Sequence[tuple[str, ChangeJob]]) -> list[Written | Exception]:
+        try:
+            await self._tell_deletions(job_id for job_id, _ in changes)
+        except StoreUnavailable as error:
+            return [error] * len(changes)
+        return await self._live.update_many(changes)
+
+    async def _tell_deletions(self, job_ids: Iterable[str]) -> None:
+        """Tell Redis, which gave no answer for a moment, what SQL deleted in it: what comes now is of another job."""
+        for gone in self._stores.untold.deleted_of(job_ids):
+            await tell_deletion(self._live, gone)
+            self._stores.untold.told_deletion(gone)
+
     async def _update_in_sql(self, job_id: str, change: ChangeJob) -> Written:
         await self._stores.forget_deleted([job_id])
         return await self._sql.update(job_id, self._stores.with_memory(job_id, change))
@@ -197,6 +214,7 @@ class FallbackStore:
         self._metrics.fell_back("update", INGEST, "unavailable")
 
     async def _get(self, job_id: str) -> Stored | None:
+        await self._tell_deletions([job_id])
         stored = await self._live.get(job_id)
         if stored is not None:
             return stored

@@ -13,7 +13,7 @@ from sidecar.adapters.redis.epochs import Place, RedisEpochs
 from sidecar.adapters.redis.link import RedisLink
 from sidecar.adapters.redis.live import RedisLive
 from sidecar.adapters.stores import Stores
-from sidecar.background.recorder import joining, tell_ahead, tell_some_ahead
+from sidecar.background.recorder import joining, tell_ahead, tell_deletion, tell_some_ahead
 from sidecar.core.errors import HistoryUnavailable, StoreUnavailable
 from sidecar.core.job import Job
 from sidecar.history import Archive
@@ -147,9 +147,12 @@ class Restoration:
     async def _tell_remembered(self) -> None:
         """Tell Redis what SQL, which is away, took from this process."""
         untold = self._stores.untold
-        jobs = untold.jobs
-        mine = {job.project for job in jobs}
+        jobs, deleted = untold.jobs, untold.deleted
+        mine = {job.project for job in jobs} | {gone.project for gone in deleted}
         places = await self._epochs.places(mine) if mine else {}
+        for gone in deleted:
+            await tell_deletion(self._rescue, gone)
+            untold.told_deletion(gone)
         await self._join(jobs)
         for project in mine:
             await self._epochs.renew(project, places[project].cursor.rev, is_forced=True, is_whole=False)

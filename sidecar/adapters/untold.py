@@ -1,49 +1,63 @@
-"""What SQL took while Redis gave no answer, and Redis has yet to be told: needed if SQL is away when Redis returns."""
+"""What SQL took while Redis gave no answer, and Redis has yet to be told, as far as this process knows.
+
+The recorder tells Redis of all that SQL has, half a second later as a rule. This is for what comes before that: the
+next word of a job that was deleted, and a return of Redis while SQL is away.
+"""
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from sidecar.core.job import Job
+from sidecar.history import Buried
+
+T = TypeVar("T")
 
 JOBS_REMEMBERED = 4_096
 
 
 class Untold:
-    """Jobs as SQL took them last from this process.
+    """Jobs as SQL took them last from this process, and its deletions.
 
-    `is_whole` tells whether that is all: a deletion, and what is more than can be remembered, only SQL can tell.
+    `is_whole` tells whether that is all: what is more than can be remembered only SQL can tell.
     """
 
     def __init__(self, most: int = JOBS_REMEMBERED) -> None:
-        """Begin with nothing; at most `most` jobs are remembered."""
+        """Begin with nothing; at most `most` jobs, and as many deletions, are remembered."""
         self._most = most
         self._jobs: dict[str, Job] = {}
+        self._deleted: dict[str, Buried] = {}
         self._changes = 0
         self.is_whole = True
 
     @property
     def jobs(self) -> list[Job]:
-        """All of them."""
+        """All jobs; a deletion of an earlier one of the same id comes before it."""
         return list(self._jobs.values())
+
+    @property
+    def deleted(self) -> list[Buried]:
+        """All deletions."""
+        return list(self._deleted.values())
 
     @property
     def mark(self) -> int:
         """How often anything was taken so far."""
         return self._changes
 
+    def deleted_of(self, job_ids: Iterable[str]) -> list[Buried]:
+        """Return the deletions of some ids."""
+        return [self._deleted[job_id] for job_id in job_ids if job_id in self._deleted] if self._deleted else []
+
     def took(self, job: Job) -> None:
         """Remember a job that SQL took."""
         self._changes += 1
-        self._jobs.pop(job.job_id, None)
-        self._jobs[job.job_id] = job
-        if len(self._jobs) > self._most:
-            del self._jobs[next(iter(self._jobs))]
-            self.is_whole = False
+        self._put(self._jobs, job.job_id, job)
 
-    def deleted(self, job_id: str) -> None:
-        """Note that SQL took a deletion."""
+    def took_deletion(self, job: Job) -> None:
+        """Remember that SQL took the deletion of a job."""
         self._changes += 1
-        self._jobs.pop(job_id, None)
-        self.is_whole = False
+        self._jobs.pop(job.job_id, None)
+        self._put(self._deleted, job.job_id, Buried(job.job_id, job.project, job.created_at))
 
     def told(self, jobs: Iterable[Job]) -> None:
         """Forget what Redis was told, unless SQL has taken more of it since."""
@@ -51,8 +65,21 @@ class Untold:
             if self._jobs.get(job.job_id) is job:
                 del self._jobs[job.job_id]
 
+    def told_deletion(self, gone: Buried) -> None:
+        """Forget a deletion that Redis was told."""
+        if self._deleted.get(gone.job_id) is gone:
+            del self._deleted[gone.job_id]
+
     def told_all(self, mark: int) -> None:
         """Forget all that was taken up to a mark, if nothing was after it."""
         if mark == self._changes:
             self._jobs.clear()
+            self._deleted.clear()
             self.is_whole = True
+
+    def _put(self, kept: dict[str, T], job_id: str, taken: T) -> None:
+        kept.pop(job_id, None)
+        kept[job_id] = taken
+        if len(kept) > self._most:
+            del kept[next(iter(kept))]
+            self.is_whole = False

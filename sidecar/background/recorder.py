@@ -258,7 +258,7 @@ async def tell_some_ahead(archive: Archive, live: LiveStore, clock: Clock) -> To
     if not jobs and not buried:
         return Told(set(), is_more=False)
     for gone in buried:
-        await _delete(live, gone)
+        await tell_deletion(live, gone)
     answers = await live.update_many([(each.job.job_id, joining(each.job, clock)) for each in jobs])
     for answer in answers:
         if isinstance(answer, Unavailable):
@@ -272,8 +272,8 @@ async def tell_some_ahead(archive: Archive, live: LiveStore, clock: Clock) -> To
     return Told(projects, is_more=bool(buried) or len(jobs) == AHEAD_A_ROUND)
 
 
-async def _delete(live: LiveStore, gone: Buried) -> None:
-    """Delete a job that was deleted in the history, but not a later one of the same id."""
+async def tell_deletion(live: LiveStore, gone: Buried) -> None:
+    """Delete a job in the live store that was deleted in the history, but not a later one of the same id."""
 
     def check(job: Job) -> None:
         if job.created_at > gone.created_at:

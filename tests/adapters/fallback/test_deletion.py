@@ -1,6 +1,7 @@
 """A deletion is one of both stores, whichever of them took it."""
 
 import asyncio
+from contextvars import Context
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from sidecar.core.job import Job, Status
 from sidecar.ports import Gone, Written
 from sidecar.storage import Storage
 from sidecar.tasks import ended
-from tests.adapters.contract_live_store import query
+from tests.adapters.contract_live_store import query, viewed
 from tests.adapters.fallback.conftest import fell_back, left_redis
 from tests.adapters.fallback.mishaps import come_back_empty, parted, paused
 from tests.adapters.updates import NOON, push, update
@@ -209,3 +210,36 @@ async def test_memory_does_not_bring_back_what_was_deleted_in_sql_to_a_redis_tha
         await storage.restoration.prepare()
     assert await storage.stores.live.get("job-1") is None
     assert await store.get("job-1") is None
+
+
+@pytest.mark.parametrize("is_batch", [True, False])
+async def test_job_that_was_deleted_while_redis_stuttered_is_not_what_comes_next(
+    storage: Storage, store: FallbackStore, valkey: EmbeddedValkey, *, is_batch: bool
+) -> None:
+    await store.update("job-1", push(update(writer="w", seq=1, add_current=5)))
+    await storage.recorder.record_all()
+    with paused(valkey):
+        assert await store.delete("job-1", lambda _: None)
+    assert not storage.redis_breaker.is_away
+    change = push(update(writer="w", seq=1, add_current=2), NOON + 2)
+    if is_batch:
+        assert not any(isinstance(each, Exception) for each in await store.update_many([("job-1", change)]))
+    else:
+        await store.update("job-1", change)
+    assert (await viewed(store)).current == 2
+    await storage.recorder.record_all()
+    await tell_ahead(storage.archive, storage.stores.live, storage.stores.clock)
+    assert (await viewed(store)).current == 2
+
+
+async def test_job_that_was_deleted_while_redis_stuttered_is_not_shown_again(
+    storage: Storage, store: FallbackStore, valkey: EmbeddedValkey
+) -> None:
+    await store.update("job-1", push(update(writer="w", seq=1, add_current=5)))
+    await storage.recorder.record_all()
+    with paused(valkey):
+        assert await store.delete("job-1", lambda _: None)
+    assert not storage.redis_breaker.is_away
+    by_another_request = asyncio.create_task(store.get("job-1"), context=Context())
+    assert await by_another_request is None
+    assert await storage.stores.live.get("job-1") is None
