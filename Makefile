@@ -1,7 +1,6 @@
 # Everything that a checkout needs: `make` lists it. Nothing is installed outside .venv and tests/web/node_modules.
 PYTHON ?= python3
-# One more than there are processors: many tests wait for something.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+WORKERS ?= auto
 MINUTES ?= 10
 NODE_REPORT := tests/web/node_modules/.report.tap
 

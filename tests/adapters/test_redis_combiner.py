@@ -18,7 +18,7 @@ from sidecar.core.job import Reason
 from sidecar.ports import ChangeJob, Written
 from tests.adapters.updates import NOON, push, update
 
-QUICK_SECONDS = 0.5
+QUICK_SECONDS = 1.0
 
 
 @pytest.fixture
