@@ -14,7 +14,7 @@ from sidecar.tracker import Tracker
 from tests.adapters.contract_live_store import viewed
 from tests.adapters.fallback.mishaps import parted
 from tests.adapters.storages import counted
-from tests.adapters.updates import NOON, finish, push, update
+from tests.adapters.updates import NOON, finish, give, push, update
 from tests.clock import Clock
 
 HOUR = 3_600.0
@@ -109,7 +109,7 @@ async def test_finished_jobs_that_cannot_leave_take_of_the_room_while_sql_is_awa
 ) -> None:
     names = [f"job-{number:03}" for number in range(100)]
     given = [(name, push(update(name, metadata={"k": "x" * 900}, words={"status": "completed"}))) for name in names]
-    await live.update_many(given)
+    await give(live, given)
     await storage.recorder.record_all()
     storage.sql_breaker.open("it is away")
     clock.now = NOON + HOUR
@@ -132,7 +132,7 @@ async def test_finished_jobs_that_are_not_recorded_take_of_the_room_though_sql_c
     names = [f"job-{number:02}" for number in range(20)]
     words, now = {"status": "completed"}, time.time()  # Redis says when a line was written
     given = [(name, push(update(name, metadata={"k": "x" * 8_000}, words=words), now)) for name in names]
-    await live.update_many(given)
+    await give(live, given)
     clock.now = now + HOUR + GRACE_SECONDS + (-1 if is_nearly_due else 1)
     await storage.outbox_bound.look()
     assert not storage.sql_breaker.is_away

@@ -22,7 +22,7 @@ from sidecar.settings import Settings
 from sidecar.storage import Storage, _terms
 from sidecar.tasks import ended
 from tests.adapters.contract_live_store import ids, query, viewed
-from tests.adapters.updates import NOON, ask, finish, push, update
+from tests.adapters.updates import NOON, ask, finish, give, push, update
 from tests.clock import Clock
 from tests.http.conftest import Counted
 
@@ -146,7 +146,7 @@ async def test_unfinished_job_never_leaves_redis(storage: Storage, live: RedisLi
 
 async def test_many_finished_jobs_leave_in_one_sweep(storage: Storage, live: RedisLive, clock: Clock) -> None:
     changes = [(f"job-{n}", finish(f"job-{n}", now=NOON + n)) for n in range(2 * JOBS_A_TURN + 30)]
-    await live.update_many(changes)
+    await give(live, changes)
     clock.now = NOON + 9 * HOUR
     await recorded_and_swept(storage)
     assert (await live.page(query())).jobs == ()
@@ -411,7 +411,7 @@ async def test_history_forgets_after_its_days(storage: Storage, store: FallbackS
 
 async def test_history_forgets_any_number_in_one_turn(storage: Storage, clock: Clock) -> None:
     sql = storage.stores.sql
-    await sql.update_many([(f"job-{n}", finish(f"job-{n}")) for n in range(1_100)])
+    await give(sql, [(f"job-{n}", finish(f"job-{n}")) for n in range(1_100)])
     while (await storage.archive.ahead(500))[0]:
         jobs, buried = await storage.archive.ahead(500)
         await storage.archive.told(jobs, buried)

@@ -1,13 +1,14 @@
 """Updates and changes as the tests of the stores need them."""
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from sidecar.core import merge
 from sidecar.core.job import Request, Status, Update
 from sidecar.core.merge import Outcome
 from sidecar.core.view import View
-from sidecar.ports import ChangeJob
+from sidecar.ports import ChangeJob, LiveStore, Written
 
 NOON = 1_700_000_000.0
 
@@ -35,3 +36,10 @@ def ask(request: Request, now: float = NOON) -> ChangeJob:
         return merge.control(before.job, request, now)
 
     return change
+
+
+async def give(store: LiveStore, changes: Sequence[tuple[str, ChangeJob]], at_a_time: int = 100) -> None:
+    """Apply many changes, all of which are taken; a slow machine is to be slow with a hundred only."""
+    for start in range(0, len(changes), at_a_time):
+        answers = await store.update_many(changes[start : start + at_a_time])
+        assert [answer for answer in answers if not isinstance(answer, Written)] == []

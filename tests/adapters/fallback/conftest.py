@@ -16,7 +16,7 @@ SOON = 10.0
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(store_timeout_seconds=0.5, finished_ttl_seconds=HOUR)
+    return Settings(store_timeout_seconds=1.5, finished_ttl_seconds=HOUR)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from sidecar.storage import Storage
 from tests.adapters.contract_live_store import viewed
 from tests.adapters.fallback.conftest import SOON, fell_back
 from tests.adapters.fallback.mishaps import parted
-from tests.adapters.updates import push, update
+from tests.adapters.updates import give, push, update
 from tests.clock import Clock
 
 
@@ -68,7 +68,7 @@ async def test_change_waits_no_longer_for_redis_to_take_over_than_for_a_store(
         async with storage.stores.crossing.closed():
             await asyncio.wait_for(store.update("job-1", push(update(current=5))), SOON)
             changes = [("job-2", push(update("job-2", current=6)))]
-            await asyncio.wait_for(store.update_many(changes), SOON)
+            await asyncio.wait_for(give(store, changes), SOON)
         storage.redis_breaker.close()
     await tell_ahead(storage.archive, live, clock)
     assert [(await viewed(live, name)).current for name in ("job-1", "job-2")] == [5, 6]
@@ -93,7 +93,7 @@ async def test_redis_takes_over_although_another_sidecar_gives_sql_ever_more(
     parts = (storage.stores, storage.link, storage.own_link, archive, storage.sql_breaker)
     names = [f"job-{number:03}" for number in range(250)]
     with parted(storage):
-        await store.update_many([(name, push(update(name, current=5))) for name in names])
+        await give(store, [(name, push(update(name, current=5))) for name in names])
         await asyncio.wait_for(Restoration(*parts).prepare(), SOON)
     assert not storage.redis_breaker.is_away
     assert [(await viewed(live, name)).current for name in names] == [5] * 250

@@ -12,7 +12,7 @@ from tests.adapters.contract_live_store import ids, query, viewed
 from tests.adapters.fallback.conftest import HOUR, fell_back, swept, timeline
 from tests.adapters.fallback.mishaps import lose_key
 from tests.adapters.storages import counted
-from tests.adapters.updates import NOON, finish, push, update
+from tests.adapters.updates import NOON, finish, give, push, update
 from tests.clock import Clock
 
 
@@ -53,13 +53,13 @@ async def test_pushes_of_many_to_jobs_that_redis_lost_count_on(
     storage: Storage, store: FallbackStore, other: Storage
 ) -> None:
     names = [f"job-{number}" for number in range(4)]
-    await store.update_many([(name, push(update(name, writer="w", seq=1, add_current=5))) for name in names])
+    await give(store, [(name, push(update(name, writer="w", seq=1, add_current=5))) for name in names])
     await storage.recorder.record_all()
     for name in names[:2]:
         await lose_key(storage, name)
     for number, sidecar in enumerate((storage, other)):
         changes = [(name, push(update(name, writer=f"v{number}", seq=1, add_current=1))) for name in names]
-        await sidecar.surface("ingest").update_many(changes)
+        await give(sidecar.surface("ingest"), changes)
     assert [(await viewed(store, name)).current for name in names] == [7] * 4
 
 
@@ -138,7 +138,7 @@ async def test_recorder_that_begins_anew_leaves_jobs_in_sql_that_redis_lost_long
 
 async def test_job_that_redis_lost_is_not_told_as_gone(storage: Storage, store: FallbackStore, live: RedisLive) -> None:
     names = [f"job-{number}" for number in range(250)]
-    await store.update_many([(name, push(update(name))) for name in names])
+    await give(store, [(name, push(update(name))) for name in names])
     await store.delete("job-7", lambda _: None)
     for name in set(names) - {"job-7", "job-3"}:
         await lose_key(storage, name)
