@@ -1,6 +1,6 @@
 """What is kept beyond the live store: the ports of who records it and of who reads it, and what passes through them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -133,8 +133,8 @@ class Archive(Protocol):
         """
         ...
 
-    async def ahead(self, limit: int) -> tuple[list[Ahead], list[Buried]]:
-        """Return jobs and deletions that Redis has yet to be told of: deletions first.
+    async def ahead(self, limit: int, job_ids: Collection[str] | None = None) -> tuple[list[Ahead], list[Buried]]:
+        """Return jobs and deletions that Redis has yet to be told of, of all jobs or of some: deletions first.
 
         A job whose id was deleted before is held back until that has been `told`.
         """

@@ -33,7 +33,7 @@ from sidecar.background.recorder import Recorder
 from sidecar.background.retention import DAY_SECONDS, PAUSE_SECONDS, Retention, Terms
 from sidecar.background.supervision import TRY_AGAIN_SECONDS, Loop, looping, patient
 from sidecar.background.watchdog import Watchdog
-from sidecar.core.errors import HistoryUnavailable, StartError, StoreUnavailable
+from sidecar.core.errors import HistoryUnavailable, StartError, Unavailable
 from sidecar.core.silence import Patience
 from sidecar.core.stalls import due_at
 from sidecar.history import History
@@ -239,14 +239,14 @@ async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Storage]
         yield storage
 
 
-async def _tried(work: Loop) -> StoreUnavailable | None:
+async def _tried(work: Loop) -> Unavailable | None:
     """Try something until it works; return why it did not in time."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + PATIENCE_SECONDS
     while True:
         try:
             await work()
-        except StoreUnavailable as error:
+        except Unavailable as error:
             if clock() > deadline:
                 return error
         else:

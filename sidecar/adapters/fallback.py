@@ -5,7 +5,7 @@ when Redis is back. What this process was acknowledged by Redis and may not be r
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from sidecar.adapters.matching import is_of_unfinished
@@ -13,8 +13,7 @@ from sidecar.adapters.paging import merged
 from sidecar.adapters.serving import AWAY, INGEST, Serving
 from sidecar.adapters.stores import Stores
 from sidecar.adapters.turns import Turns
-from sidecar.background.recorder import tell_deletion
-from sidecar.core.errors import HistoryUnavailable, StoreUnavailable
+from sidecar.core.errors import HistoryUnavailable, StoreUnavailable, Unavailable
 from sidecar.core.job import Event, Job
 from sidecar.core.view import View
 from sidecar.ports import ChangeJob, Counts, Missed, Page, Query, Stored, Written
@@ -96,6 +95,7 @@ class FallbackStore:
             deleted.append(job)
 
         async def in_both() -> bool:
+            await self._stores.telling.tell([job_id])
             if not await self._live.delete(job_id, checked):
                 return await self._sql.delete(job_id, check)
             with suppress(HistoryUnavailable):  # the recorder will do it
@@ -118,6 +118,7 @@ class FallbackStore:
         """Return what changed; see `Feed`."""
 
         async def in_redis() -> Missed:
+            await self._stores.telling.tell_all()
             async with self._catching_up.taken():
                 return await self._live.since(project, rev, limit)
 
@@ -171,21 +172,15 @@ class FallbackStore:
             yield self._is_away or not was_away
 
     async def _update_in_redis(self, job_id: str, change: ChangeJob) -> Written:
-        await self._tell_deletions([job_id])
+        await self._stores.telling.tell([job_id])
         return await self._live.update(job_id, change)
 
     async def _update_many_in_redis(self, changes: Sequence[tuple[str, ChangeJob]]) -> list[Written | Exception]:
         try:
-            await self._tell_deletions(job_id for job_id, _ in changes)
-        except StoreUnavailable as error:
+            await self._stores.telling.tell([job_id for job_id, _ in changes])
+        except Unavailable as error:
             return [error] * len(changes)
         return await self._live.update_many(changes)
-
-    async def _tell_deletions(self, job_ids: Iterable[str]) -> None:
-        """Tell Redis, which gave no answer for a moment, what SQL deleted in it: what comes now is of another job."""
-        for gone in self._stores.untold.deleted_of(job_ids):
-            await tell_deletion(self._live, gone)
-            self._stores.untold.told_deletion(gone)
 
     async def _update_in_sql(self, job_id: str, change: ChangeJob) -> Written:
         await self._stores.forget_deleted([job_id])
@@ -213,8 +208,15 @@ class FallbackStore:
         self._stores.untold.took(job)
         self._metrics.fell_back("update", INGEST, "unavailable")
 
+    async def _tell_before_reading(self, job_id: str) -> None:
+        """Let Redis have what SQL took of a job; raises `StoreUnavailable` if it does not take that: SQL tells then."""
+        try:
+            await self._stores.telling.tell([job_id])
+        except Unavailable as error:
+            raise StoreUnavailable(str(error)) from error
+
     async def _get(self, job_id: str) -> Stored | None:
-        await self._tell_deletions([job_id])
+        await self._tell_before_reading(job_id)
         stored = await self._live.get(job_id)
         if stored is not None:
             return stored
@@ -235,6 +237,7 @@ class FallbackStore:
         return Stored(written.outcome.view, written.cursor)
 
     async def _page(self, query: Query) -> Page:
+        await self._stores.telling.tell_all()
         if is_of_unfinished(query):
             return await self._live_page(query)
         kept, live = await self._sql.page(query), await self._live_page(query)

@@ -13,15 +13,14 @@ from sidecar.adapters.redis.epochs import Place, RedisEpochs
 from sidecar.adapters.redis.link import RedisLink
 from sidecar.adapters.redis.live import RedisLive
 from sidecar.adapters.stores import Stores
-from sidecar.background.recorder import joining, tell_ahead, tell_deletion, tell_some_ahead
+from sidecar.adapters.telling import JOBS_A_TURN, tell_jobs, tell_remembered
+from sidecar.background.recorder import tell_ahead, tell_some_ahead
 from sidecar.core.errors import HistoryUnavailable, StoreUnavailable
 from sidecar.core.job import Job
 from sidecar.history import Archive
-from sidecar.ports import ChangeJob, Stored
+from sidecar.ports import Stored
 
 logger = logging.getLogger(__name__)
-
-JOBS_A_TURN = 100
 
 LOOK_SECONDS = 5.0
 """Between two looks at whether Redis still knows of every project."""
@@ -89,6 +88,7 @@ class Restoration:
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._is_due.wait()
             await self._sql_breaker.until_back()
+            await self._stores.telling.tell_all()
             if self._is_due.is_set() or await self._lacks_a_project():
                 await self._restore()
                 self._is_due.clear()
@@ -150,13 +150,10 @@ class Restoration:
         jobs, deleted = untold.jobs, untold.deleted
         mine = {job.project for job in jobs} | {gone.project for gone in deleted}
         places = await self._epochs.places(mine) if mine else {}
-        for gone in deleted:
-            await tell_deletion(self._rescue, gone)
-            untold.told_deletion(gone)
-        await self._join(jobs)
+        await tell_remembered(self._rescue, jobs, deleted, self._stores.clock)
         for project in mine:
             await self._epochs.renew(project, places[project].cursor.rev, is_forced=True, is_whole=False)
-        untold.told(jobs)
+        untold.told(jobs, deleted)
 
     async def _forget_what_was_told(self) -> None:
         """Forget what SQL took in an earlier outage, or when Redis stuttered: the recorder has told Redis since."""
@@ -187,13 +184,7 @@ class Restoration:
             rev, is_more = missed.changes[-1].cursor.rev if missed.changes else 0, missed.is_more
 
     async def _join(self, jobs: Sequence[Job]) -> None:
-        for start in range(0, len(jobs), JOBS_A_TURN):
-            for answer in await self._rescue.update_many(self._changes(jobs[start : start + JOBS_A_TURN])):
-                if isinstance(answer, StoreUnavailable):
-                    raise answer
-
-    def _changes(self, jobs: Sequence[Job]) -> list[tuple[str, ChangeJob]]:
-        return [(job.job_id, joining(job, self._stores.clock)) for job in jobs]
+        await tell_jobs(self._rescue, jobs, self._stores.clock)
 
     async def _forget_deleted(self) -> None:
         await self._stores.forget_deleted([held.job.job_id for held in self._stores.live.memory.remembered()])

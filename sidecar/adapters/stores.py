@@ -9,6 +9,7 @@ from sidecar.adapters.redis.entrance import Elsewhere
 from sidecar.adapters.redis.live import RedisLive
 from sidecar.adapters.spill import Spill
 from sidecar.adapters.sql.live import SqlLive
+from sidecar.adapters.telling import Telling
 from sidecar.adapters.untold import Untold
 from sidecar.core.errors import HistoryUnavailable
 from sidecar.core.job import Job
@@ -38,6 +39,7 @@ class Stores:
         self.clock = clock
         self.crossing = Crossing(live.timeout_seconds)
         self.untold = Untold()
+        self.telling = Telling(live, archive, self.untold, clock)
         self.spill = Spill(live.memory, sql, archive, clock)
 
     def with_memory(self, job_id: str, change: ChangeJob) -> ChangeJob:

@@ -1,7 +1,7 @@
 """What SQL took while Redis gave no answer, and Redis has yet to be told, as far as this process knows.
 
-The recorder tells Redis of all that SQL has, half a second later as a rule. This is for what comes before that: the
-next word of a job that was deleted, and a return of Redis while SQL is away.
+The recorder tells Redis of all that SQL has, half a second later as a rule. This is for who comes before that: whoever
+asks Redis for a job, or pushes to it, and a return of Redis while SQL is away.
 """
 
 from collections.abc import Iterable
@@ -44,9 +44,29 @@ class Untold:
         """How often anything was taken so far."""
         return self._changes
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether Redis has been told everything, or only more than can be remembered is left."""
+        return not self._jobs and not self._deleted
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of all jobs and deletions."""
+        return list(self._jobs | self._deleted)
+
+    def ids_among(self, job_ids: Iterable[str]) -> list[str]:
+        """Return those of the ids of which something is untold, each once."""
+        if self.is_empty:
+            return []
+        return [job_id for job_id in dict.fromkeys(job_ids) if job_id in self._jobs or job_id in self._deleted]
+
+    def jobs_of(self, job_ids: Iterable[str]) -> list[Job]:
+        """Return the jobs of some ids."""
+        return [self._jobs[job_id] for job_id in job_ids if job_id in self._jobs]
+
     def deleted_of(self, job_ids: Iterable[str]) -> list[Buried]:
         """Return the deletions of some ids."""
-        return [self._deleted[job_id] for job_id in job_ids if job_id in self._deleted] if self._deleted else []
+        return [self._deleted[job_id] for job_id in job_ids if job_id in self._deleted]
 
     def took(self, job: Job) -> None:
         """Remember a job that SQL took."""
@@ -59,16 +79,14 @@ class Untold:
         self._jobs.pop(job.job_id, None)
         self._put(self._deleted, job.job_id, Buried(job.job_id, job.project, job.created_at))
 
-    def told(self, jobs: Iterable[Job]) -> None:
+    def told(self, jobs: Iterable[Job], deleted: Iterable[Buried]) -> None:
         """Forget what Redis was told, unless SQL has taken more of it since."""
         for job in jobs:
             if self._jobs.get(job.job_id) is job:
                 del self._jobs[job.job_id]
-
-    def told_deletion(self, gone: Buried) -> None:
-        """Forget a deletion that Redis was told."""
-        if self._deleted.get(gone.job_id) is gone:
-            del self._deleted[gone.job_id]
+        for gone in deleted:
+            if self._deleted.get(gone.job_id) is gone:
+                del self._deleted[gone.job_id]
 
     def told_all(self, mark: int) -> None:
         """Forget all that was taken up to a mark, if nothing was after it."""

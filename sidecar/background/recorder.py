@@ -7,7 +7,7 @@ position, which moves in the transaction of what was recorded, and only from whe
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -252,9 +252,11 @@ class Told(NamedTuple):
     is_more: bool
 
 
-async def tell_some_ahead(archive: Archive, live: LiveStore, clock: Clock) -> Told:
-    """Do what `tell_ahead` does, for whoever wants to know whether that was all."""
-    jobs, buried = await archive.ahead(AHEAD_A_ROUND)
+async def tell_some_ahead(
+    archive: Archive, live: LiveStore, clock: Clock, job_ids: Collection[str] | None = None
+) -> Told:
+    """Do what `tell_ahead` does, of some jobs alone if they are given, and tell whether there may be more."""
+    jobs, buried = await archive.ahead(AHEAD_A_ROUND, job_ids)
     if not jobs and not buried:
         return Told(set(), is_more=False)
     for gone in buried:

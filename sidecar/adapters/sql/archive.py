@@ -1,7 +1,7 @@
 """The recorder's side of SQL: what Redis knows is joined in, with the position up to which it is."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -65,16 +65,18 @@ class SqlArchive:
             await upsert(connection, RECORDED, [row])
             await move_projects(connection, {project: order})
 
-    async def ahead(self, limit: int) -> tuple[list[Ahead], list[Buried]]:
+    async def ahead(self, limit: int, job_ids: Collection[str] | None = None) -> tuple[list[Ahead], list[Buried]]:
         """Return what Redis has yet to be told; see `Archive`."""
         is_deleted_first = exists().where(TOMBSTONES.c.job_id == JOBS.c.job_id, TOMBSTONES.c.is_ahead)
         jobs = select(JOBS.c.job_id, JOBS.c.document).where(
             JOBS.c.is_ahead, JOBS.c.job_id.not_in(self._unread), ~is_deleted_first
         )
-        gone = select(TOMBSTONES).where(TOMBSTONES.c.is_ahead).limit(limit)
+        gone = select(TOMBSTONES).where(TOMBSTONES.c.is_ahead)
+        if job_ids is not None:
+            jobs, gone = jobs.where(JOBS.c.job_id.in_(job_ids)), gone.where(TOMBSTONES.c.job_id.in_(job_ids))
         async with self._database.reading() as connection:
             rows = (await connection.execute(jobs.limit(limit))).all()
-            buried = (await connection.execute(gone)).all()
+            buried = (await connection.execute(gone.limit(limit))).all()
         return list(self._ahead(rows)), [Buried(row.job_id, row.project, row.created_at) for row in buried]
 
     def _ahead(self, rows: Iterable[Any]) -> Iterator[Ahead]:

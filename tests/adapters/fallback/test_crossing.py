@@ -1,6 +1,7 @@
 """The moment in which Redis takes over again."""
 
 import asyncio
+from collections.abc import Collection
 
 from typing_extensions import override
 
@@ -80,9 +81,9 @@ class Busy(SqlArchive):
     sql: SqlLive
 
     @override
-    async def ahead(self, limit: int) -> tuple[list[Ahead], list[Buried]]:
+    async def ahead(self, limit: int, job_ids: Collection[str] | None = None) -> tuple[list[Ahead], list[Buried]]:
         await self.sql.update("theirs", push(update("theirs", event=WorkerEvent("line"))))
-        return await super().ahead(limit)
+        return await super().ahead(limit, job_ids)
 
 
 async def test_redis_takes_over_although_another_sidecar_gives_sql_ever_more(

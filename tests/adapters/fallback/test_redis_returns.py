@@ -222,3 +222,18 @@ async def test_what_redis_was_told_long_ago_does_not_keep_it_away(storage: Stora
     storage.redis_breaker.open("it is gone")
     await until(lambda: storage.stores.untold.is_whole, SOON, "it is forgotten")
     await ended(spilling)
+
+
+async def test_sidecar_that_starts_beside_a_full_redis_lets_sql_serve_what_only_sql_has(
+    storage: Storage, store: FallbackStore, other: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.storage.PATIENCE_SECONDS", 0.1)
+    with parted(storage):
+        await store.update("job-1", push(update(current=5)))
+    await storage.link.commands.config_set("maxmemory", "1")
+    await other.start()
+    assert other.redis_breaker.is_away
+    assert (await viewed(other.surface("rest"))).current == 5
+    await storage.link.commands.config_set("maxmemory", "0")
+    await other.restoration.prepare()
+    assert (await viewed(other.stores.live)).current == 5
