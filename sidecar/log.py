@@ -43,11 +43,16 @@ class bound:  # noqa: N801 - used as a block, like `suppress`
 def configure(
     level: Literal["debug", "info", "warning", "error"], form: Literal["console", "json"] | None, stream: TextIO
 ) -> None:
-    """Send every logger's lines, aiohttp's and Python's warnings too, to `stream`; no form: `console` on a terminal."""
+    """Send every logger's lines, aiohttp's and Python's warnings too, to `stream`; no form: `console` on a terminal.
+
+    At `debug` libraries stay at `info`.
+    """
     is_console = form == "console" or (form is None and stream.isatty())
     handler = logging.StreamHandler(stream)
     handler.setFormatter(ConsoleFormatter() if is_console else JsonFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    others = "info" if level == "debug" else level  # what libraries say then has parameters of SQL in it, many a second
+    logging.basicConfig(level=others.upper(), handlers=[handler], force=True)
+    logging.getLogger("sidecar").setLevel(level.upper())
     logging.captureWarnings(capture=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every start
 

@@ -23,6 +23,7 @@ def _root_logger_as_it_was() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
+    logging.getLogger("sidecar").setLevel(logging.NOTSET)
     logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -45,6 +46,17 @@ def crash() -> logging.LogRecord:
 def as_json(line: logging.LogRecord) -> dict[str, Any]:
     parsed: dict[str, Any] = json.loads(JsonFormatter().format(line))
     return parsed
+
+
+@pytest.mark.parametrize(("level", "told"), [("debug", ["ours"]), ("info", []), ("error", [])])
+def test_debug_lines_are_ours_alone_as_libraries_tell_what_jobs_hold(
+    level: Literal["debug", "info", "error"], told: list[str]
+) -> None:
+    stream = io.StringIO()
+    configure(level, "json", stream)
+    logging.getLogger("sidecar.app").debug("ours")
+    logging.getLogger("aiosqlite").debug("executing INSERT ... ('what a job holds')")
+    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == told
 
 
 def test_json_line_has_time_level_logger_message_and_fields() -> None:

@@ -484,6 +484,16 @@ async def test_what_is_sent_to_watchers_is_told_by_transport() -> None:
     assert spent == pytest.approx(2 * (0.002 + 0.0025 + 99))
 
 
+async def test_job_that_has_missed_its_deadline_is_told_of_although_its_worker_falls_silent() -> None:
+    metrics, deadline = new_metrics(), time.time() - 100
+    began = view_of(update("w", 1, current=1, facts={"deadline_at": deadline}))
+    silent = merge.stall(began, Stall(StallReason.SILENT, NOON, 300.0), NOON + 300).view
+    census = Counted({("default", "running"): 1}, silent)
+    metrics.attach(census, {}, lambda _: Limits(), 10, NoPast(), {})
+    name = "progress_job_stalled_since_timestamp_seconds"
+    assert (await scraped(metrics)).values(name, "reason") == {"silent": NOON, "deadline": pytest.approx(deadline)}
+
+
 async def everything(accept: str | None = None) -> Exposition:
     """Return a scrape of a sidecar in which everything there is to tell has happened."""
     metrics = new_metrics()

@@ -57,6 +57,12 @@ def judged(shown: View, now: float, limits: Limits) -> Stall | None:
     return next((clock for clock in _clocks(shown, limits) if _end(clock) <= now), None)
 
 
+def missed_deadline(shown: View, now: float, limits: Limits) -> Stall | None:
+    """Return the deadline that a job has missed, whatever else tells more of it, None if none."""
+    clocks = _clocks(shown, limits)
+    return next((clock for clock in clocks if clock.reason is StallReason.DEADLINE and _end(clock) <= now), None)
+
+
 def due_at(shown: View, limits: Limits) -> float | None:
     """Return when a job should be looked at next (Unix seconds) if nothing is heard of it, None if never.
 
@@ -158,17 +164,18 @@ def _clocks(shown: View, limits: Limits) -> Iterator[Stall]:
     if attempt.cancel_asked_at is not None:
         since = max(attempt.cancel_asked_at, attempt.resumed_at or 0.0)
         yield Stall(StallReason.CANCEL_STUCK, since, limits.cancel_stuck_seconds)
-    if shown.status is Status.QUEUED:
+    is_queued = shown.status is Status.QUEUED
+    if is_queued:
         yield Stall(StallReason.NOT_STARTED, opened_at(shown), limits.not_started_seconds)
-        return
-    yield Stall(StallReason.SILENT, max(job.last_contact_at, attempt.resumed_at or 0.0), _silence(shown, limits))
-    most = limits.stages.get(shown.stage or "", limits.no_progress_seconds)
-    yield Stall(StallReason.NO_PROGRESS, advancing_since(shown), most)
+    else:
+        yield Stall(StallReason.SILENT, max(job.last_contact_at, attempt.resumed_at or 0.0), _silence(shown, limits))
+        most = limits.stages.get(shown.stage or "", limits.no_progress_seconds)
+        yield Stall(StallReason.NO_PROGRESS, advancing_since(shown), most)
     deadline = _deadline(shown, limits.max_runtime_seconds)
     if deadline is not None:
         yield deadline
     began = _began(attempt)
-    if limits.overdue_seconds is not None and began is not None:
+    if limits.overdue_seconds is not None and began is not None and not is_queued:
         yield Stall(StallReason.OVERDUE, began, limits.overdue_seconds)
 
 

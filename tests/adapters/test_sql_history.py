@@ -345,6 +345,16 @@ async def test_of_several_attempts_the_last_one_tells_how_a_job_went(database: D
     assert await history.recent("default", 5) == [UsualRun(10.0, {"solve": 10.0}, 4.0)]
 
 
+async def test_what_a_job_waited_is_no_part_of_how_long_it_took(database: Database, history: SqlHistory) -> None:
+    job = merge.apply(None, update(seq=1, percent=1), NOON).job
+    job = merge.apply(job, update(seq=2, percent=60), NOON + 4).job
+    job = merge.apply(job, update(seq=3, words={"status": "paused"}), NOON + 5).job
+    job = merge.apply(job, update(seq=4, words={"status": "running"}), NOON + 30_005).job
+    done = merge.apply(job, update(seq=5, words={"status": "completed"}), NOON + 30_010)
+    await keep(database, done.view)
+    assert await history.recent("default", 5) == [UsualRun(10.0, {}, None)]
+
+
 async def test_last_success_and_oldest_in_the_queue_are_told_by_type(database: Database, history: SqlHistory) -> None:
     runs = runs_of(8)
     waiting = [

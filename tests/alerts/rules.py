@@ -129,7 +129,7 @@ def questions() -> tuple[Tested, ...]:
     return tuple(
         Tested(question["alertname"], bool(question["exp_alerts"]), _replicas(group))
         for group in groups
-        for question in group["alert_rule_test"]
+        for question in group.get("alert_rule_test", ())
     )
 
 

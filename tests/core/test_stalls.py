@@ -9,7 +9,17 @@ from sidecar.core.attempts import joined
 from sidecar.core.document import document, row
 from sidecar.core.job import Job, Request, Stall, StallReason
 from sidecar.core.merge import Outcome
-from sidecar.core.stalls import DEFAULT, Limits, Settling, advancing_since, calm_until, due_at, judged, threshold
+from sidecar.core.stalls import (
+    DEFAULT,
+    Limits,
+    Settling,
+    advancing_since,
+    calm_until,
+    due_at,
+    judged,
+    missed_deadline,
+    threshold,
+)
 from sidecar.core.view import View, view
 from tests.core.updates import NOON, PLAN, job_of, lines, push, update, view_of
 
@@ -85,6 +95,22 @@ def test_type_may_say_how_long_its_jobs_may_run_if_their_workers_do_not(facts: d
     shown, limits = view_of(update("w", 1, current=1, facts=facts)), LIMITS._replace(max_runtime_seconds=40.0)
     assert reason(shown, longest - SECOND, limits) is None
     assert judged(shown, NOON + longest, limits) == Stall(StallReason.DEADLINE, NOON, longest)
+
+
+def test_deadline_is_missed_by_a_job_that_nobody_has_begun_too() -> None:
+    shown = view_of(update("w", 1, words={"status": "queued"}, facts={"deadline_at": NOON + 50}))
+    patient = LIMITS._replace(not_started_seconds=1e6)
+    assert judged(shown, NOON + 49, patient) is None
+    assert judged(shown, NOON + 50, patient) == Stall(StallReason.DEADLINE, NOON + 50, 0.0)
+    assert reason(shown, 180) == "not_started"
+
+
+def test_missed_deadline_stays_missed_whatever_tells_more_of_the_job() -> None:
+    shown = view_of(update("w", 1, current=1, facts={"deadline_at": NOON + 50}))
+    missed = Stall(StallReason.DEADLINE, NOON + 50, 0.0)
+    assert missed_deadline(shown, NOON + 49, LIMITS) is None
+    assert [missed_deadline(shown, NOON + seconds, LIMITS) for seconds in (50, 5_000)] == [missed] * 2
+    assert reason(shown, 5_000) == "silent"
 
 
 def test_longer_runtime_than_that_of_its_type_settles_at_the_next_look() -> None:

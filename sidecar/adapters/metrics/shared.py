@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from sidecar.adapters.metrics.series import OTHER, Names, encodable
 from sidecar.core.job import NOTHING, Stall, StallReason, Status
-from sidecar.core.stalls import Limits, Settling, advancing_since, calm_until, threshold, was_known
+from sidecar.core.stalls import Limits, Settling, advancing_since, calm_until, missed_deadline, threshold, was_known
 from sidecar.core.view import View
 from sidecar.ports import Counts
 
@@ -113,15 +113,22 @@ class JobFamilies:
         return NO_LIMITS
 
     def _stuck(self, jobs: Sequence[View]) -> Metric:
-        """Return which of the jobs are stuck, at what and since when."""
+        """Return which of the jobs are stuck, at what and since when; of each also the deadline that it has missed.
+
+        What was promised to somebody is broken whatever else befalls the job.
+        """
         family = GaugeMetricFamily(
             "progress_job_stalled_since_timestamp_seconds",
             "Since when the clock runs that says it is stuck.",
             labels=[*BY_JOB, "reason"],
         )
         for job in jobs:
-            if (stall := job.job.attempt.stall) is not None:
-                family.add_metric([*self._labels(job), stall.reason.value], stall.since)
+            if (stall := job.job.attempt.stall) is None:
+                continue
+            family.add_metric([*self._labels(job), stall.reason.value], stall.since)
+            missed = missed_deadline(job, self._now, self._limits_of(job.job.job_type))
+            if missed is not None and stall.reason is not missed.reason:
+                family.add_metric([*self._labels(job), missed.reason.value], missed.since)
         return family
 
     def _times(self) -> Iterator[Metric]:

@@ -125,10 +125,16 @@ def _stages(asked: StatsQuery, projects: Sequence[str]) -> Select[Any]:
 
 
 def _last(job_type: str, successes: int) -> Select[Any]:
-    """Return the query of the last jobs of a type that completed, a row for each stage in the order of their ends."""
-    seconds = (JOBS.c.finished_at - JOBS.c.started_at).label("took")
+    """Return the query of the last jobs of a type that completed, a row for each stage in the order of their ends.
+
+    What they waited is no part of how long they took. It may be one of when they were halfway, so that is known only of
+    those that never waited.
+    """
+    waited = func.coalesce(JOBS.c.waited_seconds, 0.0)
+    seconds = (JOBS.c.finished_at - JOBS.c.started_at - waited).label("took")
+    halfway = case((waited == 0.0, JOBS.c.halfway_seconds)).label("halfway_seconds")
     completed = (JOBS.c.job_type == job_type, JOBS.c.status == Status.COMPLETED.value, JOBS.c.started_at.is_not(None))
-    jobs = select(JOBS.c.job_id, seconds, JOBS.c.halfway_seconds).where(*completed)
+    jobs = select(JOBS.c.job_id, seconds, halfway).where(*completed)
     last = jobs.order_by(JOBS.c.finished_at.desc()).limit(successes).subquery()
     is_stage = (STAGES.c.job_id == last.c.job_id) & (STAGES.c.outcome == Status.COMPLETED.value)
     rows = select(last, STAGES.c.attempt, STAGES.c.stage, STAGES.c.seconds)

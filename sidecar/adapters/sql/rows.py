@@ -37,6 +37,7 @@ def job_row(shown: View, rev: int, copied: Cursor = NO_COPY, *, is_ahead: bool) 
         "stall_reason": None if stall is None else stall.reason.value,
         "stalled_since": None if stall is None else stall.since,
         "opened_at": opened_at(shown),
+        "waited_seconds": job.attempt.waited_seconds,
         "version": job.version,
         "rev": rev,
         "copied_epoch": copied.epoch,

@@ -49,6 +49,7 @@ JOBS = Table(
     Column("stall_reason", Text),
     Column("stalled_since", Float(53)),
     Column("opened_at", Float(53)),
+    Column("waited_seconds", Float(53)),
     Index("jobs_by_creation", "created_at", "job_id"),
     Index("jobs_by_update", "updated_at", "job_id"),
     Index("jobs_of_project_by_creation", "project", "created_at", "job_id"),
@@ -73,7 +74,7 @@ JOBS = Table(
 `copied_epoch` and `copied_rev` name the place in Redis' order of which the row is an exact copy ("" if it is none);
 `is_ahead` tells that the row has something that Redis has yet to be told. `halfway_seconds` is how long it took until
 half of the job was done, `progress_at` when it last got on, `stalled_since` since when the clock runs by which it is
-stuck, `opened_at` since when it waits to begin, if it does.
+stuck, `opened_at` since when it waits to begin, if it does, `waited_seconds` for how long it was paused or blocked.
 """
 
 TOMBSTONES = Table(
