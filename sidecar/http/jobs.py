@@ -59,7 +59,7 @@ async def push_many(request: web.Request) -> web.Response:
 async def read(request: web.Request) -> web.Response:
     """GET /v1/jobs/{job_id}: one job, with ?after= as soon as it is newer than that."""
     may = _may(request, Right.READ)
-    queries.only(request.query, "view", "after", "wait")
+    queries.only(request.query, "view", "after", "wait", "ticket")
     view = queries.view(request.query)
     heard, seconds = request.query.get("after", ""), queries.wait_seconds(request.query)
     wanted = WantedJob(queries.job_id(request.match_info["job_id"]), may, view, heard)

@@ -14,7 +14,7 @@ from sidecar.core.errors import Forbidden, SidecarError
 from sidecar.http import auth, cross_origin, problem, sign_in, tracing, updates, wire
 from sidecar.http.auth import Principal
 from sidecar.http.problem import NotReadable
-from sidecar.http.requests import STREAMS, route
+from sidecar.http.requests import ASKED_BESIDE, STREAMS, route
 from sidecar.http.services import IS_STARTED, NAMED_TYPE, PRINCIPAL, REQUEST_ID, SERVICES, TICKET
 
 logger = logging.getLogger(__name__)
@@ -79,16 +79,18 @@ async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse
 
 
 def _principal(request: web.Request) -> Principal:
-    """Return who sends a request: by a header, by a ticket where a stream is opened, by a link, or by a session."""
+    """Return who sends a request: by a header, by a ticket where jobs are watched, by a link, or by a session."""
     gate, authorization = request.app[SERVICES].gate, request.headers.get("Authorization")
     link = request.query.get("link")
     if authorization is None and link is not None:
         if request.method not in SAFE_METHODS or route(request) not in LINKED:
             raise Forbidden("a link shows one job, and nothing else")
         return gate.guest(link, request.match_info.get("job_id"))
-    ticket = request.query.get("ticket") if route(request) in STREAMS else None
+    is_stream = route(request) in STREAMS
+    is_ticketed = is_stream or (request.method in SAFE_METHODS and route(request) in ASKED_BESIDE)
+    ticket = request.query.get("ticket") if is_ticketed else None
     if authorization is None and ticket is not None:
-        is_back = bool(request.headers.get("Last-Event-ID"))
+        is_back = is_stream and bool(request.headers.get("Last-Event-ID"))
         principal = gate.watcher(ticket, request.path, is_back=is_back)
         request[TICKET] = ticket
         return principal
@@ -97,12 +99,13 @@ def _principal(request: web.Request) -> Principal:
 
 
 async def _watched(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let whoever has a ticket open a stream; a ticket that opens none is as it was."""
-    response = None
+    """Let whoever has a ticket open a stream, or ask once; a ticket that was of no use is as it was."""
+    response, is_stream = None, route(request) in STREAMS
     try:
         response = await handler(request)
     finally:
-        if IS_STARTED not in request and (response is None or isinstance(response, web.Response)):
+        is_plain = isinstance(response, web.Response) and (is_stream or response.status >= HTTPStatus.BAD_REQUEST)
+        if IS_STARTED not in request and (response is None or is_plain):
             request.app[SERVICES].gate.give_back(request[TICKET])
     return response
 

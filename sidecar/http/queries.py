@@ -138,7 +138,7 @@ def wait_seconds(given: MultiMapping[str]) -> float:
 
 def jobs(given: MultiMapping[str], may_see: Callable[[str], bool]) -> Query:
     """Return the query of a list of jobs. Raises `InvalidRequest`."""
-    only(given, *FILTERS, "order", "limit", "page", "view")
+    only(given, *FILTERS, "order", "limit", "page", "view", "ticket")
     order = parsed(given, "order", _order) or Order.NEWEST_CREATED
     return Query(
         may_see=may_see,

@@ -12,6 +12,9 @@ from sidecar.http.services import SERVICES
 STREAMS = frozenset({"/v1/jobs/{job_id}/events", "/v1/events", "/v1/ws"})
 """The routes that answer with a stream."""
 
+ASKED_BESIDE = frozenset({"/v1/jobs/{job_id}", "/v1/jobs"})
+"""The routes that whoever watches asks beside a stream, or in its place."""
+
 UNMATCHED = "unmatched"
 
 

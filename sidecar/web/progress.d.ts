@@ -160,7 +160,7 @@ export interface ConnectionOptions extends StorageOptions {
    * connection.
    */
   token?: string | (() => string | Promise<string>);
-  /** Returns a new ticket, each time one is needed; for pages that must not have the token. */
+  /** Returns a new ticket, for each connection and each question; for pages that must not have the token. */
   getTicket?: () => Promise<string>;
   /** A signed link's text (`POST /v1/jobs/{job_id}/links`): the right to watch that one job, in the place of a token. */
   link?: string;

@@ -53,7 +53,7 @@ export function useProgress(jobId, options = {}) {
         latest.current.onError?.("gone", null);
       },
       onState: (state, detail) => {
-        if (state === "reconnecting") reconnectCount.current += 1;
+        if (state === "reconnecting") reconnectCount.current = detail.failures;
         if (state === "live") reconnectCount.current = 0;
         tell({ state, isDegraded: detail.isDegraded, reconnectAttempt: reconnectCount.current });
         refuse(state, detail, tell, latest.current);

@@ -342,6 +342,36 @@ async def test_pause_and_resume_reach_the_worker_and_can_be_asked_for_by_keyboar
     await expect(job.page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
 
 
+ANNOUNCEMENTS = """() => {
+  globalThis.announced = [];
+  const live = [...document.querySelectorAll("[aria-live], [role=status], [role=log], [role=alert]")];
+  const note = () => globalThis.announced.push(...live.map((each) => each.textContent).filter(Boolean));
+  const changes = { childList: true, characterData: true, subtree: true };
+  for (const each of live) new MutationObserver(note).observe(each, changes);
+}"""
+
+
+async def test_what_was_asked_for_is_said_and_the_keyboard_goes_on_from_there(job: Job) -> None:
+    await job.push(current=1, total=4)
+    await job.show()
+    await job.page.evaluate(ANNOUNCEMENTS)
+
+    await job.page.get_by_role("button", name="Pause", exact=True).press("Enter")
+    await job.page.get_by_role("button", name="Pause the job").press("Enter")
+    await expect(job.page.get_by_role("button", name="Resume", exact=True)).to_be_focused()
+    await job.page.wait_for_function("announced.includes('Asked to pause')")
+
+    await job.page.get_by_role("button", name="Resume", exact=True).press("Enter")
+    await job.page.get_by_role("button", name="Resume the job").press("Enter")
+    await expect(job.page.get_by_role("button", name="Pause", exact=True)).to_be_focused()
+    await job.page.wait_for_function("announced.includes('Asked to go on')")
+
+    await job.page.get_by_role("button", name="Cancel", exact=True).press("Enter")
+    await job.page.get_by_role("button", name="Cancel the job").press("Enter")
+    await expect(job.page.get_by_role("group", name="Ask its worker")).to_be_focused()
+    await job.page.wait_for_function("announced.includes('Asked to stop')")
+
+
 async def test_text_of_a_worker_stays_text_everywhere(job: Job) -> None:
     await job.push(
         stages=[{"name": HOSTILE[:60], "label": HOSTILE[:60]}], stage=HOSTILE[:60], current=1, total=3, unit="<i>",

@@ -26,6 +26,13 @@ BACK_MILLISECONDS = 20_000
 TOKEN = "a-token-of-many-characters"
 MUCH = {"current": 74, "total": 216, "unit": "clusters", "stage": "solving", "message": "cluster 74 of 216"}
 
+CLIPBOARD = """
+const writeText = async (text) => {
+  if (!globalThis.mayCopy) throw new Error("not allowed");
+  globalThis.copied = text;
+};
+Object.defineProperty(navigator, "clipboard", { value: { writeText } });
+"""
 KEEP_ROWS = """() => { globalThis.kept = new Map(
   [...document.querySelectorAll("#active .job")].map((row) => [row.querySelector(".id").textContent, row])); }"""
 ARE_SAME_ROWS = """() => [...document.querySelectorAll("#active .job")]
@@ -127,6 +134,29 @@ async def test_empty_sidecar_tells_the_command_that_makes_the_first_job(page: Pa
     await own_sidecar.push("first", current=74, total=216)
     await expect(bar(page, "first")).to_have_attribute("aria-valuenow", "34.26")
     await expect(page.locator("#nothing")).to_be_hidden()
+
+
+async def test_command_is_said_to_be_copied_only_if_it_is(page: Page, own_sidecar: Deployment) -> None:
+    await page.add_init_script(CLIPBOARD)
+    await opened(page, own_sidecar)
+    copy = page.locator("#nothing button")
+    await copy.click()
+    await page.wait_for_function("getSelection().toString().includes('/v1/jobs/first')")
+    await expect(copy).to_have_text("Copy")
+    await page.evaluate("globalThis.mayCopy = true")
+    await copy.click()
+    await expect(copy).to_have_text("Copied")
+    assert "/v1/jobs/first" in await page.evaluate("copied")
+    await expect(copy).to_have_text("Copy")
+
+
+async def test_where_only_finished_ones_are_wanted_nothing_is_said_of_unfinished_ones(
+    page: Page, sidecar: Deployment, project: str
+) -> None:
+    await sidecar.push(f"{project}-a", project=project, current=1)
+    await opened(page, sidecar, f"?project={project}&status=failed")
+    await expect(page.locator("#nothing")).to_have_text("No job matches these filters.")
+    await expect(page.get_by_role("heading", name="In progress")).to_be_hidden()
 
 
 async def test_finished_jobs_tell_how_they_ended(page: Page, sidecar: Deployment, project: str) -> None:

@@ -20,17 +20,25 @@ from tests.http.test_websocket import connected
 SECRET = "a-reader-of-project-p"
 READER = Token(Role.READER, frozenset({"p"}), digest(SECRET))
 BEARER = {"Authorization": f"Bearer {SECRET}"}
+WORKERS_SECRET = "a-worker-of-project-p"
+WORKER = Token(Role.WORKER, frozenset({"p"}), digest(WORKERS_SECRET))
 
 
 @pytest.fixture
 async def guarded(start: Starter, clock: Clock) -> Sidecar:
-    return await start(gate=Gate([READER], is_token_required=True, passes=Passes(None, clock)))
+    return await start(gate=Gate([READER, WORKER], is_token_required=True, passes=Passes(None, clock)))
 
 
 async def ticket(sidecar: Sidecar) -> str:
     async with sidecar.client.post("/v1/tickets", headers=BEARER) as response:
         assert response.status == 201
         return str((await response.json())["ticket"])
+
+
+async def push(sidecar: Sidecar) -> None:
+    headers = {"Authorization": f"Bearer {WORKERS_SECRET}"}
+    async with sidecar.client.post("/v1/jobs/j", json={"project": "p", "current": 1}, headers=headers) as response:
+        assert response.status == 200
 
 
 async def status(sidecar: Sidecar, path: str, **headers: str) -> int:
@@ -62,12 +70,31 @@ async def test_a_ticket_opens_the_stream_of_one_job_and_of_a_socket(guarded: Sid
         await guarded.client.ws_connect(path)
 
 
-@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/jobs/j", "/v1/jobs/j/timeline", "/v1/stats", "/metrics"])
-async def test_a_ticket_opens_nothing_but_streams(guarded: Sidecar, path: str) -> None:
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/jobs/j", "/v1/jobs?project=p&limit=1", "/v1/jobs/j?view=brief"])
+async def test_a_ticket_lets_ask_once_for_what_can_be_watched(guarded: Sidecar, path: str) -> None:
+    await push(guarded)
+    text = await ticket(guarded)
+    asked = f"{path}{'&' if '?' in path else '?'}ticket={text}"
+    assert [await status(guarded, asked) for _ in range(2)] == [200, 401]
+    assert await status(guarded, f"/v1/events?project=p&ticket={text}") == 401
+    assert await status(guarded, asked, Last_Event_ID="e-1") == 401
+
+
+async def test_a_ticket_whose_question_was_refused_is_as_it_was(guarded: Sidecar) -> None:
+    await push(guarded)
+    text = await ticket(guarded)
+    assert await status(guarded, f"/v1/jobs/nobody?ticket={text}") == 404
+    assert await status(guarded, f"/v1/jobs?limit=many&ticket={text}") == 422
+    assert await status(guarded, f"/v1/jobs/j?ticket={text}") == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs/j/timeline", "/v1/stats", "/metrics"])
+async def test_a_ticket_opens_nothing_else(guarded: Sidecar, path: str) -> None:
     text = await ticket(guarded)
     assert await status(guarded, f"{path}?ticket={text}") == 401
-    assert await status(guarded, path, Authorization=f"Bearer {text}") == 401
-    assert await status(guarded, path, Cookie=f"{COOKIE}={text}") == 401
+    for stands_for_no_token in ("/v1/jobs", path):
+        assert await status(guarded, stands_for_no_token, Authorization=f"Bearer {text}") == 401
+        assert await status(guarded, stands_for_no_token, Cookie=f"{COOKIE}={text}") == 401
     assert await status(guarded, f"/v1/events?project=p&ticket={text}") == 200
 
 

@@ -236,6 +236,45 @@ async def test_what_is_not_watched_any_more_is_not_told_any_more(sidecar: Sideca
         await socket.next("progress", "other")
 
 
+@pytest.mark.parametrize("asked", [JOB, PROJECT])
+@pytest.mark.parametrize("views", [["brief"], ["full"], ["brief", "full"]])
+async def test_a_watch_is_left_in_whatever_view_it_is(
+    sidecar: Sidecar, asked: dict[str, str], views: list[str]
+) -> None:
+    await sidecar.push("j", current=1)
+    await sidecar.push("other", project="q")
+    async with connected(sidecar) as socket:
+        await watched(socket, project="q")
+        for view in views:
+            await socket.send(watch={**asked, "view": view})
+            await socket.until("progress")
+        await socket.send(unwatch=asked, ping=1)
+        await socket.until("pong")
+        await sidecar.push("j", current=2)
+        await sidecar.push("other", current=2)
+        await socket.next("progress", "other")
+
+
+async def test_the_usual_view_named_or_not_is_the_same_watch(sidecar: Sidecar) -> None:
+    async with connected(sidecar) as socket:
+        for asked, view in ((JOB, "full"), (PROJECT, "brief")):
+            await socket.send(watch=asked)
+            await socket.send(watch={**asked, "view": view})
+            assert (await socket.until("error"))[-1]["data"]["detail"] == "this is watched already"
+
+
+async def test_of_two_views_the_one_that_is_named_is_left(sidecar: Sidecar) -> None:
+    await sidecar.push("j", current=1)
+    async with connected(sidecar) as socket:
+        for view in ("full", "brief"):
+            await socket.send(watch={**JOB, "view": view})
+            await socket.until("progress")
+        await socket.send(unwatch={**JOB, "view": "full"}, ping=1)
+        await socket.until("pong")
+        await sidecar.push("j", current=2)
+        assert "stages" not in (await socket.next("progress", "j"))["data"]
+
+
 async def test_what_was_never_watched_can_be_left(sidecar: Sidecar) -> None:
     async with connected(sidecar) as socket:
         await socket.send(unwatch=JOB)

@@ -65,6 +65,18 @@ test("without progress for a while the job is asked for beside the stream", asyn
   assert.equal(proxy.count("sse"), 1);
 });
 
+test("what is asked beside a stream does not wait at the server, whose connections are few", async (context) => {
+  const proxy = await startProxy(context, sidecar);
+  await sidecar.push("quiet-2", { current: 1, total: 8 });
+  const timings = { quietSeconds: 0.2, quietPollSeconds: 1 };
+  const heard = watching(context, proxy.url, "quiet-2", { timings });
+  await until(() => proxy.count("rest") > 2, "it asks again and again");
+  assert.equal(heard.watch.state, "polling");
+  const asked = proxy.requests.filter((request) => request.kind === "rest");
+  const waits = asked.map((request) => new URL(request.url, proxy.url).searchParams.get("wait"));
+  assert.deepEqual(new Set(waits), new Set(["0"]));
+});
+
 test("a stream that is deaf, though its heart beats, is found out", async (context) => {
   const proxy = await startProxy(context, sidecar);
   await sidecar.push("deaf", { current: 1, total: 8 });

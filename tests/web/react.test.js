@@ -99,6 +99,16 @@ test("useProgress connects anew for another job only, not for other options", as
   assert.equal(proxy.count("sse"), 3);
 });
 
+test("useProgress counts how often in a row it had to connect anew, each time once", async (context) => {
+  const proxy = await startProxy(context, sidecar);
+  for (const kind of ["sse", "websocket", "rest"]) proxy.treatment[kind] = "cut";
+  const failures = [];
+  const onState = (state, detail) => void (state === "reconnecting" && failures.push(detail.failures));
+  const used = use(context, hooks.useProgress, "away", { url: proxy.url, ...OPTIONS, onState });
+  await until(() => used.result?.reconnectAttempt >= 4, "it is tried again and again");
+  await until(() => used.result.reconnectAttempt === failures.at(-1), "each failure counts once");
+});
+
 test("useProgress shows no other job than the one it is asked for, not even once", async (context) => {
   await sidecar.push("e1", { status: "failed", error: { message: "no disk" } });
   await sidecar.push("e2", { current: 1, total: 4 });

@@ -63,6 +63,37 @@ test("a page that must not have a token gets tickets from elsewhere", async (con
   await until(() => heard.jobs.length > 0, "it is shown");
 });
 
+test("tickets are enough beside a quiet stream, where no stream gets through, and for the next attempt", async (context) => {
+  await push("b-2", { current: 1, total: 4 });
+  const getTicket = () => newTicket();
+  const quiet = watching(context, sidecar.url, "b-2", {
+    getTicket,
+    followsAttempts: true,
+    timings: { quietSeconds: 0.3, attemptSeconds: 0.2 },
+  });
+  const asking = watching(context, sidecar.url, "b-2", { getTicket, EventSource: null, WebSocket: null });
+  const many = watchingJobs(context, sidecar.url, { project: "p" }, { getTicket, EventSource: null, WebSocket: null });
+  await until(() => isNow(quiet, "polling"), "it is asked for beside the stream");
+  await until(() => isNow(asking, "polling", "polling"), "it is asked for");
+  await until(() => many.jobs.some((job) => job.job_id === "b-2"), "it is asked for among others");
+  await push("b-2", { status: "failed" });
+  for (const heard of [quiet, asking]) await until(() => heard.done.length === 1, "its end is told");
+  await push("b-2", { attempt: 2, current: 2, total: 4 });
+  await until(() => quiet.jobs.at(-1).attempt === 2, "the next attempt is shown");
+  assert.ok(![...quiet.details, ...asking.details].some((detail) => detail.reason === "unauthorized"));
+});
+
+test("a token that has just expired is asked for once more", async (context) => {
+  await push("b-3", { current: 1, total: 4 });
+  const given = ["expired-secret-0123456", READER, "expired-secret-0123456", READER];
+  const token = () => given.shift() ?? READER;
+  const heard = watching(context, sidecar.url, "b-3", { token });
+  await until(() => isNow(heard, "live"), "it is live");
+  const asking = watching(context, sidecar.url, "b-3", { token, EventSource: null, WebSocket: null });
+  await until(() => asking.jobs.length > 0, "it is shown");
+  assert.ok(!heard.states.includes("ended") && !asking.states.includes("ended"));
+});
+
 test("a link is the right to its job on every transport, and to no other", async (context) => {
   await push("linked", { current: 1, total: 4 });
   const headers = { Authorization: `Bearer ${ADMIN}` };

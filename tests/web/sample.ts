@@ -6,6 +6,14 @@ import { getProgressColor, useProgress, useSmoothProgress, useSmoothedETA } from
 import { useSnapshotProgress } from "progress-sidecar/react";
 import { barAt, smoothBar, stepBar, stepEta } from "progress-sidecar/smooth";
 
+declare const bar: HTMLProgressElement, message: HTMLElement, dot: HTMLElement;
+watch("night-run", {
+  url: "http://127.0.0.1:8650",
+  onProgress: (job) => (bar.value = job.percent ?? 0),
+  onDone: (job) => (message.textContent = job.status),
+  onState: (state) => (dot.dataset.state = state),
+}).close();
+
 const watching: Watching = watch("night-run", {
   url: new URL("http://127.0.0.1:8650"),
   token: async () => "secret",

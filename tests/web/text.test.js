@@ -8,7 +8,7 @@ import { JSDOM } from "jsdom";
 process.env.TZ = "Asia/Kolkata"; // before the module makes its formats: nearly nobody is at half past
 const { ago, clock, count, duration, el, moment, percent, when } =
   await import("../../sidecar/web/page/text.js");
-const { heardText, remaining } = await import("../../sidecar/web/page/words.js");
+const { countedText, heardText, remaining } = await import("../../sidecar/web/page/words.js");
 const { messageText, timeText } = await import("../../sidecar/web/live/words.js");
 
 const { window } = new JSDOM();
@@ -103,6 +103,15 @@ test("only what is whole is 100 %", () => {
 test("no number is shown below what it is by the way that computers keep it", () => {
   for (let tenth = 1; tenth < 1000; tenth++)
     assert.equal(pointed(percent(tenth / 10)), `${(tenth / 10).toFixed(1)}%`);
+});
+
+test("a count says of what it is, and whether more of it may be found", () => {
+  const job = { current: 645, total: 700, unit: "pages" };
+  assert.equal(countedText(job), "645 of 700 pages");
+  assert.equal(countedText({ ...job, total_growing: true }), "645 of 700 pages found so far");
+  assert.equal(countedText({ ...job, total_growing: true, unit: null }), "645 of 700 found so far");
+  assert.equal(countedText({ ...job, total: null }), "645 pages so far");
+  assert.equal(countedText({ ...job, current: null }), null);
 });
 
 test("text stays text", () => {

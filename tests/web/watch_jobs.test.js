@@ -46,6 +46,19 @@ test("tells what is, that this was all, and then each change, end and deletion",
   assert.deepEqual(heard.states, ["connecting", "live"]);
 });
 
+test("a job that is lost is not among the unfinished ones, until it returns", async (context) => {
+  const impatient = await startSidecar({ settings: { heartbeat_seconds: 0.5, lost_seconds: 1 } });
+  context.after(() => impatient.stop());
+  await impatient.push("l1", { project: "l", current: 1, total: 4 });
+  const heard = watchingJobs(context, impatient.url, { project: "l" });
+  await until(() => heard.watch.jobs.size === 1, "it is there");
+  await until(() => latest(heard, "l1").status === "lost", "it is lost", 30_000);
+  assert.equal(heard.watch.jobs.size, 0);
+  assert.deepEqual(heard.done, []);
+  await impatient.push("l1", { current: 2 });
+  await until(() => heard.watch.jobs.get("l1")?.percent === 50, "it is back");
+});
+
 test("of a selection only what belongs to it comes, and once more what leaves it", async (context) => {
   await sidecar.push("b1", { project: "b", job_type: "wanted", status: "running" });
   await sidecar.push("b2", { project: "b", job_type: "wanted", status: "queued" });

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import suppress
+from typing import NamedTuple
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -39,6 +40,13 @@ CODES = {
     "error": WSCloseCode.SERVICE_RESTART,
 }
 """How a socket is closed, by why it ends; `overloaded` stands before the close of a server that is full."""
+
+
+class Key(NamedTuple):
+    """What a watch is known by."""
+
+    selection: str
+    view: str
 
 
 async def watch(request: web.Request) -> web.WebSocketResponse:
@@ -85,7 +93,7 @@ class Socket:
         self._socket = socket
         self._stream = stream
         self._client = Client(request, events.websocket(), services.times.write, services.traffic["websocket"])
-        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._watches: dict[Key, asyncio.Task[None]] = {}
         stream.on_end(self._client.let_go)
 
     async def run(self) -> str:
@@ -125,9 +133,15 @@ class Socket:
             self._watch(said.watch, said)
 
     async def _unwatch(self, fields: WatchFields) -> None:
-        watch = self._watches.pop(_key(fields), None)
-        if watch is not None:
-            await ended(watch)
+        """End the watch, in whatever view if none is named; what is not watched, or not any more, is no error."""
+        asked = _key(fields)
+        keys = (
+            [asked] if fields.view is not None else [key for key in self._watches if key.selection == asked.selection]
+        )
+        for key in keys:
+            watch = self._watches.pop(key, None)
+            if watch is not None:
+                await ended(watch)
 
     def _watch(self, fields: WatchFields, said: SocketMessage) -> None:
         key = _key(fields)
@@ -144,10 +158,10 @@ class Socket:
         if self._principal.job_id not in (None, fields.job_id):
             raise Forbidden(OTHER_JOB)
         if fields.job_id is not None:
-            wanted = WantedJob(fields.job_id, may, fields.view or "full", after, echo)
+            wanted = WantedJob(fields.job_id, may, _view(fields), after, echo)
             return JobWatch(services, wanted, self._client, stream)
         selection = Selection(fields.job_type, frozenset(fields.status), frozenset(fields.job_ids or ()))
-        view, project = fields.view or "brief", fields.project or EVERY_PROJECT
+        view, project = _view(fields), fields.project or EVERY_PROJECT
         if project == EVERY_PROJECT:
             every = WantedJobs(project, selection, view, None, echo)
             return EveryProjectWatch(services, every, may, self._client, stream)
@@ -156,7 +170,7 @@ class Socket:
         some = WantedJobs(project, selection, view, queries.cursor(after), echo)
         return ProjectWatch(services, some, self._client, stream)
 
-    async def _follow(self, key: str, watch: Watch) -> None:
+    async def _follow(self, key: Key, watch: Watch) -> None:
         """Carry a watch to its end: that of its one job, or of the whole socket."""
         try:
             await watch.run()
@@ -182,10 +196,15 @@ def _text(data: object, kind: WSMsgType) -> str:
     return str(data)
 
 
-def _key(fields: WatchFields) -> str:
+def _key(fields: WatchFields) -> Key:
     """Return what a watch is known by: the same selection written in another way is the same."""
-    asked = fields.model_dump() | {"status": sorted(fields.status), "job_ids": sorted(fields.job_ids or ())}
-    return json.dumps(asked, sort_keys=True)
+    asked = fields.model_dump(exclude={"view"})
+    asked |= {"status": sorted(fields.status), "job_ids": sorted(fields.job_ids or ())}
+    return Key(json.dumps(asked, sort_keys=True), _view(fields))
+
+
+def _view(fields: WatchFields) -> str:
+    return fields.view or ("brief" if fields.job_id is None else "full")
 
 
 def _echo(fields: WatchFields) -> dict[str, Json]:

@@ -69,8 +69,13 @@ export class Follower {
       onRefused: (signal) => this.#confirm(signal),
       onFailed: (failure) => this.#failed(failure),
     });
-    /** @param {AbortSignal} signal @param {number} seconds */
-    const ask = (signal, seconds) => source.ask(signal, this.#cursor, this.#isTurnedAway ? 0 : seconds);
+    /**
+     * Beside an open stream a question does not wait at the server: a browser has few connections for a server,
+     * and those of quiet tabs would take them from everything else.
+     * @param {AbortSignal} signal @param {number} seconds
+     */
+    const ask = (signal, seconds) =>
+      source.ask(signal, this.#cursor, this.#isTurnedAway || this.#streams.isOpen ? 0 : seconds);
     this.#polling = new Polling(clock, ask, {
       onAnswer: (events) => this.#answered(events),
       onFailure: (error) => this.#pollFailed(error),

@@ -115,7 +115,7 @@ export class JobsWatch {
   #keep(job, isMatch) {
     this.#jobs.delete(job.job_id);
     this.#left.delete(job.job_id);
-    if (isMatch && !isOver(job.status)) this.#jobs.set(job.job_id, job);
+    if (isMatch && !isOver(job.status) && job.status !== "lost") this.#jobs.set(job.job_id, job);
     else this.#remember(job);
   }
 

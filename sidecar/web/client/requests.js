@@ -17,6 +17,8 @@ const FATAL = new Map([
   [403, "forbidden"],
 ]);
 
+const ANY_JSON = { Accept: "application/json" };
+
 /** An answer that is neither what was asked for nor "no such job". */
 export class RequestError extends Error {
   /** @param {number} status @param {number} retrySeconds how long the server wants to be left alone */
@@ -69,7 +71,12 @@ export class Requests {
    * @throws {RequestError} for any other answer; whatever `fetch` throws when none came in time
    */
   async get(url, signal, waitSeconds = 0) {
-    return this.#send(url, { headers: await this.#headers() }, signal, waitSeconds);
+    const { token, getTicket } = this.#rights;
+    if (getTicket && !token) {
+      const ticketed = `${url}${url.includes("?") ? "&" : "?"}ticket=${encodeURIComponent(await getTicket())}`;
+      return this.#send(ticketed, { headers: ANY_JSON }, signal, waitSeconds);
+    }
+    return this.#withToken((headers) => this.#send(url, { headers }, signal, waitSeconds));
   }
 
   /**
@@ -81,15 +88,33 @@ export class Requests {
     const { token, getTicket } = this.#rights;
     if (getTicket) return getTicket();
     if (!token) return null;
-    const request = { method: "POST", headers: await this.#headers() };
-    return (await this.#send(this.#address.tickets(), request, signal)).body?.ticket ?? null;
+    /** @param {Record<string, string>} headers */
+    const exchange = (headers) => this.#send(this.#address.tickets(), { method: "POST", headers }, signal);
+    return (await this.#withToken(exchange)).body?.ticket ?? null;
+  }
+
+  /**
+   * Send with the token, and once more with a new one where a function gives it: the last may just have
+   * expired.
+   * @template Answer
+   * @param {(headers: Record<string, string>) => Promise<Answer>} send
+   * @returns {Promise<Answer>}
+   */
+  async #withToken(send) {
+    try {
+      return await send(await this.#headers());
+    } catch (error) {
+      const isExpired = error instanceof RequestError && error.status === 401;
+      if (!isExpired || typeof this.#rights.token !== "function") throw error;
+      return send(await this.#headers());
+    }
   }
 
   /** @returns {Promise<Record<string, string>>} */
   async #headers() {
     const { token } = this.#rights;
     const value = typeof token === "function" ? await token() : token;
-    return { Accept: "application/json", ...(value && { Authorization: `Bearer ${value}` }) };
+    return { ...ANY_JSON, ...(value && { Authorization: `Bearer ${value}` }) };
   }
 
   /**

@@ -1,4 +1,4 @@
-/** Tells a screen reader of what matters, and of nothing else: another stage, another status, the end. */
+/** Tells a screen reader of what matters, and of nothing else: another stage or status, a wish, the end. */
 
 import { endSentence } from "./end.js";
 import { isFinished, statusWord } from "../page/words.js";
@@ -22,6 +22,9 @@ export function createAnnouncer() {
 /** @param {Job} before @param {Job} job */
 function news(before, job) {
   if (job.status !== before.status) return isFinished(job.status) ? endSentence(job) : statusWord(job.status);
+  if (job.cancel_requested && !before.cancel_requested) return "Asked to stop";
+  if (job.pause_requested !== before.pause_requested)
+    return job.pause_requested ? "Asked to pause" : "Asked to go on";
   if (job.stage !== before.stage && job.stage) return `Stage ${job.stage_label ?? job.stage}`;
   return job.stall && !before.stall ? "Stalled" : null;
 }

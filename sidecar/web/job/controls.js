@@ -58,18 +58,28 @@ const QUESTIONS_OF_QUEUED = {
 
 /** @param {Control} control */
 export function createControls(control) {
-  const question = createQuestion(control);
+  const question = createQuestion(control, () => keepFocus());
   const pause = el("button", { type: "button", onclick: () => open("pause") }, "Pause");
   const resume = el("button", { type: "button", onclick: () => open("resume") }, "Resume");
   const cancel = el("button", { type: "button", class: "danger", onclick: () => open("cancel") });
-  const element = el("div", { class: "controls", hidden: true }, pause, resume, cancel, question.element);
+  const buttons = [pause, resume, cancel];
+  const what = { role: "group", "aria-label": "Ask its worker", tabindex: "-1" };
+  const element = el("div", { class: "controls", hidden: true, ...what }, ...buttons, question.element);
   /** @type {Job | null} */
   let shown = null;
   /** @param {Wish} wish */
   const open = (wish) => question.open(wish, shown?.status === "queued");
   let isAway = false;
+  /** The button that was used last may be there no more: whoever uses a keyboard goes on from beside it. */
+  function keepFocus() {
+    const isUsable = (/** @type {HTMLButtonElement} */ button) => !button.hidden && !button.disabled;
+    const used = buttons.find((button) => button === document.activeElement);
+    const isLost = used ? !isUsable(used) : document.activeElement === document.body;
+    if (isLost && !element.hidden) (buttons.find(isUsable) ?? element).focus();
+  }
   /** @param {Job} job */
   function show(job) {
+    const hasFocus = buttons.some((button) => button === document.activeElement);
     shown = job;
     element.hidden = !control.isOffered || isFinished(job.status);
     if (element.hidden) question.close();
@@ -78,6 +88,7 @@ export function createControls(control) {
     resume.hidden = !isHeld;
     pause.disabled = resume.disabled = cancel.disabled = isAway || job.cancel_requested;
     write(cancel, job.cancel_requested ? "Cancel requested" : "Cancel");
+    if (hasFocus) keepFocus();
   }
   /** @param {boolean} isNowAway whether there is nobody to ask */
   function turn(isNowAway) {
@@ -87,8 +98,8 @@ export function createControls(control) {
   return { element, show, turn, close: () => question.close() };
 }
 
-/** @param {Control} control */
-function createQuestion({ ask, askForToken }) {
+/** @param {Control} control @param {() => void} onClosed */
+function createQuestion({ ask, askForToken }, onClosed) {
   const title = el("h2", { id: "question-title" });
   const text = el("p", { id: "question-text", class: "muted" });
   const trouble = el("p", { class: "error-text", role: "alert" });
@@ -96,7 +107,7 @@ function createQuestion({ ask, askForToken }) {
   const yes = el("button", { type: "submit", class: "primary" });
   const form = el("form", null, title, text, trouble, el("div", { class: "actions" }, no, yes));
   const told = { "aria-labelledby": "question-title", "aria-describedby": "question-text" };
-  const element = el("dialog", { class: "question", ...told }, form);
+  const element = el("dialog", { class: "question", ...told, onclose: onClosed }, form);
   /** @type {Wish} */
   let wish = "cancel";
 

@@ -2,7 +2,9 @@
 
 import { el } from "../page/text.js";
 
-/** @typedef {"loading" | "empty" | "idle" | "unmatched" | "unfound" | null} Nothing null: there is something */
+/** @typedef {"loading" | "empty" | "idle" | "unmatched" | "unmatchedNow" | "unfound" | null} Nothing null: there is something */
+
+const COPIED_MILLISECONDS = 2000;
 
 export class NothingShown {
   /** @type {HTMLElement} */ #root;
@@ -35,7 +37,8 @@ export class NothingShown {
         el("p", null, "Nothing is running."),
         el("p", { class: "muted" }, "New jobs appear here by themselves."),
       ];
-    if (nothing === "unmatched") return [el("p", null, "No unfinished job matches these filters.")];
+    if (nothing === "unmatched") return [el("p", null, "No job matches these filters.")];
+    if (nothing === "unmatchedNow") return [el("p", null, "No unfinished job matches these filters.")];
     if (nothing === "unfound")
       return [
         el("p", null, "No job that is listed matches."),
@@ -52,12 +55,18 @@ export class NothingShown {
     const token = this.#needsToken ? `-H "Authorization: Bearer $TOKEN" ` : "";
     const update = "-d current=74 -d total=216 -d message='cluster 74 of 216'";
     const command = `curl ${token}${update} ${location.origin}/v1/jobs/first`;
+    const code = el("code", null, command);
     const copy = el("button", { type: "button" }, "Copy");
     copy.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(command).catch(() => {});
-      copy.textContent = "Copied";
+      try {
+        await navigator.clipboard.writeText(command);
+        copy.textContent = "Copied";
+        setTimeout(() => (copy.textContent = "Copy"), COPIED_MILLISECONDS);
+      } catch {
+        getSelection()?.selectAllChildren(code); // the browser does not let us: one key does it now
+      }
     });
     copy.hidden = !navigator.clipboard;
-    return el("div", { class: "command" }, el("code", null, command), copy);
+    return el("div", { class: "command" }, code, copy);
   }
 }

@@ -132,7 +132,9 @@ export class LivePage {
     this.#counts.show(numbers, new Set([...this.#more, ...this.#lists.uncounted]), isKnown);
     write(byId("active-count"), this.#isSynced ? countOf(active) : "");
     write(byId("finished-count"), count(finished.shown));
-    byId("jobs").hidden = finished.shown > 0 && isOnlyFinished(this.#filters);
+    const isOnlyOfPast = isOnlyFinished(this.#filters);
+    byId("jobs").hidden = isOnlyOfPast && finished.shown > 0;
+    byId("active-title").hidden = isOnlyOfPast;
     byId("active").hidden = active.shown === 0;
     byId("past").hidden = byId("to-past").hidden = finished.shown === 0;
     this.#nothing.show(this.#whatIsMissing(active, finished));
@@ -151,7 +153,8 @@ export class LivePage {
     if (active.wanted > 0) return null;
     if (!this.#isSynced) return "loading";
     if (this.#filters.search && finished.shown === 0) return "unfound";
-    if (active.all > 0 || queryOf(this.#filters)) return "unmatched";
+    if (isOnlyFinished(this.#filters)) return "unmatched";
+    if (active.all > 0 || queryOf(this.#filters)) return "unmatchedNow";
     return finished.all > 0 ? "idle" : "empty";
   }
 

@@ -85,13 +85,14 @@ export function isShareUnknown(job) {
 }
 
 /**
- * `74 of 216 clusters`, `74 clusters so far`, null if nothing is counted.
+ * `74 of 216 clusters`, `74 of 216 clusters found so far`, `74 clusters so far`, null if nothing is counted.
  * @param {Pick<Job, "current" | "total" | "unit"> & { total_growing?: boolean }} job
  */
 export function countedText({ current, total, unit, total_growing: isGrowing }) {
   if (current === null) return null;
-  const of = total === null ? "" : ` of ${count(total)}${isGrowing ? " found so far" : ""}`;
-  return `${count(current)}${of}${unit ? ` ${unit}` : ""}${total === null ? " so far" : ""}`;
+  const of = total === null ? "" : ` of ${count(total)}`;
+  const soFar = total === null ? " so far" : isGrowing ? " found so far" : "";
+  return `${count(current)}${of}${unit ? ` ${unit}` : ""}${soFar}`;
 }
 
 /**
