@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from sidecar.adapters.metrics.prometheus import PrometheusMetrics
 from sidecar.background.supervision import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, LONGEST_PAUSE_SECONDS, supervise
+from sidecar.core.errors import StoreRefused
 
 PATIENCE_SECONDS = 10.0
 
@@ -15,8 +16,9 @@ PATIENCE_SECONDS = 10.0
 class Crashing:
     """A loop that crashes after each of these runs (in seconds), then runs until it is cancelled."""
 
-    def __init__(self, *runs: float) -> None:
+    def __init__(self, *runs: float, error: Exception | None = None) -> None:
         self.runs = list(runs)
+        self.error = error or ValueError("the store is on fire")
         self.now = 0.0
         self.pauses: list[float] = []
         self.runs_well = asyncio.Event()
@@ -34,7 +36,7 @@ class Crashing:
             self.runs_well.set()
             await asyncio.Event().wait()
         self.now += self.runs.pop(0)
-        raise ValueError("the store is on fire")
+        raise self.error
 
     async def sleep(self, seconds: float) -> None:
         """Be the sleep, in no time."""
@@ -70,21 +72,22 @@ async def test_a_loop_that_runs_well_is_not_counted() -> None:
     assert loop.pauses == []
 
 
-async def test_a_crash_is_one_warning_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_crash_by_a_mistake_of_ours_is_one_error_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="sidecar.background.supervision")
     await Crashing(0.0).supervised()
     (record,) = caplog.records
-    assert (record.levelname, record.getMessage()) == ("WARNING", "a background loop crashed")
-    assert record.exc_info is None
+    assert (record.levelname, record.getMessage()) == ("ERROR", "a background loop crashed")
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ValueError
     assert vars(record)["fields"] == {"loop": "hub", "error": "ValueError: the store is on fire"}
 
 
-async def test_the_traceback_is_there_at_debug_level(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, logger="sidecar.background.supervision")
-    await Crashing(0.0).supervised()
-    assert [record.levelname for record in caplog.records] == ["WARNING", "DEBUG"]
-    assert "the store is on fire" in caplog.text
-    assert "Traceback" in caplog.text
+async def test_a_refusal_that_ends_a_loop_is_one_warning_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="sidecar.background.supervision")
+    await Crashing(0.0, error=StoreRefused("Redis takes no writes")).supervised()
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert vars(record)["fields"] == {"loop": "hub", "error": "StoreRefused: Redis takes no writes"}
 
 
 async def test_pauses_double_up_to_the_longest() -> None:

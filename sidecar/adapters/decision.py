@@ -45,7 +45,8 @@ def decided(project: str, before: View | None, changes: Sequence[Change], admit:
     decision = Decision(before, changes, before)
     for change in changes:
         if decision.view is None and not change.is_entered:
-            change.answer.set_exception(MovedError())
+            if not change.answer.done():
+                change.answer.set_exception(MovedError())
             continue
         shown = decision.view
         outcome = _outcome(project, change, shown, admit)

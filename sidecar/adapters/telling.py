@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from sidecar.adapters.redis.live import RedisLive
 from sidecar.adapters.untold import Untold
+from sidecar.background.mistakes import tell_mistakes
 from sidecar.background.recorder import Clock, joining, tell_deletion, tell_some_ahead
 from sidecar.core.errors import HistoryUnavailable, Unavailable
 from sidecar.core.job import Job
@@ -70,6 +71,8 @@ async def tell_jobs(live: RedisLive, jobs: Sequence[Job], clock: Clock) -> None:
     """Join jobs into Redis; raises an `Unavailable`."""
     for start in range(0, len(jobs), JOBS_A_TURN):
         changes = [(job.job_id, joining(job, clock)) for job in jobs[start : start + JOBS_A_TURN]]
-        for answer in await live.update_many(changes):
+        answers = await live.update_many(changes)
+        tell_mistakes(answers)
+        for answer in answers:
             if isinstance(answer, Unavailable):
                 raise answer

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from sidecar.background.mistakes import tell_mistakes
 from sidecar.core.errors import Conflict, HistoryBusy, HistoryUnavailable, Unavailable, UnknownJob, Unreadable
 from sidecar.core.job import Job, Reason
 from sidecar.core.merge import Outcome, united
@@ -224,6 +225,7 @@ class Recorder:
     async def _put_back(self, project: str, lost: Sequence[str]) -> None:
         """Give the live store back what it has lost, from wherever that still is."""
         answers = await self._live.update_many([(job_id, _as_it_was) for job_id in lost])
+        tell_mistakes(answers)
         for answer in answers:
             if isinstance(answer, Unavailable):
                 raise answer

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from sidecar.background.mistakes import tell_mistakes
 from sidecar.core.errors import UnknownJob
 from sidecar.core.merge import Outcome, lose
 from sidecar.core.silence import Patience, is_lost
@@ -98,7 +99,9 @@ class Retention:
         lost = [job for job in jobs if is_lost(view(job), self._clock(), self._terms.patience)]
         self._offsets[project] = offset + len(jobs) - len(lost) if len(jobs) == JOBS_A_TURN else 0
         if lost:
-            for answer in await self._live.update_many([(job.job_id, self._losing) for job in lost]):
+            answers = await self._live.update_many([(job.job_id, self._losing) for job in lost])
+            tell_mistakes(answers)
+            for answer in answers:
                 if isinstance(answer, Written) and answer.outcome.events:
                     self._metrics.job_finished(answer.outcome.job.job_type, "lost", None)
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from sidecar.core.errors import StoreUnavailable
+from sidecar.core.errors import SidecarError, StoreUnavailable
 from sidecar.ports import Metrics
 from sidecar.tasks import ended
 
@@ -77,8 +77,11 @@ async def supervise(
             await loop()
         except Exception as error:  # the one place that catches whatever a loop can raise
             metrics.loop_crashed(name)
-            logger.warning("a background loop crashed", extra={"fields": {"loop": name, "error": _told(error)}})
-            logger.debug("the crash", exc_info=error)
+            told = {"loop": name, "error": _told(error)}
+            if isinstance(error, SidecarError):
+                logger.warning("a background loop crashed", extra={"fields": told})
+            else:  # a mistake of ours
+                logger.exception("a background loop crashed", extra={"fields": told})
         if clock() - began > HEALTHY_SECONDS:
             pause = FIRST_PAUSE_SECONDS
         await sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter

@@ -10,6 +10,7 @@ from contextlib import suppress
 from math import inf
 from typing import NamedTuple, Protocol
 
+from sidecar.background.mistakes import tell_mistakes
 from sidecar.core.errors import HistoryUnavailable, UnknownJob
 from sidecar.core.job import StallReason
 from sidecar.core.merge import Outcome, stall
@@ -141,7 +142,7 @@ class Watchdog:
         suspects: dict[tuple[str, str], StallReason] = {}
         while due := await self._agenda.due(now, JOBS_A_TURN):
             postponed, changed = self._judge(due, now, settling, suspects)
-            await self._live.update_many([(view.job.job_id, self._judging(now)) for view in changed])
+            tell_mistakes(await self._live.update_many([(view.job.job_id, self._judging(now)) for view in changed]))
             await self._agenda.postpone(postponed)
             if not await self._lease.hold():
                 self._is_in_charge = False

@@ -65,6 +65,10 @@ class HistoryBusy(HistoryUnavailable):
     """SQL answers, but more is asked of it than it can do."""
 
 
+class HistoryRefused(HistoryUnavailable):
+    """SQL answers, and refuses what it is told: a mistake of ours, and no outage."""
+
+
 class StoreRefused(Unavailable):
     """The store answers but takes no writes (out of memory, disk errors, read-only)."""
 

@@ -1,6 +1,7 @@
 """Many updates at once: each with its own answer, none harmed by another."""
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 
 from sidecar.core.errors import SidecarError
@@ -10,6 +11,8 @@ from sidecar.http.bodies import Line
 from sidecar.http.middleware import rejection
 from sidecar.http.services import Services
 from sidecar.tracker import MayUse, Pushed
+
+logger = logging.getLogger(__name__)
 
 LINES_A_TURN = 100
 """Lines parsed, or answers written, before others get a turn of the event loop."""
@@ -57,7 +60,9 @@ class Batch:
             case SidecarError():
                 self._refuse(index, pushed, job_type)
             case _:
-                raise pushed
+                logger.error("an update of a batch met a mistake of ours", exc_info=pushed)
+                self.services.metrics.rejected("unavailable", job_type)
+                self.results[index] = problem.unexpected(self.request_id)
 
     def _refuse(self, index: int, error: SidecarError, job_type: str | None) -> None:
         self.services.metrics.rejected(rejection(problem.status_of(error)), job_type)

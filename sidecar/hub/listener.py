@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from sidecar.core.errors import StoreUnavailable
+from sidecar.core.errors import StoreUnavailable, Unreadable
 from sidecar.hub.broadcast import Broadcast
 from sidecar.hub.catching_up import END_OF_TIME, is_before, places_of, start_of, tell_since
 from sidecar.hub.channel import Channel
@@ -120,8 +120,14 @@ class Listener:
         channel.place = rows[-1].cursor
 
     async def _get(self, project: str, job_id: str) -> Stored | None:
-        """Return a job, None unless it is of the project: its id may belong to another one by now."""
-        stored = await self._live.get(job_id)
+        """Return a job, None unless it is of the project: its id may belong to another one by now.
+
+        None too of one that waits for a release that can read it: the others are told.
+        """
+        try:
+            stored = await self._live.get(job_id)
+        except Unreadable:
+            return None
         return stored if stored is not None and stored.view.job.project == project else None
 
 

@@ -121,7 +121,7 @@ async def refusing(url: str) -> AsyncIterator[None]:
         made = ["CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE disk_full; END'"]
         what, place = "EXECUTE FUNCTION refuse()", " ON {}"
     else:
-        made, what, place = [], "BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END", ""
+        made, what, place = [], "BEGIN SELECT json('no JSON'); END", ""  # RAISE would be a constraint that is not kept
     async with database.writing() as connection:
         for given in (*made, *(f"CREATE TRIGGER full_{name} BEFORE INSERT ON {name} {what}" for name in tables)):
             await connection.execute(text(given))

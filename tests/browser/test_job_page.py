@@ -314,7 +314,7 @@ async def test_cancel_asks_first_and_reaches_the_worker_with_its_next_answer(job
 
     await cancel.click()
     await job.page.get_by_role("button", name="Cancel the job").click()
-    await expect(job.page.get_by_role("button", name="Cancel requested")).to_be_disabled()
+    await expect(job.page.get_by_role("button", name="Cancel requested", exact=True)).to_be_disabled()
     await expect(job.page.get_by_text("It was asked to stop")).to_be_visible()
     assert (await job.push(current=3))["cancel_requested"] is True
 

@@ -8,12 +8,11 @@ from typing import Any
 
 from sidecar.adapters.redis import keys
 from sidecar.adapters.redis.documents import read_all
-from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.keys import PROJECTS_A_CALL, ProjectKeys
 from sidecar.adapters.redis.link import Arguments, RedisLink, Script
 from sidecar.background.watchdog import Due
 
 IDS_A_CALL = 1_000
-PROJECTS_A_CALL = 500
 DUE_PROJECTS_A_CALL = 50
 POSTPONE = Script("postpone.lua")
 

@@ -5,7 +5,7 @@ from itertools import islice
 
 from sidecar.adapters.redis import keys
 from sidecar.adapters.redis.documents import read_all
-from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.keys import PROJECTS_A_CALL, ProjectKeys
 from sidecar.adapters.redis.link import Client, RedisLink
 from sidecar.adapters.redis.logbook import watch_of
 from sidecar.core.stalls import Settling
@@ -13,7 +13,6 @@ from sidecar.core.view import View
 from sidecar.ports import Counts
 
 JOBS_A_CALL = 100
-PROJECTS_A_CALL = 500
 
 Entry = tuple[float, str, str]
 """A job's score in an index, its project and its id."""

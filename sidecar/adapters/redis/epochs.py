@@ -1,10 +1,10 @@
 """Where each project stands in Redis, and the beginning of new epochs."""
 
 import secrets
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sidecar.adapters.redis import keys
-from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.keys import PROJECTS_A_CALL, ProjectKeys
 from sidecar.adapters.redis.link import RedisLink, Script
 from sidecar.ports import Cursor
 
@@ -28,11 +28,12 @@ class RedisEpochs:
         """Return where these and all other projects stand."""
         async with self._link.deadline():
             known = {project.decode() for project in await self._link.commands.smembers(keys.PROJECTS)}
-            names = sorted(projects | known)
-            async with self._link.commands.pipeline(transaction=False) as pipe:
-                for name in names:
+        names, answers = sorted(projects | known), list[Any]()
+        for start in range(0, len(names), PROJECTS_A_CALL):
+            async with self._link.deadline(), self._link.commands.pipeline(transaction=False) as pipe:
+                for name in names[start : start + PROJECTS_A_CALL]:
                     pipe.hmget(ProjectKeys(name).index("rev"), ["epoch", "rev", "restored"])
-                answers = await pipe.execute()
+                answers += await pipe.execute()
         return {
             name: Place(Cursor((epoch or b"").decode(), int(rev or 0)), (restored or b"").decode())
             for name, (epoch, rev, restored) in zip(names, answers, strict=True)

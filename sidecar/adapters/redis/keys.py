@@ -8,6 +8,8 @@ from dataclasses import dataclass
 PROJECTS = "progress:projects"
 """Set of every project that ever had a job here."""
 
+PROJECTS_A_CALL = 500
+"""Of so many something is asked in one round trip, within one deadline."""
 
 DUE_PROJECTS = "progress:due-projects"
 """Projects with unfinished jobs, by when the first of them should be looked at; +inf where all of them wait.

@@ -179,10 +179,11 @@ class RedisLive:
         async with self._link.deadline():
             while (held := (await self._reads.read([job_id])).get(job_id)) is not None:
                 check(held.job)
+                await self._redis.delete(keys.project_of(job_id))  # first: who comes meanwhile enters it again
                 if await self._try_delete(held):
                     self.memory.forget([job_id])
-                    await self._redis.delete(keys.project_of(job_id))
                     return True
+                await self._redis.set(keys.project_of(job_id), held.job.project, nx=True)
         return False
 
     async def counts(self) -> Counts:

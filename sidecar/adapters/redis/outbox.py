@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 
 from sidecar.adapters.codec import decode_event
 from sidecar.adapters.redis import keys
-from sidecar.adapters.redis.keys import ProjectKeys
+from sidecar.adapters.redis.keys import PROJECTS_A_CALL, ProjectKeys
 from sidecar.adapters.redis.link import RedisLink
 from sidecar.core.errors import Unreadable
 from sidecar.history import Backlogged, Line, Standing, UnreadLine
@@ -130,12 +130,16 @@ class RedisOutbox:
         return sum(means)
 
     async def _ask_all(self, ask: Any) -> tuple[list[str], list[Any]]:
+        """Ask the same of every project, some hundreds in a round trip, each of which has a deadline of its own."""
         async with self._link.deadline():
             projects = sorted(project.decode() for project in await self._link.commands.smembers(keys.PROJECTS))
-            async with self._link.commands.pipeline(transaction=False) as pipe:
-                for project in projects:
+        answers: list[Any] = []
+        for start in range(0, len(projects), PROJECTS_A_CALL):
+            async with self._link.deadline(), self._link.commands.pipeline(transaction=False) as pipe:
+                for project in projects[start : start + PROJECTS_A_CALL]:
                     ask(pipe, ProjectKeys(project))
-                return projects, await pipe.execute()
+                answers += await pipe.execute()
+        return projects, answers
 
 
 def _line(position: str, entry: Any) -> Line | UnreadLine:

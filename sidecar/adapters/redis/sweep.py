@@ -39,7 +39,7 @@ class RedisSweep:
             if not unchanged:
                 return 0
             place = ProjectKeys(project)
-            entries = {keys.project_of(held.job.job_id): project for held in unchanged}
+            entries = [keys.project_of(held.job.job_id) for held in unchanged]
             await self._link.commands.delete(*entries)  # first: who comes meanwhile enters it again
             answers = await self._link.evaluate(
                 self._expire,
@@ -47,9 +47,11 @@ class RedisSweep:
                 lambda _: [part for held in unchanged for part in (held.job.job_id, held.tag, count_field(held.view))],
             )
             gone = [held.job.job_id for held, answer in zip(unchanged, answers, strict=True) if answer]
-            stayed = {name: owner for (name, owner), answer in zip(entries.items(), answers, strict=True) if not answer}
-            if stayed:
-                await self._link.commands.mset(stayed)
+            async with self._link.commands.pipeline(transaction=False) as pipe:
+                for name, answer in zip(entries, answers, strict=True):
+                    if not answer:  # it stayed, and its id is its own, unless somebody has entered that meanwhile
+                        pipe.set(name, project, nx=True)
+                await pipe.execute()
         self._forgotten(gone)
         return len(gone)
 

@@ -13,13 +13,13 @@ import asyncpg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, delete, event, insert, make_url, select, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from sidecar.adapters.breaker import Breaker
 from sidecar.adapters.sql.tables import RECORDED, WATCH
 from sidecar.adapters.turns import Turns
-from sidecar.core.errors import HistoryBusy, HistoryUnavailable, StartError, StoreUnavailable
+from sidecar.core.errors import HistoryBusy, HistoryRefused, HistoryUnavailable, StartError, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -153,6 +153,8 @@ class Database:
             try:
                 async with self._connected(seconds, is_reading=is_reading) as connection:
                     yield connection
+            except HistoryRefused:
+                raise
             except StoreUnavailable as error:
                 if self._breaker is not None:
                     self._breaker.failed()
@@ -189,6 +191,9 @@ class Database:
                     yield connection
         except TimeoutError as error:
             raise HistoryUnavailable(f"SQL did not answer within {seconds:g} s") from error
+        except (IntegrityError, DataError) as error:
+            logger.exception("SQL refuses what it is told, by a mistake of ours")
+            raise HistoryRefused("SQL refuses what it is told") from error
         except (SQLAlchemyError, OSError) as error:
             told = str(getattr(error, "orig", None) or error).partition("\n")[0]
             raise HistoryUnavailable(f"SQL is away: {told or type(error).__name__}") from error

@@ -73,10 +73,10 @@ async def _waited(
     watcher, selection, project = Watcher(RING, bell, ends_with_job=False), only(wanted.job_id), known.view.job.project
     watcher.saw(known.cursor, known.view.job.version)
     stream.on_end(watcher.end)
-    await services.hub.enter(project, selection, watcher)
     ringing = asyncio.create_task(bell.rung.wait(), name="long-poll-bell")
     following = asyncio.create_task(watcher.follow(), name="long-poll-watcher")
     try:
+        await services.hub.enter(project, selection, watcher)
         stored = await services.tracker.get(wanted.job_id, wanted.may)
         if stored.cursor != known.cursor:
             return stored
@@ -85,6 +85,4 @@ async def _waited(
     finally:
         await ended(ringing)
         await ended(following)
-        if not following.cancelled():
-            following.exception()
         await services.hub.leave(project, selection, watcher)
