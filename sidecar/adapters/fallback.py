@@ -183,7 +183,10 @@ class FallbackStore:
 
     async def _tell_deletions(self, job_ids: Iterable[str]) -> None:
         """Tell Redis, which gave no answer for a moment, what SQL deleted in it: what comes now is of another job."""
-        for gone in self._stores.untold.deleted_of(job_ids):
+        asked = list(job_ids)
+        with suppress(HistoryUnavailable):  # nothing is given back then, either
+            await self._stores.forget_told(self._stores.untold.deleted_of(asked))
+        for gone in self._stores.untold.deleted_of(asked):
             await tell_deletion(self._live, gone)
             self._stores.untold.told_deletion(gone)
 

@@ -82,13 +82,15 @@ class Restoration:
     async def run(self) -> None:
         """Make good what could not be done while SQL was away, for ever; raises `StoreUnavailable`.
 
-        A running server that was emptied (`FLUSHALL`) is filled as soon as it is seen to be, now and then.
+        A running server that was emptied (`FLUSHALL`) is filled as soon as it is seen to be, now and then; and so often
+        what SQL took is forgotten, once Redis has been told of it.
         """
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._is_due.wait()
             await self._sql_breaker.until_back()
+            await self._forget_what_was_told()
             if self._is_due.is_set() or await self._lacks_a_project():
                 await self._restore()
                 self._is_due.clear()

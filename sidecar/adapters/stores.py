@@ -14,7 +14,7 @@ from sidecar.core.errors import HistoryUnavailable
 from sidecar.core.job import Job
 from sidecar.core.merge import Outcome, fork, united
 from sidecar.core.view import View
-from sidecar.history import Archive
+from sidecar.history import Archive, Buried
 from sidecar.ports import ChangeJob, Metrics, Stored
 
 
@@ -78,6 +78,16 @@ class Stores:
         held = filter(None, map(self.live.memory.last_written, job_ids))
         if jobs := [each.job for each in held]:
             self.live.memory.forget(await self.sql.buried(jobs))
+
+    async def forget_told(self, deletions: Sequence[Buried]) -> None:
+        """Remember nothing of those of the deletions of which Redis has been told: what it has now was given back.
+
+        Raises `HistoryUnavailable`.
+        """
+        untold = await self.sql.untold(deletions) if deletions else []
+        for gone in deletions:
+            if gone not in untold:
+                self.untold.told_deletion(gone)
 
 
 def finding(sql: SqlLive) -> Elsewhere:

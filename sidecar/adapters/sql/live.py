@@ -19,6 +19,7 @@ from sidecar.adapters.sql.writes import forget_jobs, lock_projects, move_project
 from sidecar.core.errors import HistoryUnavailable
 from sidecar.core.job import Event, Job
 from sidecar.core.view import View
+from sidecar.history import Buried
 from sidecar.ports import ChangeJob, Counts, Missed, Page, Query, Stored, Written
 
 
@@ -69,6 +70,14 @@ class SqlLive:
             asked = mine.where(TOMBSTONES.c.job_id.in_([job.job_id for job in jobs]))
             deleted = dict((await connection.execute(asked)).all())
         return [job.job_id for job in jobs if job.created_at <= deleted.get(job.job_id, -inf)]
+
+    async def untold(self, deletions: Sequence[Buried]) -> list[Buried]:
+        """Return those of the deletions, made here, of which Redis has yet to be told."""
+        mine = select(TOMBSTONES.c.job_id).where(TOMBSTONES.c.is_ahead)
+        async with self._database.reading() as connection:
+            asked = mine.where(TOMBSTONES.c.job_id.in_([gone.job_id for gone in deletions]))
+            ahead = set((await connection.execute(asked)).scalars().all())
+        return [gone for gone in deletions if gone.job_id in ahead]
 
     async def page(self, query: Query) -> Page:
         """Return a page of jobs; see `LiveStore`."""

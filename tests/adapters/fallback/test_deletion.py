@@ -10,6 +10,7 @@ import pytest
 from sidecar.adapters.embedded import EmbeddedValkey
 from sidecar.adapters.fallback import FallbackStore
 from sidecar.adapters.redis.live import RedisLive
+from sidecar.adapters.sql.backup import SqlBackup, job_line, parsed
 from sidecar.background.recorder import tell_ahead
 from sidecar.core.errors import Conflict
 from sidecar.core.job import Job, Status
@@ -21,6 +22,7 @@ from tests.adapters.fallback.conftest import fell_back, left_redis
 from tests.adapters.fallback.mishaps import come_back_empty, parted, paused
 from tests.adapters.updates import NOON, push, update
 from tests.clock import Clock
+from tests.faults.patience import until
 
 
 async def test_deletion_is_one_of_both_stores_at_once(storage: Storage, store: FallbackStore) -> None:
@@ -243,3 +245,48 @@ async def test_job_that_was_deleted_while_redis_stuttered_is_not_shown_again(
     by_another_request = asyncio.create_task(store.get("job-1"), context=Context())
     assert await by_another_request is None
     assert await storage.stores.live.get("job-1") is None
+
+
+async def deleted_while_redis_stuttered(storage: Storage, store: FallbackStore, valkey: EmbeddedValkey) -> Job:
+    """Let SQL take a deletion and Redis be told of it, as the recorder does it soon, and return the deleted job."""
+    written = await store.update("job-1", push(update(writer="w", seq=1, add_current=5)))
+    await storage.recorder.record_all()
+    with paused(valkey):
+        assert await store.delete("job-1", lambda _: None)
+    await tell_ahead(storage.archive, storage.stores.live, storage.stores.clock)
+    return written.outcome.job
+
+
+async def give_back(storage: Storage, job: Job) -> None:
+    """Do what `sidecar import` does with a job."""
+    await SqlBackup(storage.database).put([parsed(job_line(job), 2)])
+    await tell_ahead(storage.archive, storage.stores.live, storage.stores.clock)
+
+
+@pytest.mark.parametrize("how", ["update", "update_many", "get"])
+async def test_job_that_is_given_back_after_its_deletion_while_redis_stuttered_stays(
+    storage: Storage, store: FallbackStore, valkey: EmbeddedValkey, how: str
+) -> None:
+    await give_back(storage, await deleted_while_redis_stuttered(storage, store, valkey))
+    change = push(update(writer="w", seq=2, add_current=1), NOON + 9)
+
+    async def asked_again() -> None:
+        match how:
+            case "update":
+                await store.update("job-1", change)
+            case "update_many":
+                await store.update_many([("job-1", change)])
+        assert (await viewed(store)).current == (5 if how == "get" else 6)
+
+    await asyncio.create_task(asked_again(), context=Context())  # another request
+
+
+async def test_deletion_of_which_redis_has_been_told_is_soon_forgotten(
+    storage: Storage, store: FallbackStore, valkey: EmbeddedValkey
+) -> None:
+    """Whatever is given back later stays, also if SQL, which could tell that, is away by then."""
+    await deleted_while_redis_stuttered(storage, store, valkey)
+    storage.restoration.want()
+    running = asyncio.create_task(storage.restoration.run())
+    await until(lambda: not storage.stores.untold.deleted, 5.0, "the deletion is forgotten")
+    await ended(running)
