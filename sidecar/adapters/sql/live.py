@@ -109,7 +109,8 @@ class SqlLive:
         later = select(JOBS.c.job_id).where(JOBS.c.job_id == job.job_id, JOBS.c.created_at > job.created_at)
         async with self._database.writing() as connection:
             await lock_projects(connection, [job.project])
-            await bury(connection, Buried(job.job_id, job.project, job.created_at), self._clock())
+            gone = Buried(job.job_id, job.project, job.created_at)
+            await bury(connection, gone, self._clock(), is_recorded=False)
             if (await connection.execute(later)).first() is None:
                 await forget_jobs(connection, [job.job_id])
 

@@ -92,11 +92,14 @@ TOMBSTONES = Table(
 """Deleted jobs; `is_ahead` until Redis has been told. `created_at` tells a later job of that id.
 
 A later job does not remove it: what Redis, or a sidecar, still has of the deleted one is nothing of the later one.
-`rev` is `OF_REDIS` if Redis itself took the deletion.
+`rev` is `OF_REDIS` if Redis itself took the deletion, and `UNRECORDED` until its line in the outbox is recorded.
 """
 
 OF_REDIS = 0
 """In the place of a rev: no change in SQL's order. Redis' own order tells which lines are of the deleted job."""
+
+UNRECORDED = -1
+"""The same, while what is recorded may have been read before the deletion."""
 
 TIMELINE = Table(
     "timeline",

@@ -99,6 +99,24 @@ async def test_what_redis_deleted_is_deleted_no_more_when_it_is_given_back(
     assert await ahead_ids(archive) == ["job-1"]
 
 
+async def test_job_that_was_deleted_after_the_recorder_had_read_it_is_not_recorded_again(
+    archive: SqlArchive, sql: SqlLive, history: SqlHistory, redis: Redis
+) -> None:
+    redis.push(update(seq=1, current=3))
+    await record(archive, redis)
+    old = redis.push(update(seq=2, current=4), now=NOON + 10)
+    read, recorded = redis.taken(), redis.recorded
+    await sql.remove(old)
+    await archive.record("default", read, await archive.recorded("default"), recorded)
+    assert await sql.get("job-1") is None
+    assert await sql.is_buried(old)
+    redis.delete("job-1", NOON + 50)
+    given_back = redis.push(update(seq=2, current=4))
+    await record(archive, redis)
+    assert fork(await job_of(sql), REDIS) == given_back
+    assert await types(history) == ["created", "started"]
+
+
 @BY_EITHER
 async def test_tombstone_of_what_redis_deleted_is_forgotten_in_time_and_no_change_of_sql(
     archive: SqlArchive, sql: SqlLive, database: Database, redis: Redis, how: str
