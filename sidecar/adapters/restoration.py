@@ -81,7 +81,8 @@ class Restoration:
     async def run(self) -> None:
         """Make good what could not be done while SQL was away, for ever; raises `StoreUnavailable`.
 
-        A running server that was emptied (`FLUSHALL`) is filled as soon as it is seen to be, now and then.
+        A running server that was emptied (`FLUSHALL`) is filled as soon as it is seen to be, now and then; and so often
+        Redis is told what SQL took in a stutter, if nobody has asked for it.
         """
         while True:
             with suppress(TimeoutError):

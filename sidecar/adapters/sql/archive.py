@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sidecar.adapters.codec import decode_job
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.rows import NO_COPY, Row, job_row
-from sidecar.adapters.sql.tables import ATTEMPTS, JOBS, RECORDED, STAGES, TIMELINE, TOMBSTONES
+from sidecar.adapters.sql.tables import ATTEMPTS, JOBS, OF_REDIS, RECORDED, STAGES, TIMELINE, TOMBSTONES, UNRECORDED
 from sidecar.adapters.sql.writes import (
     Order,
     append_lines,
+    bury,
     forget_jobs,
     lock_projects,
     move_projects,
@@ -57,7 +58,7 @@ class SqlArchive:
             if await _recorded(connection, project) != before:
                 raise SupersededError
             batch = await _without_buried(connection, batch)
-            last = await _write_lines(connection, batch.lines)
+            last = await _write_lines(connection, project, batch.lines)
             await _forget(connection, batch.changes)
             stored = [change for change in batch.changes if isinstance(change, Stored)]
             await self._join(connection, stored, last, order)
@@ -202,6 +203,9 @@ async def _without_buried(connection: AsyncConnection, batch: Batch) -> Batch:
     if not tombs:
         return batch
     lines = [line for line in batch.lines if not _is_of_buried(line, tombs.get(line.job_id))]
+    for line in lines:
+        if _is_recorded_by(line, tombs.get(line.job_id)):
+            del tombs[line.job_id]  # the changes were read after its deletion
     changes = [
         each
         for each in batch.changes
@@ -211,30 +215,41 @@ async def _without_buried(connection: AsyncConnection, batch: Batch) -> Batch:
 
 
 def _is_of_buried(line: Line, tomb: Any) -> bool:
-    return tomb is not None and line.event.type != "deleted" and line.event.at <= tomb.deleted_at
+    is_of_sql = tomb is not None and tomb.rev > OF_REDIS
+    return is_of_sql and line.event.type != "deleted" and line.event.at <= tomb.deleted_at
+
+
+def _is_recorded_by(line: Line, tomb: Any) -> bool:
+    is_deletion = tomb is not None and tomb.rev == UNRECORDED and line.event.type == "deleted"
+    return is_deletion and line.event.details.get("created_at") == tomb.created_at
 
 
 def _is_buried(change: Stored, tomb: Any) -> bool:
-    """Whether Redis has yet to hear that a job was deleted; one that it has although it was told was given back."""
-    return tomb is not None and tomb.is_ahead and change.view.job.created_at <= tomb.created_at
+    """Whether Redis has yet to hear that a job was deleted, or this was read before it deleted the job itself.
+
+    One that it has although it was told was given back.
+    """
+    is_old = tomb is not None and (tomb.is_ahead or tomb.rev == UNRECORDED)
+    return is_old and change.view.job.created_at <= tomb.created_at
 
 
-async def _write_lines(connection: AsyncConnection, lines: Sequence[Line]) -> dict[str, int]:
+async def _write_lines(connection: AsyncConnection, project: str, lines: Sequence[Line]) -> dict[str, int]:
     """Append lines; one that tells of a deletion removes what was there before it of its job."""
     last: dict[str, int] = {}
     for is_deletion, told in groupby(lines, lambda line: line.event.type == "deleted"):
         if is_deletion:
             for line in told:
-                await _delete(connection, line)
+                await _delete(connection, project, line)
                 last.pop(line.job_id, None)
         else:
             last |= await append_lines(connection, [(line.job_id, line.event) for line in told])
     return last
 
 
-async def _delete(connection: AsyncConnection, line: Line) -> None:
+async def _delete(connection: AsyncConnection, project: str, line: Line) -> None:
     """Forget a deleted job, but not a later one of the same id."""
     created_at = line.event.details.get("created_at", line.event.at)
+    await bury(connection, Buried(line.job_id, project, created_at), line.event.at, is_recorded=True)
     later = select(JOBS.c.created_at).where(JOBS.c.job_id == line.job_id, JOBS.c.created_at > created_at)
     begun_at = (await connection.execute(later)).scalar()
     # Redis may have been told of the deletion long after the later job began

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidecar.adapters.sql.rows import stored_of
-from sidecar.adapters.sql.tables import JOBS, PROJECTS, TOMBSTONES
+from sidecar.adapters.sql.tables import JOBS, OF_REDIS, PROJECTS, TOMBSTONES
 from sidecar.ports import Cursor, Gone, Missed, Stored
 
 
@@ -27,8 +27,11 @@ async def read_changes(
 
 
 async def _base(connection: AsyncConnection, project: str) -> int | None:
-    """Return the lowest rev of what Redis has yet to be told."""
-    lowest = [select(func.min(t.c.rev)).where(t.c.project == project, t.c.is_ahead) for t in (JOBS, TOMBSTONES)]
+    """Return the lowest rev of what Redis has yet to be told, of which watchers of SQL hear."""
+    lowest = [
+        select(func.min(table.c.rev)).where(table.c.project == project, table.c.is_ahead, table.c.rev > OF_REDIS)
+        for table in (JOBS, TOMBSTONES)
+    ]
     found = [(await connection.execute(asked)).scalar() for asked in lowest]
     return min((rev for rev in found if rev is not None), default=None)
 

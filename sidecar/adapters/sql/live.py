@@ -15,10 +15,11 @@ from sidecar.adapters.sql.listing import read_page
 from sidecar.adapters.sql.lookup import projects_of, rows_of
 from sidecar.adapters.sql.rows import Row, job_of, stored_of
 from sidecar.adapters.sql.tables import JOBS, PROJECTS, TOMBSTONES
-from sidecar.adapters.sql.writes import forget_jobs, lock_projects, move_projects, upsert
+from sidecar.adapters.sql.writes import bury, forget_jobs, lock_projects, move_projects, upsert
 from sidecar.core.errors import HistoryUnavailable
 from sidecar.core.job import Event, Job
 from sidecar.core.view import View
+from sidecar.history import Buried
 from sidecar.ports import ChangeJob, Counts, Missed, Page, Query, Stored, Written
 
 
@@ -93,10 +94,15 @@ class SqlLive:
         return True
 
     async def remove(self, job: Job) -> None:
-        """Forget a job that Redis has been told to forget, but not a later one of its id."""
+        """Forget a job that was deleted in Redis, but not a later one of its id, and keep a tombstone.
+
+        Another sidecar may still remember the job.
+        """
         later = select(JOBS.c.job_id).where(JOBS.c.job_id == job.job_id, JOBS.c.created_at > job.created_at)
         async with self._database.writing() as connection:
             await lock_projects(connection, [job.project])
+            gone = Buried(job.job_id, job.project, job.created_at)
+            await bury(connection, gone, self._clock(), is_recorded=False)
             if (await connection.execute(later)).first() is None:
                 await forget_jobs(connection, [job.job_id])
 

@@ -87,11 +87,20 @@ TOMBSTONES = Table(
     Column("deleted_at", Float(53), nullable=False),
     Column("is_ahead", Boolean, nullable=False),
     Index("tombstones_of_project_by_rev", "project", "rev"),
+    Index("tombstones_by_deletion", "deleted_at"),
+    Index("tombstones_ahead", "is_ahead", sqlite_where=text("is_ahead"), postgresql_where=text("is_ahead")),
 )
-"""Jobs deleted while SQL served; `is_ahead` until Redis has been told. `created_at` tells a later job of that id.
+"""Deleted jobs; `is_ahead` until Redis has been told. `created_at` tells a later job of that id.
 
 A later job does not remove it: what Redis, or a sidecar, still has of the deleted one is nothing of the later one.
+`rev` is `OF_REDIS` if Redis itself took the deletion, and `UNRECORDED` until its line in the outbox is recorded.
 """
+
+OF_REDIS = 0
+"""In the place of a rev: no change in SQL's order. Redis' own order tells which lines are of the deleted job."""
+
+UNRECORDED = -1
+"""The same, while what is recorded may have been read before the deletion."""
 
 TIMELINE = Table(
     "timeline",

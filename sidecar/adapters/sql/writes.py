@@ -10,9 +10,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidecar.adapters.sql.rows import Row, attempt_row, event_row, former_attempt_row, stage_rows
-from sidecar.adapters.sql.tables import ATTEMPTS, JOBS, PROJECTS, STAGES, TIMELINE, TOMBSTONES
+from sidecar.adapters.sql.tables import ATTEMPTS, JOBS, OF_REDIS, PROJECTS, STAGES, TIMELINE, TOMBSTONES, UNRECORDED
 from sidecar.core.job import Event
 from sidecar.core.view import View
+from sidecar.history import Buried
 
 
 @dataclass(slots=True)
@@ -101,6 +102,22 @@ async def _unearth(connection: AsyncConnection, job_ids: Sequence[str]) -> None:
     """Remove the tombstones of jobs that are here again; those of earlier jobs of their ids stay."""
     is_here = exists().where(JOBS.c.job_id == TOMBSTONES.c.job_id, JOBS.c.created_at <= TOMBSTONES.c.created_at)
     await connection.execute(delete(TOMBSTONES).where(TOMBSTONES.c.job_id.in_(job_ids), is_here))
+
+
+async def bury(connection: AsyncConnection, gone: Buried, deleted_at: float, *, is_recorded: bool) -> None:
+    """Keep a tombstone of a job that was deleted in Redis, unless one of that or of a later job of its id is there."""
+    made = insert(connection, TOMBSTONES).values(
+        job_id=gone.job_id,
+        project=gone.project,
+        rev=OF_REDIS if is_recorded else UNRECORDED,
+        created_at=gone.created_at,
+        deleted_at=deleted_at,
+        is_ahead=False,
+    )
+    others = {column.name: made.excluded[column.name] for column in TOMBSTONES.columns if column.name != "job_id"}
+    is_same = made.excluded.created_at == TOMBSTONES.c.created_at
+    is_later = (made.excluded.created_at > TOMBSTONES.c.created_at) | (is_same & (TOMBSTONES.c.rev == UNRECORDED))
+    await connection.execute(made.on_conflict_do_update(index_elements=["job_id"], set_=others, where=is_later))
 
 
 async def forget_jobs(connection: AsyncConnection, job_ids: Sequence[str]) -> None:

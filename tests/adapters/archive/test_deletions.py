@@ -17,6 +17,11 @@ from tests.adapters.archive.redis_by_hand import REDIS, Redis
 from tests.adapters.updates import NOON, push, update
 
 
+async def left(database: Database) -> set[str]:
+    """Return in which tables there is anything."""
+    return {name for name, rows in (await everything(database)).items() if rows}
+
+
 async def test_late_removal_spares_a_job_that_began_anew(
     archive: SqlArchive, sql: SqlLive, history: SqlHistory, redis: Redis
 ) -> None:
@@ -38,7 +43,7 @@ async def test_deletion_forgets_the_job_and_its_timeline(archive: SqlArchive, da
     await record(archive, redis)
     redis.delete("job-1", NOON + 50)
     await record(archive, redis)
-    assert not any((await everything(database)).values())
+    assert await left(database) == {"tombstones"}
 
 
 async def test_job_that_was_deleted_before_it_was_recorded_leaves_nothing(
@@ -47,7 +52,95 @@ async def test_job_that_was_deleted_before_it_was_recorded_leaves_nothing(
     redis.push(update(seq=1), update(seq=2, stage="solve"))
     redis.delete("job-1", NOON + 50)
     await record(archive, redis)
-    assert not any((await everything(database)).values())
+    assert await left(database) == {"tombstones"}
+
+
+async def buried_by(how: str, archive: SqlArchive, sql: SqlLive, redis: Redis) -> Job:
+    """Let Redis delete a recorded job, and SQL hear of it from the recorder or from who deleted it; return the job."""
+    job = redis.push(update(seq=1, current=3))
+    await record(archive, redis)
+    redis.delete("job-1", NOON + 50)
+    if how == "recorded":
+        await record(archive, redis)
+    else:
+        await sql.remove(job)
+    return job
+
+
+BY_EITHER = pytest.mark.parametrize("how", ["recorded", "removed"])
+
+
+@BY_EITHER
+async def test_what_redis_deleted_is_known_to_be_deleted_and_a_later_job_of_that_id_is_not(
+    archive: SqlArchive, sql: SqlLive, history: SqlHistory, redis: Redis, how: str
+) -> None:
+    old = await buried_by(how, archive, sql, redis)
+    assert await sql.is_buried(old)
+    assert await archive.ahead(10) == ([], [])
+    new = redis.push(update(seq=1, current=9), now=NOON + 40)  # by the clock of another sidecar
+    await record(archive, redis)
+    assert fork(await job_of(sql), REDIS) == new
+    assert await types(history) == ["created", "started"]
+    assert (await sql.is_buried(old), await sql.is_buried(new)) == (True, False)
+    redis.delete("job-1", NOON + 60)
+    await record(archive, redis)
+    assert await sql.is_buried(new)
+    assert await sql.get("job-1") is None
+
+
+@BY_EITHER
+async def test_what_redis_deleted_is_deleted_no_more_when_it_is_given_back(
+    archive: SqlArchive, sql: SqlLive, redis: Redis, how: str
+) -> None:
+    old = await buried_by(how, archive, sql, redis)
+    await record(archive, redis)
+    await sql.update("job-1", joining(old, lambda: NOON + 1_000))
+    assert not await sql.is_buried(old)
+    assert await ahead_ids(archive) == ["job-1"]
+
+
+async def test_job_that_was_deleted_after_the_recorder_had_read_it_is_not_recorded_again(
+    archive: SqlArchive, sql: SqlLive, history: SqlHistory, redis: Redis
+) -> None:
+    redis.push(update(seq=1, current=3))
+    await record(archive, redis)
+    old = redis.push(update(seq=2, current=4), now=NOON + 10)
+    read, recorded = redis.taken(), redis.recorded
+    await sql.remove(old)
+    await archive.record("default", read, await archive.recorded("default"), recorded)
+    assert await sql.get("job-1") is None
+    assert await sql.is_buried(old)
+    redis.delete("job-1", NOON + 50)
+    given_back = redis.push(update(seq=2, current=4))
+    await record(archive, redis)
+    assert fork(await job_of(sql), REDIS) == given_back
+    assert await types(history) == ["created", "started"]
+
+
+@BY_EITHER
+async def test_tombstone_of_what_redis_deleted_is_forgotten_in_time_and_no_change_of_sql(
+    archive: SqlArchive, sql: SqlLive, database: Database, redis: Redis, how: str
+) -> None:
+    await buried_by(how, archive, sql, redis)
+    await record(archive, redis)
+    assert (await sql.since("default", 0, 10)).changes == ()
+    await archive.forget(NOON + 49, 10)
+    assert await left(database) == {"tombstones"}
+    await archive.forget(NOON + 1_001, 10)
+    assert await left(database) == set()
+
+
+async def test_redis_is_told_what_sql_deleted_although_it_deletes_the_same(
+    archive: SqlArchive, sql: SqlLive, redis: Redis
+) -> None:
+    job = redis.push(update(seq=1, current=3))
+    await record(archive, redis)
+    assert await sql.delete("job-1", lambda _: None)
+    redis.delete("job-1", NOON + 50)
+    await record(archive, redis)
+    await sql.remove(job)
+    assert [gone.job_id for gone in (await archive.ahead(10))[1]] == ["job-1"]
+    assert [change.cursor.rev for change in (await sql.since("default", 0, 10)).changes] == [2]
 
 
 @pytest.mark.parametrize("is_in_one_batch", [False, True])
@@ -87,8 +180,8 @@ async def test_gone_job_is_forgotten_without_its_line(archive: SqlArchive, datab
     redis.delete("job-1", NOON + 50)
     batch = Batch((), redis.taken().changes)
     await archive.record("default", batch, await archive.recorded("default"), redis.recorded)
-    left = await everything(database)
-    assert {row[0] for table in left.values() for row in table} == {"job-2"}
+    kept = await everything(database)
+    assert {row[0] for table in kept.values() for row in table} == {"job-2"}
 
 
 async def test_gone_job_of_which_sql_knows_more_stays(archive: SqlArchive, sql: SqlLive) -> None:
@@ -201,3 +294,14 @@ async def test_tombstone_of_a_job_that_began_anew_is_forgotten_in_time(
     await archive.forget(NOON + 1_001, 10)
     assert not await sql.is_buried(old)
     assert await sql.get("job-1") is not None
+
+
+async def test_redis_that_was_told_a_job_that_it_deleted_meanwhile_is_told_of_that_and_watchers_go_on_where_they_are(
+    archive: SqlArchive, sql: SqlLive
+) -> None:
+    written = await sql.update("job-1", push(update(current=1)))
+    late = await archive.ahead(10)
+    await sql.remove(written.outcome.job)
+    await archive.told(*late)
+    assert [gone.job_id for gone in (await archive.ahead(10))[1]] == ["job-1"]
+    assert (await sql.since("default", 0, 10)).base == written.cursor.rev

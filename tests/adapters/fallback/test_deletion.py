@@ -12,15 +12,17 @@ from sidecar.adapters.fallback import FallbackStore
 from sidecar.adapters.redis.live import RedisLive
 from sidecar.background.recorder import tell_ahead
 from sidecar.core.errors import Conflict
-from sidecar.core.job import Job, Status
+from sidecar.core.job import Job
 from sidecar.ports import Gone, Written
 from sidecar.storage import Storage
 from sidecar.tasks import ended
 from tests.adapters.contract_live_store import query, viewed
 from tests.adapters.fallback.conftest import fell_back, left_redis
+from tests.adapters.fallback.lives import assert_is_new_alone, give_back, pushed_new, pushed_old
 from tests.adapters.fallback.mishaps import come_back_empty, parted, paused
 from tests.adapters.updates import NOON, push, update
 from tests.clock import Clock
+from tests.faults.patience import until
 
 
 async def test_deletion_is_one_of_both_stores_at_once(storage: Storage, store: FallbackStore) -> None:
@@ -84,33 +86,7 @@ async def test_deletion_that_sql_took_is_one_of_redis_when_it_returns(
     assert await storage.stores.sql.get("job-1") is None
 
 
-async def assert_is_new_alone(storage: Storage) -> None:
-    """Find the job that began anew in both stores, and nothing of the deleted one."""
-    for recorded in range(2):
-        for stored in (await storage.stores.live.get("job-1"), await storage.stores.sql.get("job-1")):
-            assert stored is not None
-            shown = stored.view
-            assert (shown.current, shown.status, shown.job.created_at) == (1, Status.RUNNING, NOON + 20), recorded
-            assert shown.job.metadata.keys() == {"new"}
-        events = await storage.history.timeline("job-1", 0, 100)
-        assert [(event.type, event.at) for event in events[:2]] == [("created", NOON + 20), ("started", NOON + 20)]
-        assert all(event.at >= NOON + 20 and event.type != "completed" for event in events)
-        assert [each["attempt"] for each in await storage.history.attempts("job-1")] == [1]
-        await storage.recorder.record_all()
-    assert await storage.archive.ahead(10) == ([], [])
-
-
 OLD_ENDS = [pytest.param({}, id="runs"), pytest.param({"words": {"status": "completed"}}, id="completed")]
-
-
-async def pushed_old(store: FallbackStore, **fields: Any) -> None:
-    """Push a job of two attempts, which is to be deleted."""
-    await store.update("job-1", push(update(writer="w", seq=1, add_current=5, metadata={"old": 1})))
-    await store.update("job-1", push(update(writer="w", seq=1, attempt=2, add_current=5, **fields), NOON + 5))
-
-
-async def pushed_new(store: FallbackStore) -> None:
-    await store.update("job-1", push(update(writer="w", seq=2, add_current=1, metadata={"new": 1}), NOON + 20))
 
 
 @pytest.mark.parametrize("is_recorded", [True, False])
@@ -243,3 +219,42 @@ async def test_job_that_was_deleted_while_redis_stuttered_is_not_shown_again(
     by_another_request = asyncio.create_task(store.get("job-1"), context=Context())
     assert await by_another_request is None
     assert await storage.stores.live.get("job-1") is None
+
+
+async def deleted_while_redis_stuttered(storage: Storage, store: FallbackStore, valkey: EmbeddedValkey) -> Job:
+    """Let SQL take a deletion and Redis be told of it, as the recorder does it soon, and return the deleted job."""
+    written = await store.update("job-1", push(update(writer="w", seq=1, add_current=5)))
+    await storage.recorder.record_all()
+    with paused(valkey):
+        assert await store.delete("job-1", lambda _: None)
+    await tell_ahead(storage.archive, storage.stores.live, storage.stores.clock)
+    return written.outcome.job
+
+
+@pytest.mark.parametrize("how", ["update", "update_many", "get"])
+async def test_job_that_is_given_back_after_its_deletion_while_redis_stuttered_stays(
+    storage: Storage, store: FallbackStore, valkey: EmbeddedValkey, how: str
+) -> None:
+    await give_back(storage, await deleted_while_redis_stuttered(storage, store, valkey))
+    change = push(update(writer="w", seq=2, add_current=1), NOON + 9)
+
+    async def asked_again() -> None:
+        match how:
+            case "update":
+                await store.update("job-1", change)
+            case "update_many":
+                await store.update_many([("job-1", change)])
+        assert (await viewed(store)).current == (5 if how == "get" else 6)
+
+    await asyncio.create_task(asked_again(), context=Context())  # another request
+
+
+async def test_deletion_of_which_redis_has_been_told_is_soon_forgotten(
+    storage: Storage, store: FallbackStore, valkey: EmbeddedValkey
+) -> None:
+    """Whatever is given back later stays, also if SQL, which could tell that, is away by then."""
+    await deleted_while_redis_stuttered(storage, store, valkey)
+    storage.restoration.want()
+    running = asyncio.create_task(storage.restoration.run())
+    await until(lambda: not storage.stores.untold.deleted, 5.0, "the deletion is forgotten")
+    await ended(running)
