@@ -14,7 +14,7 @@ from sidecar.core.job import Stall, StallReason, Status
 from sidecar.core.merge import Outcome, stall
 from sidecar.core.stalls import Settling
 from sidecar.core.view import View
-from sidecar.ports import ChangeJob
+from sidecar.ports import ChangeJob, Stored
 from tests.adapters.contract_live_store import LiveStoreContract
 from tests.adapters.updates import NOON, finish, push, update
 
@@ -93,3 +93,23 @@ async def test_census_knows_what_settles(store: SqlLive, database: Database) -> 
     assert (await store.counts()).settling == Settling()
     await SqlLogbook(database).write(Watch(NOON, Settling(NOON, NOON + 60)))
     assert (await store.counts()).settling == Settling(NOON, NOON + 60)
+
+
+async def test_jobs_of_a_newer_format_are_passed_over_by_whoever_follows_a_project(
+    store: SqlLive, database: Database
+) -> None:
+    names = [f"job-{number}" for number in range(5)]
+    for number, name in enumerate(names):
+        await store.update(name, push(update(name, current=1), NOON + number))
+    newer = sql_update(JOBS).where(JOBS.c.job_id.in_(names[1:4])).values(document=b'{"format":99}')
+    async with database.writing() as connection:
+        await connection.execute(newer)
+    revs, rev, is_more = list[tuple[str, int]](), 0, True
+    seen: list[str] = []
+    while is_more:
+        missed = await store.since("default", rev, 1)
+        seen += [change.view.job.job_id for change in missed.changes if isinstance(change, Stored)]
+        revs += [each for each in missed.unread if each not in revs]
+        rev, is_more = missed.changes[-1].cursor.rev, missed.is_more
+    assert seen == ["job-0", "job-4"]
+    assert revs == [(f"job-{number}", number + 1) for number in (1, 2, 3)]
