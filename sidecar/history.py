@@ -149,7 +149,10 @@ class Archive(Protocol):
         ...
 
     async def forget(self, finished_before: float, limit: int) -> int:
-        """Remove at most `limit` jobs that finished before (Unix seconds), with all that is known of them."""
+        """Remove at most `limit` jobs that finished before (Unix seconds), with all that is known of them.
+
+        Returns how many were found: less than `limit` if there are no more.
+        """
         ...
 
 

@@ -126,7 +126,7 @@ class Settings(BaseModel):
         Field(
             default=None,
             repr=False,
-            description="What signs tickets and sessions. Sidecars behind one address must share it.",
+            description="What signs tickets, sessions and links. Sidecars behind one address must share it.",
         )
     )
     cors_origins: Annotated[

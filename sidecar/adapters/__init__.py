@@ -1,1 +1,1 @@
-"""What stands behind the ports: Redis, the embedded Valkey, metrics."""
+"""What stands behind the ports: Redis, the embedded Valkey, SQL, metrics, traces."""

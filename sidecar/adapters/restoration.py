@@ -163,7 +163,7 @@ class Restoration:
             self._stores.untold.told_all(mark)
 
     async def _lacks_a_project(self) -> bool:
-        """Whether Redis knows nothing at all of a project that was recorded from it; two round trips."""
+        """Whether Redis knows nothing at all of a project that was recorded from it."""
         places = await self._epochs.places(set(await self._stores.sql.projects()))
         for project, place in places.items():
             is_unknown = not place.cursor.epoch and not place.restored

@@ -99,7 +99,7 @@ class LiveStore(Protocol):
     """What is true now of every job.
 
     Every method raises `StoreUnavailable` when the store does not answer within its deadline and `StoreRefused`
-    when it answers but takes no writes. Implementations pass `tests/contract_live_store.py`.
+    when it answers but takes no writes. Implementations pass `tests/adapters/contract_live_store.py`.
     """
 
     async def update(self, job_id: str, change: ChangeJob) -> Written:

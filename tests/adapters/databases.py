@@ -36,6 +36,6 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 async def database(database_url: str) -> AsyncIterator[Database]:
     """Return an open database."""
     database = Database(database_url, timeout_seconds=5.0)
-    await database.start()
+    await database.open()
     yield database
     await database.close()

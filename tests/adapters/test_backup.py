@@ -83,7 +83,7 @@ async def stage_ends(database: Database, attempt: int) -> dict[str, float]:
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Database]:
     database = Database(url, timeout_seconds=5.0)
-    await database.start()
+    await database.open()
     try:
         yield database
     finally:

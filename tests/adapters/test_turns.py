@@ -79,7 +79,7 @@ async def test_more_than_can_wait_are_told_to_come_back() -> None:
 async def test_a_crowd_is_served_in_turn_and_sql_is_not_taken_to_be_away(database_url: str) -> None:
     breaker = Breaker("SQL", error=HistoryUnavailable)
     database = Database(database_url, 1.0, breaker)
-    await database.start()
+    await database.open()
 
     async def read() -> None:
         async with database.reading() as connection:
@@ -102,7 +102,7 @@ async def test_a_crowd_is_served_in_turn_and_sql_is_not_taken_to_be_away(databas
 async def test_who_waits_for_sql_that_goes_away_does_not_wait_for_it_again(database_url: str) -> None:
     breaker = Breaker("SQL", error=HistoryUnavailable)
     database = Database(database_url, 5.0, breaker)
-    await database.start()
+    await database.open()
     may_leave = asyncio.Event()
 
     async def hold() -> None:

@@ -92,7 +92,7 @@ class Deployment:
 @pytest.fixture
 async def place(link: RedisLink, tmp_path: Path) -> AsyncIterator[Deployment]:
     database = Database(f"sqlite:///{tmp_path}/history.db", timeout_seconds=5.0)
-    await database.start()
+    await database.open()
     yield Deployment(link, database)
     await database.close()
 

@@ -53,11 +53,11 @@ class ProjectKeys:
     """The keys of one project.
 
     `changed` orders job ids by rev, `created` and `updated` by time, `active` the unfinished ones by creation,
-    `idle` those by last progress, `due` by when they should be looked at if nothing is heard of them, `stalled` those
-    that are, by since when and what nobody began last, `finished` the others by their last change; `rev` is a hash of
-    epoch, run, base, cut and rev, `counts` one of jobs by type and status, `outbox` the stream of timeline events,
-    `unread` those of them that wait for a release that can read them, `gone` the deleted ids by when their tombstone
-    may go.
+    `idle` those by last progress, `due` by when they should be looked at if nothing is heard of them, `stalled`
+    those that are, by since when and what nobody began last, `finished` the others by their last change; `rev` is a
+    hash of epoch, run, base, begun, cut, restored and rev, `counts` one of jobs by type and status, `outbox` the
+    stream of timeline events, `unread` those of them that wait for a release that can read them, `gone` the deleted
+    ids by when their tombstone may go.
     """
 
     project: str
@@ -67,7 +67,7 @@ class ProjectKeys:
         return f"progress:{{{self.project}}}:job:{job_id}"
 
     def indexes(self) -> list[str]:
-        """Return the keys that every script takes after those of the documents, in the order that it expects."""
+        """Return the keys that scripts which change jobs take before those of the documents, in that order."""
         orders = ("created", "updated", "active", "idle", "due", "stalled", "finished")
         return [self.index(name) for name in ("rev", "changed", "outbox", "counts", "gone", *orders)]
 

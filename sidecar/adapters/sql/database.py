@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sidecar.adapters.breaker import Breaker
 from sidecar.adapters.sql.tables import RECORDED, WATCH
 from sidecar.adapters.turns import Turns
-from sidecar.core.errors import HistoryBusy, HistoryRefused, HistoryUnavailable, StartError, StoreUnavailable
+from sidecar.core.errors import HistoryBusy, HistoryRefused, HistoryUnavailable, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,6 @@ class Database:
 
     def __init__(self, url: str, timeout_seconds: float, breaker: Breaker | None = None) -> None:
         """Prepare the engine for `sqlite:///PATH` or `postgresql://...`; nothing is opened yet."""
-        self._url = url
         self.timeout_seconds = timeout_seconds
         self._breaker = breaker
         self._engine = _engine(url, timeout_seconds)
@@ -113,15 +112,6 @@ class Database:
             row = {"name": TRIAL, "evaluated_at": now, "settling_since": now, "settling_until": now}
             await connection.execute(insert(WATCH).values(row))
         self._wrote()
-
-    async def start(self) -> None:
-        """Open at the start; raises `StartError` when it cannot be used."""
-        try:
-            await self.open()
-        except StoreUnavailable as error:
-            await self.close()
-            place = make_url(self._url).render_as_string(hide_password=True)
-            raise StartError(f"the database {place} cannot be used: {error}") from error
 
     async def close(self) -> None:
         """Close every connection."""

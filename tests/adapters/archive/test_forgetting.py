@@ -66,7 +66,7 @@ async def test_old_tombstones_are_forgotten_once_redis_has_been_told(
 async def test_job_that_just_goes_on_is_not_forgotten(postgres: Postgres, redis: Redis) -> None:
     await postgres.ready()
     database = Database(await postgres.database("sidecar"), timeout_seconds=5.0)
-    await database.start()
+    await database.open()
     archive, sql = SqlArchive(database, lambda: NOON), SqlLive(database, lambda: NOON)
     redis.push(update(words={"status": "completed"}))
     await record(archive, redis)
