@@ -218,8 +218,9 @@ def _is_of_buried(line: Line, tomb: Any) -> bool:
 
 
 def _is_recorded_by(line: Line, tomb: Any) -> bool:
-    is_deletion = tomb is not None and tomb.rev == UNRECORDED and line.event.type == "deleted"
-    return is_deletion and line.event.details.get("created_at") == tomb.created_at
+    """Whether this is the deletion for which the tombstone stands, and nothing was told Redis after it."""
+    is_waiting = tomb is not None and tomb.rev == UNRECORDED and not tomb.is_ahead
+    return is_waiting and line.event.type == "deleted" and line.event.details.get("created_at") == tomb.created_at
 
 
 def _is_buried(change: Stored, tomb: Any) -> bool:

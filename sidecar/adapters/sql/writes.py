@@ -105,7 +105,10 @@ async def _unearth(connection: AsyncConnection, job_ids: Sequence[str]) -> None:
 
 
 async def bury(connection: AsyncConnection, gone: Buried, deleted_at: float, *, is_recorded: bool) -> None:
-    """Keep a tombstone of a job that was deleted in Redis, unless one of that or of a later job of its id is there."""
+    """Keep a tombstone of a job that was deleted in Redis, unless one of that or of a later job of its id is there.
+
+    If Redis is to be told of one, it still is.
+    """
     made = insert(connection, TOMBSTONES).values(
         job_id=gone.job_id,
         project=gone.project,
@@ -114,7 +117,7 @@ async def bury(connection: AsyncConnection, gone: Buried, deleted_at: float, *, 
         deleted_at=deleted_at,
         is_ahead=False,
     )
-    others = {column.name: made.excluded[column.name] for column in TOMBSTONES.columns if column.name != "job_id"}
+    others = {name: made.excluded[name] for name in ("project", "rev", "created_at", "deleted_at")}
     is_same = made.excluded.created_at == TOMBSTONES.c.created_at
     is_later = (made.excluded.created_at > TOMBSTONES.c.created_at) | (is_same & (TOMBSTONES.c.rev == UNRECORDED))
     await connection.execute(made.on_conflict_do_update(index_elements=["job_id"], set_=others, where=is_later))

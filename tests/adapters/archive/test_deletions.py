@@ -305,3 +305,19 @@ async def test_redis_that_was_told_a_job_that_it_deleted_meanwhile_is_told_of_th
     await archive.told(*late)
     assert [gone.job_id for gone in (await archive.ahead(10))[1]] == ["job-1"]
     assert (await sql.since("default", 0, 10)).base == written.cursor.rev
+
+
+async def test_job_that_redis_was_told_after_it_had_deleted_it_is_not_recorded_and_deleted_once_more(
+    archive: SqlArchive, sql: SqlLive, redis: Redis
+) -> None:
+    old = redis.push(update(seq=1, current=3))
+    await record(archive, redis)
+    await sql.update("job-1", push(update(seq=2, current=4)))
+    late = await archive.ahead(10)
+    redis.delete("job-1", NOON + 50)
+    await sql.remove(old)
+    redis.push(update(seq=2, current=4))
+    await archive.told(*late)
+    await record(archive, redis)
+    assert await sql.get("job-1") is None
+    assert [gone.job_id for gone in (await archive.ahead(10))[1]] == ["job-1"]
