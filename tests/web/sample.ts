@@ -6,13 +6,15 @@ import { getProgressColor, useProgress, useSmoothProgress, useSmoothedETA } from
 import { useSnapshotProgress } from "progress-sidecar/react";
 import { barAt, smoothBar, stepBar, stepEta } from "progress-sidecar/smooth";
 
-declare const bar: HTMLProgressElement, message: HTMLElement, dot: HTMLElement;
-watch("night-run", {
-  url: "http://127.0.0.1:8650",
-  onProgress: (job) => (bar.value = job.percent ?? 0),
-  onDone: (job) => (message.textContent = job.status),
-  onState: (state) => (dot.dataset.state = state),
-}).close();
+/** What the package's page begins with. */
+export function shownIn(bar: HTMLProgressElement, message: HTMLElement, dot: HTMLElement) {
+  return watch("night-run", {
+    url: "http://127.0.0.1:8650",
+    onProgress: (job) => (bar.value = job.percent ?? 0),
+    onDone: (job) => (message.textContent = job.status),
+    onState: (state) => (dot.dataset.state = state),
+  });
+}
 
 const watching: Watching = watch("night-run", {
   url: new URL("http://127.0.0.1:8650"),
