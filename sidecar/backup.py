@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from sidecar.adapters.metrics.prometheus import PrometheusMetrics
 from sidecar.adapters.sql.backup import SqlBackup, head, job_line, parsed
-from sidecar.background.recorder import tell_ahead
+from sidecar.background.ahead import tell_ahead
 from sidecar.settings import Settings
 from sidecar.storage import opened
 

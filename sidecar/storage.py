@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from sidecar.adapters.breaker import Breaker
 from sidecar.adapters.data_dir import DataDirectory
 from sidecar.adapters.embedded import EmbeddedValkey
-from sidecar.adapters.fallback import FallbackStore
-from sidecar.adapters.outbox_bound import OutboxBound
+from sidecar.adapters.failover.breaker import Breaker
+from sidecar.adapters.failover.fallback import FallbackStore
+from sidecar.adapters.failover.outbox_bound import OutboxBound
+from sidecar.adapters.failover.restoration import Restoration
+from sidecar.adapters.failover.stores import Stores, finding
 from sidecar.adapters.redis.agenda import RedisAgenda
 from sidecar.adapters.redis.broker import RedisBroker
 from sidecar.adapters.redis.durability import durability, tell_durability
@@ -20,14 +22,12 @@ from sidecar.adapters.redis.live import RedisLive
 from sidecar.adapters.redis.logbook import RedisLogbook
 from sidecar.adapters.redis.outbox import RedisOutbox
 from sidecar.adapters.redis.sweep import RedisSweep
-from sidecar.adapters.restoration import Restoration
 from sidecar.adapters.sql.archive import SqlArchive
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.history import SqlHistory
 from sidecar.adapters.sql.live import SqlLive
 from sidecar.adapters.sql.logbook import SqlLogbook
 from sidecar.adapters.sql.replica import ReplicaHistory, ReplicaPages
-from sidecar.adapters.stores import Stores, finding
 from sidecar.background.baselines import Baselines
 from sidecar.background.recorder import Recorder
 from sidecar.background.retention import DAY_SECONDS, PAUSE_SECONDS, Retention, Terms

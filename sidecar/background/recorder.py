@@ -7,21 +7,20 @@ position, which moves in the transaction of what was recorded, and only from whe
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
+from sidecar.background.ahead import Clock, tell_ahead
 from sidecar.background.mistakes import tell_mistakes
-from sidecar.core.errors import Conflict, HistoryBusy, HistoryUnavailable, Unavailable, UnknownJob, Unreadable
-from sidecar.core.job import Job, Reason
-from sidecar.core.merge import Outcome, united
+from sidecar.core.errors import HistoryBusy, HistoryUnavailable, Unavailable, UnknownJob, Unreadable
+from sidecar.core.job import Reason
+from sidecar.core.merge import Outcome
 from sidecar.core.view import View
 from sidecar.history import (
     BEGINNING,
     Archive,
     Batch,
-    Buried,
     Lease,
     Line,
     Outbox,
@@ -30,7 +29,7 @@ from sidecar.history import (
     SupersededError,
     UnreadLine,
 )
-from sidecar.ports import ChangeJob, Cursor, Feed, Gone, LiveStore, Metrics, Missed, Written
+from sidecar.ports import Cursor, Feed, Gone, LiveStore, Metrics, Missed, Written
 from sidecar.tasks import ended
 
 logger = logging.getLogger(__name__)
@@ -41,12 +40,8 @@ PAUSE_SECONDS = 0.5
 IDLE_SECONDS = 1.0
 """Between two looks at whether the lease has become free."""
 
-AHEAD_A_ROUND = 100
-
 UNREADABLE_TOLD = 1_000
 """Of which the log speaks; the metric counts all."""
-
-Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,56 +235,6 @@ def _as_it_was(before: View | None) -> Outcome:
     if before is None:
         raise UnknownJob("it is nowhere any more")
     return Outcome(before.job, before, Reason.DUPLICATE, applied=False)
-
-
-async def tell_ahead(archive: Archive, live: LiveStore, clock: Clock) -> set[str]:
-    """Tell the live store some of what only the history knows; return the projects of which that was."""
-    return (await tell_some_ahead(archive, live, clock)).projects
-
-
-class Told(NamedTuple):
-    """The projects of which the live store was told something, and whether there may be more."""
-
-    projects: set[str]
-    is_more: bool
-
-
-async def tell_some_ahead(
-    archive: Archive, live: LiveStore, clock: Clock, job_ids: Collection[str] | None = None
-) -> Told:
-    """Do what `tell_ahead` does, of some jobs alone if they are given, and tell whether there may be more."""
-    jobs, buried = await archive.ahead(AHEAD_A_ROUND, job_ids)
-    if not jobs and not buried:
-        return Told(set(), is_more=False)
-    for gone in buried:
-        await tell_deletion(live, gone)
-    answers = await live.update_many([(each.job.job_id, joining(each.job, clock)) for each in jobs])
-    for answer in answers:
-        if isinstance(answer, Unavailable):
-            raise answer
-    for each, answer in zip(jobs, answers, strict=True):
-        if not isinstance(answer, Written):  # nor would it be taken later: its id belongs to another project there
-            told = {"job_id": each.job.job_id, "error": str(answer)}
-            logger.error("a job that SQL has cannot be told to Redis", extra={"fields": told})
-    await archive.told(jobs, buried)
-    projects = {each.job.project for each in jobs} | {gone.project for gone in buried}
-    return Told(projects, is_more=bool(buried) or len(jobs) == AHEAD_A_ROUND)
-
-
-async def tell_deletion(live: LiveStore, gone: Buried) -> None:
-    """Delete a job in the live store that was deleted in the history, but not a later one of the same id."""
-
-    def check(job: Job) -> None:
-        if job.created_at > gone.created_at:
-            raise Conflict("there is a new job of that id")
-
-    with suppress(Conflict):
-        await live.delete(gone.job_id, check)
-
-
-def joining(job: Job, clock: Clock) -> ChangeJob:
-    """Return the change that joins a version of a job in."""
-    return lambda before: united(before, job, clock())
 
 
 def _is_reached(position: str, wanted: str) -> bool:

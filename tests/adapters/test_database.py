@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import insert
 
-from sidecar.adapters.breaker import FAILURES, Breaker
+from sidecar.adapters.failover.breaker import FAILURES, Breaker
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.tables import PROJECTS
 from sidecar.core.errors import HistoryRefused, HistoryUnavailable

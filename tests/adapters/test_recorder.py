@@ -19,7 +19,8 @@ from sidecar.adapters.redis.live import RedisLive
 from sidecar.adapters.redis.outbox import RedisOutbox
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.tables import JOBS, TABLES
-from sidecar.background.recorder import LINES_A_BATCH, Recorder, tell_ahead
+from sidecar.background.ahead import tell_ahead
+from sidecar.background.recorder import LINES_A_BATCH, Recorder
 from sidecar.background.supervision import patient
 from sidecar.core.errors import StoreUnavailable, Unreadable
 from sidecar.core.job import Event, Job, Status, WorkerEvent
@@ -31,7 +32,7 @@ from sidecar.settings import Settings
 from sidecar.storage import Storage
 from sidecar.tasks import ended
 from tests.adapters.contract_live_store import query
-from tests.adapters.fallback.mishaps import paused
+from tests.adapters.failover.mishaps import paused
 from tests.adapters.storages import counted
 from tests.adapters.updates import NOON, finish, push, update
 from tests.faults.patience import until, until_found

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sidecar.adapters.embedded import EmbeddedValkey
-from sidecar.adapters.flush_queue import CHANGES_IN_FLIGHT
+from sidecar.adapters.queues.flush_queue import CHANGES_IN_FLIGHT
 from sidecar.adapters.redis.link import RedisLink
 from sidecar.adapters.redis.live import RedisLive
 from sidecar.core.errors import Unavailable

@@ -8,7 +8,7 @@ import pytest
 from typing_extensions import override
 
 from sidecar.adapters.embedded import EmbeddedValkey
-from sidecar.adapters.fallback import FallbackStore
+from sidecar.adapters.failover.fallback import FallbackStore
 from sidecar.adapters.redis import keys
 from sidecar.adapters.redis.documents import TOMBSTONE_SECONDS
 from sidecar.adapters.redis.lease import RedisLease

@@ -18,7 +18,7 @@ from sidecar.adapters.redis.live import RedisLive
 from sidecar.adapters.redis.logbook import RedisLogbook
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.logbook import SqlLogbook
-from sidecar.background.recorder import joining
+from sidecar.background.ahead import joining
 from sidecar.background.watchdog import KEPT_EVERY_SECONDS, SWEEP_SECONDS, Watchdog
 from sidecar.core.errors import HistoryUnavailable
 from sidecar.core.job import Status

@@ -22,12 +22,12 @@ POSITION_OUTSIDE_THE_TRANSACTION = Bug(
     "adapters/sql/archive.py",
     {
         """\
-            last = await _write_lines(connection, batch.lines)
+            last = await _write_lines(connection, project, batch.lines)
 """: """\
             async with self._database.writing(RECORD_SECONDS) as another:
                 place = {"position": after.position, "epoch": after.cursor.epoch, "rev": after.cursor.rev}
                 await upsert(another, RECORDED, [{"project": project, **place}])
-            last = await _write_lines(connection, batch.lines)
+            last = await _write_lines(connection, project, batch.lines)
 """
     },
 )

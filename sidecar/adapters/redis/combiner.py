@@ -7,9 +7,9 @@ from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
-from sidecar.adapters.decision import Admit, Decision, decided
-from sidecar.adapters.flush_queue import FlushQueue
-from sidecar.adapters.pending import Change
+from sidecar.adapters.queues.decision import Admit, Decision, decided
+from sidecar.adapters.queues.flush_queue import FlushQueue
+from sidecar.adapters.queues.pending import Change
 from sidecar.adapters.redis import keys
 from sidecar.adapters.redis.documents import (
     DueAt,

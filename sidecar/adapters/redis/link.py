@@ -26,7 +26,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from sidecar.adapters.breaker import Breaker
+from sidecar.adapters.failover.breaker import Breaker
 from sidecar.core.errors import StoreRefused, StoreUnavailable
 
 CONNECTIONS = 8

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Container, Sequence
 
 from sidecar.adapters.codec import decode_event, encode_event, encode_notice
-from sidecar.adapters.decision import Admit
-from sidecar.adapters.pending import CHANGES_A_CALL, MovedError
+from sidecar.adapters.queues.decision import Admit
+from sidecar.adapters.queues.pending import CHANGES_A_CALL, MovedError
 from sidecar.adapters.redis import keys
 from sidecar.adapters.redis.census import read_counts, read_outstanding
 from sidecar.adapters.redis.combiner import Combiner, admit_all

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from sidecar.adapters.read_queue import ReadQueue
+from sidecar.adapters.queues.read_queue import ReadQueue
 from sidecar.adapters.redis import keys
 from sidecar.adapters.redis.documents import Held, read_each
 from sidecar.adapters.redis.keys import ProjectKeys

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sidecar.adapters.decision import Decision, decided
-from sidecar.adapters.flush_queue import FlushQueue
-from sidecar.adapters.pending import Change
+from sidecar.adapters.queues.decision import Decision, decided
+from sidecar.adapters.queues.flush_queue import FlushQueue
+from sidecar.adapters.queues.pending import Change
 from sidecar.adapters.redis.combiner import admit_all
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.lookup import projects_of, rows_of

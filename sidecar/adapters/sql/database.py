@@ -16,9 +16,9 @@ from sqlalchemy import Connection, delete, event, insert, make_url, select, text
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from sidecar.adapters.breaker import Breaker
+from sidecar.adapters.failover.breaker import Breaker
+from sidecar.adapters.queues.turns import Turns
 from sidecar.adapters.sql.tables import RECORDED, WATCH
-from sidecar.adapters.turns import Turns
 from sidecar.core.errors import HistoryBusy, HistoryRefused, HistoryUnavailable, StoreUnavailable
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from math import inf
 
 from sqlalchemy import select
 
-from sidecar.adapters.read_queue import ReadQueue
+from sidecar.adapters.queues.read_queue import ReadQueue
 from sidecar.adapters.sql.census import read_counts, read_outstanding
 from sidecar.adapters.sql.changes import read_changes
 from sidecar.adapters.sql.combiner import SqlCombiner

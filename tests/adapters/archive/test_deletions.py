@@ -6,7 +6,7 @@ from sidecar.adapters.sql.archive import SqlArchive
 from sidecar.adapters.sql.database import Database
 from sidecar.adapters.sql.history import SqlHistory
 from sidecar.adapters.sql.live import SqlLive
-from sidecar.background.recorder import joining
+from sidecar.background.ahead import joining
 from sidecar.core.job import Job
 from sidecar.core.merge import fork
 from sidecar.core.view import view

@@ -1,0 +1,1 @@
+"""What waits for a store's next call, and takes turns there."""
